@@ -1,0 +1,141 @@
+"""The checkpoint file: a safetensors file that carries its card in the header. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from training.card import Card
+from training.networks import Generator, build_generator
+
+_CARD_KEY = "endotwin_card"
+SUFFIX = ".safetensors"
+
+
+class CheckpointError(Exception):
+    """A file that cannot be used as a checkpoint; the message names the file and says why."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A generator in evaluation mode on the CPU, its card, and the sha256 of the file it came from."""
+
+    generator: Generator
+    card: Card
+    sha256: str
+    path: Path
+
+
+def save_checkpoint(path: Path, generator: Generator, card: Card) -> str:
+    """Write a checkpoint; the file appears whole or not at all.
+
+    Args:
+        path: ends in `.safetensors`.
+        generator: its weights are stored as float32.
+        card: has to hold a recorded FID.
+
+    Returns:
+        The sha256 of the file.
+
+    Raises:
+        CheckpointError: the card holds no FID, or the path has another suffix.
+    """
+    if card.fid is None:
+        raise CheckpointError(f"{path}: a checkpoint is only written with a recorded FID")
+    if path.suffix != SUFFIX:
+        raise CheckpointError(f"{path}: a checkpoint's name ends in {SUFFIX}")
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None).contiguous()
+        for name, tensor in generator.state_dict().items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(tensors, temporary, metadata={_CARD_KEY: card.model_dump_json()})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return file_sha256(path)
+
+
+def read_card(path: Path) -> Card:
+    """Read the card of a checkpoint without loading its weights.
+
+    Raises:
+        CheckpointError: the file is missing, truncated, foreign, or its card is not valid.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(_not_safetensors(path, error)) from error
+    if _CARD_KEY not in metadata:
+        raise CheckpointError(f"{path}: a safetensors file, but not one of Endotwin's: it has no card")
+    try:
+        return Card.model_validate_json(metadata[_CARD_KEY])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CheckpointError(f"{path}: its card is not valid: {where}: {first['msg']}") from error
+
+
+def load_checkpoint(path: Path, *, require_fid: bool = True) -> Checkpoint:
+    """Load a checkpoint for inference.
+
+    Args:
+        path: a file that `save_checkpoint` wrote.
+        require_fid: refuse a checkpoint whose card holds no recorded FID.
+
+    Raises:
+        CheckpointError: the file cannot be used, and why.
+    """
+    card = read_card(path)
+    if require_fid and card.fid is None:
+        raise CheckpointError(f"{path}: its card holds no recorded FID")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(_not_safetensors(path, error)) from error
+    generator = build_generator(card.architecture)
+    expected = generator.state_dict()
+    missing = sorted(expected.keys() - tensors.keys())
+    foreign = sorted(tensors.keys() - expected.keys())
+    if missing or foreign:
+        raise CheckpointError(
+            f"{path}: its weights do not fit its card: missing {missing[:3]}, unknown {foreign[:3]}"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise CheckpointError(
+                f"{path}: {name} has shape {tuple(tensor.shape)}, "
+                f"the card's architecture needs {tuple(expected[name].shape)}"
+            )
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"{path}: {name} holds values that are not finite")
+    generator.load_state_dict(tensors)
+    generator.eval().requires_grad_(False)
+    return Checkpoint(generator=generator, card=card, sha256=file_sha256(path), path=path)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hexadecimal sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _not_safetensors(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        return f"{path}: a pickle file (or an archive of one); Endotwin only reads safetensors files"
+    return f"{path}: truncated or not a safetensors file ({error})"

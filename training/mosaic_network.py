@@ -1,0 +1,278 @@
+"""The `compact` generator: a random cell mosaic that a small convolutional network turns into an image.
+
+A plain narrow trunk has only its latent vector to place some sixty cells with, and collapses to one
+lattice (docs/training.md). Here positions come from random sites on a jittered hexagonal grid, and the
+network has the modality to learn: borders, grain, row noise, focus, illumination.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from training.network_layout import IMAGE_SIZE
+
+GRID = 24
+"""Sites per side of the periodic site table: more than the smallest spacing ever needs."""
+
+MOSAIC_SIZE = IMAGE_SIZE // 2
+"""The mosaic is sampled at every second pixel: distances are smooth enough to be interpolated."""
+
+MOSAIC_CHANNELS = 6
+MIN_SPACING, MAX_SPACING = 13.0, 60.0
+_SITE_NUMBERS = 4  # two for the position, two for the look of a cell
+_LATTICE_NUMBERS = 8  # spacing, jitter, rotation, two of stretch, two of offset, field parity
+_WARP_SIZE = 6
+_LIGHT_SIZE = 4
+_LEAK = 0.2
+
+
+class MosaicArchitecture(BaseModel):
+    """Numbers of a `MosaicGenerator`.
+
+    Attributes:
+        latent: length of the style vector (illumination, focus, contrast).
+        width: channels at 128 pixels; deeper layers have multiples of it.
+        spacing_median: median distance between the centres of neighbouring cells, in pixels.
+        spacing_log_sd: standard deviation of the natural logarithm of that distance over images.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["mosaic"] = "mosaic"
+    latent: int = Field(default=64, ge=1, le=1024)
+    width: int = Field(default=24, ge=8, le=256, multiple_of=8)
+    spacing_median: float = Field(default=25.0, ge=MIN_SPACING, le=MAX_SPACING)
+    spacing_log_sd: float = Field(default=0.22, ge=0.0, le=1.0)
+
+
+class _Draws:
+    """Hands out the numbers of a row of draws, part by part and always in the same order."""
+
+    def __init__(self, draws: Tensor) -> None:
+        self._draws = draws
+        self._at = 0
+
+    def take(self, *shape: int) -> Tensor:
+        n = math.prod(shape)
+        part = self._draws[:, self._at : self._at + n]
+        self._at += n
+        return part.reshape(-1, *shape)
+
+
+def _hexagon_offsets() -> list[tuple[int, int]]:
+    """The grid cell itself and the two rings around it, in axial coordinates: 19 offsets."""
+    ring = range(-2, 3)
+    return [(i, j) for i in ring for j in ring if max(abs(i), abs(j), abs(i + j)) <= 2]
+
+
+_OFFSETS = _hexagon_offsets()
+
+
+def draw_mosaic(lattice: Tensor, sites: Tensor, warp: Tensor, median: float, log_sd: float) -> Tensor:
+    """Sample a cell mosaic: the Voronoi diagram of a jittered, stretched, rotated hexagonal grid.
+
+    Only the nineteen sites around a pixel's own grid cell are looked at, so the cost does not depend on
+    how many cells an image has (Worley, "A cellular texture basis function", SIGGRAPH 1996).
+
+    Args:
+        lattice: (B, 8) standard normal: spacing, jitter, rotation, stretch (2), offset (2), parity.
+        sites: (B, GRID * GRID, 4) standard normal: displacement (2), look (2).
+        warp: (B, 2, h, w) standard normal: a smooth displacement that bends borders and varies sizes.
+        median: median spacing in pixels.
+        log_sd: standard deviation of the logarithm of the spacing.
+
+    Returns:
+        (B, 6, 64, 64): border sharp and soft (1 on a border, towards 0 inside), distance to the cell's
+        site in spacings, two numbers constant within a cell, spacing relative to the median.
+    """
+    batch = lattice.shape[0]
+    spacing = (median * torch.exp(log_sd * lattice[:, 0])).clamp(MIN_SPACING, MAX_SPACING)
+    uniform = torch.special.ndtr(lattice)
+    jitter = 0.09 + 0.15 * uniform[:, 1]
+    angle = 2.0 * math.pi * uniform[:, 2]
+    stretch, shear = (0.06 * lattice[:, 3]).clamp(-0.2, 0.2), (0.06 * lattice[:, 4]).clamp(-0.2, 0.2)
+
+    step = IMAGE_SIZE / MOSAIC_SIZE
+    axis = (torch.arange(MOSAIC_SIZE, device=lattice.device, dtype=lattice.dtype) + 0.5) * step
+    axis = axis - IMAGE_SIZE / 2
+    bend = F.interpolate(warp, size=(MOSAIC_SIZE, MOSAIC_SIZE), mode="bicubic", align_corners=True)
+    scale = spacing[:, None, None]
+    x = axis[None, None, :] / scale + 0.22 * bend[:, 0]
+    y = axis[None, :, None] / scale + 0.22 * bend[:, 1]
+    cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
+    x, y = cos * x - sin * y, sin * x + cos * y
+    x = x * (1.0 + stretch[:, None, None]) + y * shear[:, None, None]
+    x = x + uniform[:, 5, None, None] * GRID
+    y = y + uniform[:, 6, None, None] * GRID
+
+    # Axial coordinates of a hexagonal grid with unit spacing: p = a * (1, 0) + b * (1/2, √3/2).
+    b = torch.round(y * (2.0 / math.sqrt(3.0)))
+    a = torch.round(x - 0.5 * b)
+    moved = (jitter[:, None, None] * sites[:, :, :2]).clamp(-0.45, 0.45)
+    table = torch.cat([moved, sites[:, :, 2:]], dim=2)
+    rows = torch.arange(batch, device=lattice.device)[:, None, None] * (GRID * GRID)
+    flat = table.reshape(batch * GRID * GRID, _SITE_NUMBERS)
+    moved_x, moved_y = flat[:, 0].contiguous(), flat[:, 1].contiguous()
+
+    first = torch.full_like(x, 1e6)
+    second = torch.full_like(x, 1e6)
+    owner = torch.zeros_like(x, dtype=torch.long)
+    for i, j in _OFFSETS:
+        site_a, site_b = a + i, b + j
+        site = (torch.remainder(site_a, GRID) * GRID + torch.remainder(site_b, GRID)).long() + rows
+        dx = x - (site_a + 0.5 * site_b + moved_x[site])
+        dy = y - (site_b * (math.sqrt(3.0) / 2.0) + moved_y[site])
+        squared = dx * dx + dy * dy
+        nearer = squared < first
+        second = torch.minimum(second, torch.maximum(squared, first))
+        first = torch.where(nearer, squared, first)
+        owner = torch.where(nearer, site, owner)
+    first, second = first.sqrt(), second.sqrt()
+    border = 0.5 * (second - first) * scale
+    look = flat[owner.reshape(-1), 2:].reshape(batch, MOSAIC_SIZE, MOSAIC_SIZE, 2)
+    relative = torch.log(spacing / median)[:, None, None].expand_as(border)
+    return torch.stack(
+        [
+            torch.exp(-border / 1.5),
+            torch.exp(-border / 5.0),
+            first,
+            look[..., 0],
+            look[..., 1],
+            relative,
+        ],
+        dim=1,
+    )
+
+
+class _StyledConvolution(nn.Module):
+    """3 × 3 convolution with reflected edges, group normalisation, a style's scale and shift, leaky ReLU.
+
+    Reflection instead of zeros: zeros draw a frame around the image.
+    """
+
+    def __init__(self, inputs: int, outputs: int, style: int, stride: int = 1) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(
+            inputs, outputs, 3, stride=stride, padding=1, padding_mode="reflect", bias=False
+        )
+        self.normalisation = nn.GroupNorm(outputs // 8, outputs, affine=False)
+        self.style = nn.Linear(style, 2 * outputs)
+        nn.init.normal_(self.style.weight, 0.0, 0.02)
+        nn.init.zeros_(self.style.bias)
+
+    def forward(self, features: Tensor, style: Tensor) -> Tensor:
+        features = self.normalisation(self.convolution(features))
+        scale, shift = self.style(style)[:, :, None, None].chunk(2, dim=1)
+        return F.leaky_relu(torch.addcmul(shift, features, 1.0 + scale), _LEAK)
+
+
+class MosaicGenerator(nn.Module):
+    """Mosaic → encoder → 16 pixels → decoder → image, with noise of its own at every resolution."""
+
+    def __init__(self, architecture: MosaicArchitecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        w = architecture.width
+        w128, w64, w32, w16 = w, 2 * w, 4 * w, 5 * w + w % 16
+        style = 128
+        self.style = nn.Sequential(
+            nn.Linear(architecture.latent + _LATTICE_NUMBERS, style),
+            nn.LeakyReLU(_LEAK),
+            nn.Linear(style, style),
+            nn.LeakyReLU(_LEAK),
+        )
+        self.noise_channels = {16: 4, 32: 2, 64: 1, 128: 1}
+        self.enter = _StyledConvolution(MOSAIC_CHANNELS + 2, w64, style)
+        self.down32 = _StyledConvolution(w64, w32, style, stride=2)
+        self.down16 = _StyledConvolution(w32, w16, style, stride=2)
+        self.middle = nn.ModuleList(
+            [_StyledConvolution(w16 + 4, w16, style), _StyledConvolution(w16, w16, style)]
+        )
+        self.to32 = nn.Conv2d(w16, w32, 1)
+        self.up32 = _StyledConvolution(w32 + 2, w32, style)
+        self.to64 = nn.Conv2d(w32, w64, 1)
+        self.up64 = nn.ModuleList(
+            [_StyledConvolution(w64 + 1, w64, style), _StyledConvolution(w64, w64, style)]
+        )
+        self.to128 = nn.Conv2d(w64, w128, 1)
+        self.up128 = nn.ModuleList(
+            [_StyledConvolution(w128 + 3, w128, style), _StyledConvolution(w128, w128, style)]
+        )
+        self.leave = nn.Conv2d(w128, 1, 3, padding=1, padding_mode="reflect")
+        self.draws = (
+            architecture.latent
+            + _LATTICE_NUMBERS
+            + GRID * GRID * _SITE_NUMBERS
+            + 2 * _WARP_SIZE**2
+            + 2 * _LIGHT_SIZE**2
+            + IMAGE_SIZE
+            + sum(channels * size**2 for size, channels in self.noise_channels.items())
+        )
+
+    def forward(self, draws: Tensor) -> Tensor:
+        """Map standard normal numbers (B, draws) to images (B, 1, 128, 128) in -1..1."""
+        numbers = _Draws(draws)
+        latent = numbers.take(self.architecture.latent)
+        lattice = numbers.take(_LATTICE_NUMBERS)
+        sites = numbers.take(GRID * GRID, _SITE_NUMBERS)
+        warp = numbers.take(2, _WARP_SIZE, _WARP_SIZE)
+        light = numbers.take(2, _LIGHT_SIZE, _LIGHT_SIZE)
+        rows = numbers.take(1, IMAGE_SIZE, 1)
+        noise = {s: numbers.take(c, s, s) for s, c in self.noise_channels.items()}
+
+        with torch.no_grad():
+            mosaic = draw_mosaic(
+                lattice,
+                sites,
+                warp,
+                self.architecture.spacing_median,
+                self.architecture.spacing_log_sd,
+            )
+        light = F.interpolate(
+            light, size=(MOSAIC_SIZE, MOSAIC_SIZE), mode="bicubic", align_corners=True
+        )
+        style = self.style(torch.cat([latent, lattice], dim=1))
+
+        at64 = self.enter(_channels_last(torch.cat([mosaic, light], dim=1)), style)
+        at32 = self.down32(at64, style)
+        x = self.down16(at32, style)
+        x = _with(x, noise[16])
+        for layer in self.middle:
+            x = layer(x, style)
+        x = self.up32(_with(_double(self.to32(x)) + at32, noise[32]), style)
+        x = _with(_double(self.to64(x)) + at64, noise[64])
+        for layer in self.up64:
+            x = layer(x, style)
+        x = _with(_double(self.to128(x)), torch.cat([noise[128], self._video(rows, lattice)], dim=1))
+        for layer in self.up128:
+            x = layer(x, style)
+        return torch.tanh(self.leave(x))
+
+    @staticmethod
+    def _video(rows: Tensor, lattice: Tensor) -> Tensor:
+        """Interlaced video, (B, 2, 128, 128): a number per row, and which of two fields a row is in."""
+        batch = rows.shape[0]
+        shape = (batch, 1, IMAGE_SIZE, IMAGE_SIZE)
+        field = 1.0 - 2.0 * (torch.arange(IMAGE_SIZE, device=rows.device) % 2).to(rows.dtype)
+        phase = torch.where(lattice[:, 7] < 0, -1.0, 1.0).to(rows.dtype)
+        parity = phase[:, None, None, None] * field[None, None, :, None]
+        return torch.cat([rows.expand(shape), parity.expand(shape)], dim=1)
+
+
+def _with(features: Tensor, noise: Tensor) -> Tensor:
+    return _channels_last(torch.cat([features, noise.to(features.dtype)], dim=1))
+
+
+def _double(features: Tensor) -> Tensor:
+    """Twice the resolution by bilinear interpolation (no checkerboard)."""
+    return F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def _channels_last(features: Tensor) -> Tensor:
+    return features.contiguous(memory_format=torch.channels_last)
