@@ -21,6 +21,10 @@ class Source(_Record):
     held_out: int = Field(ge=0, description="images of the validation split, never trained on")
     left_out: int = Field(ge=0, description="files that could not be used")
     weight: float = Field(gt=0, description="share of the crops, relative to the other sources")
+    region: tuple[float, float, float, float] = Field(
+        default=(0.0, 0.0, 1.0, 1.0),
+        description="part of every image that is used: left, top, right, bottom as shares of its size",
+    )
     citation: str = Field(default="", description="where the images come from")
     terms: str = Field(default="not stated", description="terms of use of the images")
 
@@ -33,6 +37,7 @@ class Data(_Record):
     max_upscale: float = Field(ge=1.0, description="images smaller than the crop are enlarged up to this")
     image_list_sha256: str = Field(description="digest over the names and contents of all images used")
     split_seed: int
+    validation_share: float = Field(ge=0, lt=1, description="share of each source's images held out")
     terms: str = Field(description="terms of use of the checkpoint that follow from its sources")
 
 

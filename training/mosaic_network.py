@@ -27,9 +27,10 @@ MOSAIC_CHANNELS = 6
 MIN_SPACING, MAX_SPACING = 13.0, 60.0
 _SITE_NUMBERS = 4  # two for the position, two for the look of a cell
 _LATTICE_NUMBERS = 8  # spacing, jitter, rotation, two of stretch, two of offset, field parity
-_WARP_SIZE = 6
+_WARP_SIZE = 4
 _LIGHT_SIZE = 4
 _LEAK = 0.2
+_BEND = 0.15  # of a spacing
 
 
 class MosaicArchitecture(BaseModel):
@@ -46,9 +47,9 @@ class MosaicArchitecture(BaseModel):
 
     kind: Literal["mosaic"] = "mosaic"
     latent: int = Field(default=64, ge=1, le=1024)
-    width: int = Field(default=24, ge=8, le=256, multiple_of=8)
-    spacing_median: float = Field(default=25.0, ge=MIN_SPACING, le=MAX_SPACING)
-    spacing_log_sd: float = Field(default=0.22, ge=0.0, le=1.0)
+    width: int = Field(default=16, ge=8, le=256, multiple_of=8)
+    spacing_median: float = Field(default=24.0, ge=MIN_SPACING, le=MAX_SPACING)
+    spacing_log_sd: float = Field(default=0.2, ge=0.0, le=1.0)
 
 
 class _Draws:
@@ -94,7 +95,7 @@ def draw_mosaic(lattice: Tensor, sites: Tensor, warp: Tensor, median: float, log
     batch = lattice.shape[0]
     spacing = (median * torch.exp(log_sd * lattice[:, 0])).clamp(MIN_SPACING, MAX_SPACING)
     uniform = torch.special.ndtr(lattice)
-    jitter = 0.09 + 0.15 * uniform[:, 1]
+    jitter = 0.06 + 0.12 * uniform[:, 1]
     angle = 2.0 * math.pi * uniform[:, 2]
     stretch, shear = (0.06 * lattice[:, 3]).clamp(-0.2, 0.2), (0.06 * lattice[:, 4]).clamp(-0.2, 0.2)
 
@@ -103,8 +104,8 @@ def draw_mosaic(lattice: Tensor, sites: Tensor, warp: Tensor, median: float, log
     axis = axis - IMAGE_SIZE / 2
     bend = F.interpolate(warp, size=(MOSAIC_SIZE, MOSAIC_SIZE), mode="bicubic", align_corners=True)
     scale = spacing[:, None, None]
-    x = axis[None, None, :] / scale + 0.22 * bend[:, 0]
-    y = axis[None, :, None] / scale + 0.22 * bend[:, 1]
+    x = axis[None, None, :] / scale + _BEND * bend[:, 0]
+    y = axis[None, :, None] / scale + _BEND * bend[:, 1]
     cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
     x, y = cos * x - sin * y, sin * x + cos * y
     x = x * (1.0 + stretch[:, None, None]) + y * shear[:, None, None]
@@ -179,7 +180,7 @@ class MosaicGenerator(nn.Module):
         super().__init__()
         self.architecture = architecture
         w = architecture.width
-        w128, w64, w32, w16 = w, 2 * w, 4 * w, 5 * w + w % 16
+        w128, w64, w32, w16 = w, 3 * w, 6 * w, 8 * w
         style = 128
         self.style = nn.Sequential(
             nn.Linear(architecture.latent + _LATTICE_NUMBERS, style),
@@ -188,7 +189,7 @@ class MosaicGenerator(nn.Module):
             nn.LeakyReLU(_LEAK),
         )
         self.noise_channels = {16: 4, 32: 2, 64: 1, 128: 1}
-        self.enter = _StyledConvolution(MOSAIC_CHANNELS + 2, w64, style)
+        self.enter = _StyledConvolution(MOSAIC_CHANNELS + 4, w64, style)
         self.down32 = _StyledConvolution(w64, w32, style, stride=2)
         self.down16 = _StyledConvolution(w32, w16, style, stride=2)
         self.middle = nn.ModuleList(
@@ -211,6 +212,7 @@ class MosaicGenerator(nn.Module):
             + GRID * GRID * _SITE_NUMBERS
             + 2 * _WARP_SIZE**2
             + 2 * _LIGHT_SIZE**2
+            + 2
             + IMAGE_SIZE
             + sum(channels * size**2 for size, channels in self.noise_channels.items())
         )
@@ -223,6 +225,7 @@ class MosaicGenerator(nn.Module):
         sites = numbers.take(GRID * GRID, _SITE_NUMBERS)
         warp = numbers.take(2, _WARP_SIZE, _WARP_SIZE)
         light = numbers.take(2, _LIGHT_SIZE, _LIGHT_SIZE)
+        slope = numbers.take(2)
         rows = numbers.take(1, IMAGE_SIZE, 1)
         noise = {s: numbers.take(c, s, s) for s, c in self.noise_channels.items()}
 
@@ -234,9 +237,7 @@ class MosaicGenerator(nn.Module):
                 self.architecture.spacing_median,
                 self.architecture.spacing_log_sd,
             )
-        light = F.interpolate(
-            light, size=(MOSAIC_SIZE, MOSAIC_SIZE), mode="bicubic", align_corners=True
-        )
+        light = self._light(light, slope)
         style = self.style(torch.cat([latent, lattice], dim=1))
 
         at64 = self.enter(_channels_last(torch.cat([mosaic, light], dim=1)), style)
@@ -253,6 +254,16 @@ class MosaicGenerator(nn.Module):
         for layer in self.up128:
             x = layer(x, style)
         return torch.tanh(self.leave(x))
+
+    @staticmethod
+    def _light(coarse: Tensor, slope: Tensor) -> Tensor:
+        """What illumination is made of, (B, 4, 64, 64): two smooth fields and two ramps of random slope."""
+        size = (MOSAIC_SIZE, MOSAIC_SIZE)
+        smooth = F.interpolate(coarse, size=size, mode="bicubic", align_corners=True)
+        ramp = torch.linspace(-1.5, 1.5, MOSAIC_SIZE, device=coarse.device, dtype=coarse.dtype)
+        x = (slope[:, 0, None, None] * ramp).expand(-1, *size)
+        y = (slope[:, 1, None, None] * ramp[:, None]).expand(-1, *size)
+        return torch.cat([smooth, x[:, None], y[:, None]], dim=1)
 
     @staticmethod
     def _video(rows: Tensor, lattice: Tensor) -> Tensor:

@@ -1,0 +1,262 @@
+"""The command line of the training package: `endotwin-training`."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import torch
+import typer
+from pydantic import ValidationError
+
+from training import distributed
+from training.checkpoint import CheckpointError, read_card
+from training.evaluation import EvaluationError, quick_score, run_evaluation
+from training.figures import draw_run_figures, sample_grid
+from training.images import DataError, Dataset
+from training.inception import InceptionError
+from training.networks import PRESETS
+from training.recipes import RECIPES, RecipeError
+from training.recording import record
+from training.run_folder import RunError, RunFolder
+from training.settings import TrainingSettings
+from training.sources import Sources, parse_folders, read_sources
+from training.trainer import Intervals, Trainer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Turn folders of specular-microscopy images into a generator checkpoint with its recorded FID.",
+)
+
+RECORD_COUNT = 3_000
+
+_T = TypeVar("_T")
+
+_Data = Annotated[
+    list[str] | None,
+    typer.Option("--data", help="Folder of images, or FOLDER=WEIGHT; may be given several times."),
+]
+_SourcesFile = Annotated[
+    Path | None, typer.Option("--sources", help="TOML file that lists the folders (docs/training.md).")
+]
+
+
+class UsageError(Exception):
+    """Options that do not go together."""
+
+
+@app.command(
+    epilog="Examples:  endotwin-training train --data scans/  |  "
+    "endotwin-training train --sources checkpoints/compact.toml --hours 8  |  "
+    "torchrun --nproc-per-node 4 -m training train --data scans/ --preset paper --recipe paper"
+)
+def train(
+    data: _Data = None,
+    sources: _SourcesFile = None,
+    preset: Annotated[str, typer.Option(help=f"Networks: {', '.join(PRESETS)}.")] = "compact",
+    recipe: Annotated[str, typer.Option(help=f"How to train: {', '.join(RECIPES)}.")] = "projected",
+    name: Annotated[str | None, typer.Option(help="Name of the checkpoint; default: the preset's.")] = None,
+    images: Annotated[int, typer.Option(help="Images to see in all, over every session of the run.")] = 200_000,
+    epochs: Annotated[float | None, typer.Option(help="The same in epochs; instead of --images.")] = None,
+    hours: Annotated[float | None, typer.Option(help="End this session after so many hours.")] = None,
+    batch: Annotated[int, typer.Option(help="Images per step.")] = 16,
+    learning_rate: Annotated[float, typer.Option(help="Of both Adam optimisers.")] = 2e-4,
+    seed: Annotated[int, typer.Option(help="Of weights, crops, latents and augmentation.")] = 0,
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16 (faster on a recent GPU).")] = "float32",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
+    save_every: Annotated[int, typer.Option(help="Images between two saves of the state.")] = 4_000,
+    score_every: Annotated[int, typer.Option(help="Images between two quick FIDs; 0: none.")] = 20_000,
+    score_count: Annotated[int, typer.Option(help="Images of a quick FID; not comparable.")] = 500,
+    record_count: Annotated[
+        int, typer.Option(help="Images on each side of the recorded FID; 0: do not record yet.")
+    ] = RECORD_COUNT,
+    inception: Annotated[Path | None, typer.Option(help="File of the Inception weights.")] = None,
+    max_upscale: Annotated[
+        float, typer.Option(help="With --data: enlarge images smaller than a crop by up to this.")
+    ] = 1.0,
+    validation_share: Annotated[float, typer.Option(help="With --data: share of images held out.")] = 0.2,
+) -> None:
+    """Train a generator; the same command again resumes. Ends with a checkpoint and its recorded FID.
+
+    The run is a folder below --runs whose name tells the configuration: resumable state, statistics
+    (statistics.jsonl), sample grids, figures, and at the end NAME.safetensors. Ctrl-C saves and stops.
+    """
+    dataset = _load(_sources(data, sources, max_upscale, validation_share))
+    settings = _settings(
+        name=name or preset,
+        architecture=_choice("preset", preset, PRESETS),
+        recipe=_choice("recipe", recipe, {key: key for key in RECIPES}),
+        images=images if epochs is None else max(1, round(epochs * dataset.crops_per_epoch())),
+        batch=batch,
+        learning_rate=learning_rate,
+        seed=seed,
+        precision=precision,
+    )
+    folder = RunFolder.of(runs, settings, dataset.digest)
+    folder.write_text("settings.json", settings.model_dump_json(indent=2) + "\n")
+    trainer = Trainer(settings, dataset, folder, _device(device))
+    chief = trainer.rank == 0
+    if chief:
+        typer.echo(f"Run folder: {folder.path}")
+        typer.echo(
+            f"{'Resuming' if trainer.images else 'Starting'} at {trainer.images} of {settings.images} images "
+            f"({trainer.epochs():.0f} epochs), device {trainer.device}"
+        )
+    score = quick_score(dataset, count=score_count, inception=inception) if score_every and chief else None
+    intervals = Intervals(save=save_every, score=score_every)
+    try:
+        complete = trainer.train(
+            settings.images,
+            intervals,
+            grid=lambda images: sample_grid(images, 10),
+            score=score,
+            max_seconds=None if hours is None else hours * 3600,
+        )
+        if not chief:
+            return
+        draw_run_figures(folder.path, folder.read_statistics())
+        if not complete:
+            typer.echo(
+                f"Stopped at {trainer.images} images; the state is saved. The same command goes on; "
+                f"`endotwin-training record {folder.path}` makes a checkpoint of it as it is."
+            )
+        elif record_count:
+            _record(trainer, folder.path, record_count, inception)
+    finally:
+        distributed.stop()
+
+
+@app.command(name="record", epilog="Example:  endotwin-training record runs/compact-… --sources S -o checkpoints")
+def record_command(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    data: _Data = None,
+    sources: _SourcesFile = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the checkpoint; default: the run folder.")
+    ] = None,
+    count: Annotated[int, typer.Option(help="Images on each side of the scores.")] = RECORD_COUNT,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    inception: Annotated[Path | None, typer.Option(help="File of the Inception weights.")] = None,
+    max_upscale: Annotated[float, typer.Option(help="As it was for `train`.")] = 1.0,
+    validation_share: Annotated[float, typer.Option(help="As it was for `train`.")] = 0.2,
+) -> None:
+    """Make a checkpoint, with its recorded FID, of a run as it stands (give the images as for `train`)."""
+    settings_file = run / "settings.json"
+    if not settings_file.is_file():
+        raise RunError(f"{run}: not a run folder (it has no settings.json)")
+    settings = TrainingSettings.model_validate_json(settings_file.read_text(encoding="utf-8"))
+    dataset = _load(_sources(data, sources, max_upscale, validation_share))
+    folder = RunFolder(run)
+    expected = RunFolder.name_of(settings, dataset.digest)
+    if run.resolve().name != expected:
+        raise RunError(
+            f"{run}: these are not the images it was trained on: with them its folder would be {expected}"
+        )
+    trainer = Trainer(settings, dataset, folder, _device(device))
+    if trainer.images == 0:
+        raise RunError(f"{run}: nothing was trained yet")
+    draw_run_figures(run, folder.read_statistics())
+    _record(trainer, output or run, count, inception)
+
+
+@app.command(epilog="Example:  endotwin-training evaluate checkpoints/compact.safetensors --data ../shared/data")
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint file.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder that holds the checkpoint's sources.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for evaluation.json and the figures.")
+    ] = Path("out/evaluation"),
+    count: Annotated[int, typer.Option(help="Images on each side of the scores.")] = RECORD_COUNT,
+    seed: Annotated[int | None, typer.Option(help="Default: the seed the card's score was made with.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    inception: Annotated[Path | None, typer.Option(help="File of the Inception weights.")] = None,
+) -> None:
+    """Measure a checkpoint again on the images it was trained on, and compare with its card."""
+    result = run_evaluation(
+        checkpoint, data, count=count, seed=seed, output=output, device=_device(device), inception=inception
+    )
+    typer.echo(result.table())
+
+
+@app.command(epilog="Example:  endotwin-training card checkpoints/compact.safetensors")
+def card(checkpoint: Annotated[Path, typer.Argument(help="A checkpoint file.")]) -> None:
+    """Print a checkpoint's card as JSON."""
+    typer.echo(read_card(checkpoint).model_dump_json(indent=2))
+
+
+def main() -> None:
+    """Run the command line; an expected error is one message on standard error, not a traceback."""
+    warnings.filterwarnings("ignore", message=".*weights.*are None.*")
+    try:
+        app()
+    except (UsageError, RecipeError) as error:
+        _fail(error, 2)
+    except (DataError, CheckpointError, InceptionError, RunError, EvaluationError, FloatingPointError) as error:
+        _fail(error, 1)
+
+
+def _fail(error: Exception, code: int) -> None:
+    typer.echo(f"Error: {error}", err=True)
+    sys.exit(code)
+
+
+def _sources(
+    data: list[str] | None, sources: Path | None, max_upscale: float, validation_share: float
+) -> Sources:
+    if (not data) == (sources is None):
+        raise UsageError("give the images either as --data FOLDER (repeatable) or as --sources FILE")
+    if sources is not None:
+        return read_sources(sources)
+    return Sources(parse_folders(data or []), max_upscale=max_upscale, validation_share=validation_share)
+
+
+def _load(sources: Sources) -> Dataset:
+    dataset = sources.load()
+    for item in dataset.left_out:
+        typer.echo(f"Left out: {item.reason}", err=True)
+    for source in dataset.sources:
+        typer.echo(
+            f"{source.name}: {source.images} images to train on, {source.held_out} held out, "
+            f"{source.left_out} left out"
+        )
+    return dataset
+
+
+def _settings(**values: object) -> TrainingSettings:
+    try:
+        return TrainingSettings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "-".join(str(part) for part in first["loc"]).replace("_", "-")
+        raise UsageError(f"--{where}: {first['msg']}") from error
+
+
+def _choice(option: str, value: str, choices: Mapping[str, _T]) -> _T:
+    if value not in choices:
+        raise UsageError(f"--{option}: {value!r} is not one of {', '.join(choices)}")
+    return choices[value]
+
+
+def _device(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device != "cpu" and not device.startswith("cuda"):
+        raise UsageError(f"--device: {device!r} is not auto, cpu, cuda or cuda:N")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"--device: {device}: torch sees no CUDA device here")
+    return device
+
+
+def _record(trainer: Trainer, destination: Path, count: int, inception: Path | None) -> None:
+    recorded = record(trainer, destination, count=count, inception=inception)
+    assert recorded.card.fid is not None
+    typer.echo(
+        f"{recorded.path}: FID {recorded.card.fid.generated_training.fid:.1f} at {count} against {count}, "
+        f"sha256 {recorded.sha256}"
+    )

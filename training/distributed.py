@@ -1,0 +1,49 @@
+"""Several processes under torchrun: each draws its own images, all average their gradients."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+import torch.distributed as dist
+
+
+def start(device: str) -> tuple[int, int, str]:
+    """Join torchrun's process group, if there is one.
+
+    Returns:
+        (rank, number of processes, torch device of this process).
+    """
+    if "RANK" not in os.environ:
+        return 0, 1, device
+    if device.startswith("cuda"):
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    return dist.get_rank(), dist.get_world_size(), device
+
+
+def stop() -> None:
+    """Leave the process group, if there is one."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def average_gradients(optimiser: torch.optim.Optimizer) -> None:
+    """Replace each gradient by its mean over all processes; does nothing for a single process."""
+    if not dist.is_initialized():
+        return
+    for group in optimiser.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                dist.all_reduce(parameter.grad)
+                parameter.grad /= dist.get_world_size()
+
+
+def agree(value: bool, device: str) -> bool:
+    """Return whether any process says yes, so that all of them stop at the same step."""
+    if not dist.is_initialized():
+        return value
+    flag = torch.tensor([float(value)], device=device)
+    dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+    return bool(flag.item())

@@ -1,0 +1,157 @@
+"""Inception features of grey images, and the Fréchet distance between two sets of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from pytorch_fid.fid_score import calculate_frechet_distance
+from pytorch_fid.inception import InceptionV3
+
+from training.inception import FEATURES
+
+BATCH = 32
+DEFAULT_CACHE = Path("~/.cache/endotwin/features")
+
+
+def features(
+    images: np.ndarray | Iterable[np.ndarray],
+    model: InceptionV3,
+    *,
+    device: str | torch.device = "cpu",
+    batch: int = BATCH,
+    progress: Callable[[int], object] | None = None,
+) -> np.ndarray:
+    """Compute the Inception features of grey images, as pytorch-fid does, in float32.
+
+    Grey becomes three equal channels in 0..1; the network itself resizes to 299 × 299 and scales.
+
+    Args:
+        images: uint8 grey levels (N, H, W), or several such blocks one after the other (`Sampler.images`).
+        model: from `load_inception`; it is moved to `device`.
+        device: where to compute.
+        batch: images per run at most.
+        progress: called with the number of images done after each run.
+
+    Returns:
+        float32, shape (N, 2048).
+
+    Raises:
+        ValueError: a block is not uint8 of three dimensions, or there is no image at all.
+    """
+    blocks = [images] if isinstance(images, np.ndarray) else images
+    model = model.to(device)
+    rows = []
+    for block in blocks:
+        if block.dtype != np.uint8 or block.ndim != 3:
+            raise ValueError(f"images must be uint8 (N, H, W), got {block.dtype} {block.shape}")
+        for start in range(0, len(block), batch):
+            part = np.ascontiguousarray(block[start : start + batch])
+            rows.append(_run(torch.from_numpy(part).to(device), model))
+            if progress is not None:
+                progress(len(part))
+    if not rows:
+        raise ValueError("no images to compute features of")
+    return np.concatenate(rows)
+
+
+def _run(grey: torch.Tensor, model: InceptionV3) -> np.ndarray:
+    """Run one batch in true float32: no TF32, no autocast that a caller may have switched on."""
+    rgb = (grey[:, None].float() / 255.0).expand(-1, 3, -1, -1)
+    with (
+        torch.inference_mode(),
+        torch.autocast(grey.device.type, enabled=False),
+        torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+    ):
+        found: torch.Tensor = model(rgb.contiguous(memory_format=torch.channels_last))[0]
+    return found.flatten(1).cpu().numpy()
+
+
+def cached_features(
+    images: np.ndarray,
+    model: InceptionV3,
+    inception_sha256: str,
+    *,
+    device: str | torch.device = "cpu",
+    batch: int = BATCH,
+    cache: Path | None = DEFAULT_CACHE,
+    progress: Callable[[int], object] | None = None,
+) -> np.ndarray:
+    """Return `features(images)`, from a file of an earlier call with the same images where there is one.
+
+    Args:
+        images: uint8 grey levels (N, H, W).
+        model: from `load_inception`.
+        inception_sha256: digest of its weights, part of the file's name.
+        device: where to compute; its kind (cpu, cuda) is part of the file's name.
+        batch: images per run at most.
+        cache: folder of the files; None computes without one.
+        progress: called with the number of images done, also when they come from a file.
+
+    Returns:
+        float32, shape (N, 2048).
+    """
+    if cache is None:
+        return features(images, model, device=device, batch=batch, progress=progress)
+    path = cache.expanduser() / f"{_key(images, inception_sha256, torch.device(device).type)}.npy"
+    known = _read(path, len(images))
+    if known is not None:
+        if progress is not None:
+            progress(len(images))
+        return known
+    found = features(images, model, device=device, batch=batch, progress=progress)
+    _write(path, found)
+    return found
+
+
+def _key(images: np.ndarray, inception_sha256: str, device: str) -> str:
+    digest = hashlib.sha256(f"{inception_sha256} float32 {device} {images.dtype} {images.shape}".encode())
+    digest.update(images.tobytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path, count: int) -> np.ndarray | None:
+    """Return the features in a file, or None where there is none or it is not whole."""
+    try:
+        found: np.ndarray = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.shape == (count, FEATURES) and found.dtype == np.float32 else None
+
+
+def _write(path: Path, found: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.save(file, found, allow_pickle=False)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def fid_from_features(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the Fréchet Inception distance between two sets of features, by pytorch-fid's own function.
+
+    Args:
+        first: (N, D) features.
+        second: (M, D) features.
+
+    Raises:
+        ValueError: fewer than two rows on a side, or another number of columns.
+    """
+    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
+        raise ValueError(f"features must be (N, D) and (M, D), got {first.shape} and {second.shape}")
+    if len(first) < 2 or len(second) < 2:
+        raise ValueError(f"a covariance needs two images, got {len(first)} and {len(second)}")
+    distance = calculate_frechet_distance(*_moments(first), *_moments(second))
+    return max(float(distance), 0.0)  # rounding can end just below zero for equal sets
+
+
+def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rows = rows.astype(np.float64)
+    return rows.mean(axis=0), np.cov(rows, rowvar=False)

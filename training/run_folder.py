@@ -1,0 +1,102 @@
+"""The folder of one training run: its name tells the configuration, its state survives a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from training.settings import TrainingSettings
+
+
+class RunError(Exception):
+    """A run folder cannot be used; the message names it and says why."""
+
+
+class RunFolder:
+    """Settings, resumable state, statistics (one JSON line each) and sample grids of a run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.state_path = path / "state.pt"
+        self.statistics_path = path / "statistics.jsonl"
+
+    @classmethod
+    def of(cls, runs: Path, settings: TrainingSettings, image_list: str) -> RunFolder:
+        """Return the folder below `runs` that belongs to these settings and images; makes it if new."""
+        folder = cls(runs / cls.name_of(settings, image_list))
+        folder.path.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @staticmethod
+    def name_of(settings: TrainingSettings, image_list: str) -> str:
+        """Return the name that belongs to these settings and images."""
+        return (
+            f"{settings.name}-{settings.recipe}-b{settings.batch}-s{settings.seed}"
+            f"-{settings.digest(image_list)}"
+        )
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Replace the state on disk; a kill at any moment leaves the old or the new one, whole."""
+        temporary = self.state_path.with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.state_path)
+
+    def load_state(self, device: str) -> dict[str, Any] | None:
+        """Return the saved state, or None for a new run.
+
+        Raises:
+            RunError: the state cannot be read.
+        """
+        if not self.state_path.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self.state_path, map_location=device, weights_only=True)
+        except Exception as error:
+            raise RunError(
+                f"{self.state_path}: cannot be read ({error}); remove it to start the run again"
+            ) from error
+        return state
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a small text file whole or not at all."""
+        temporary = self.path / f".{name}.tmp"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.path / name)
+
+    def save_grid(self, name: str, grid: Image.Image) -> None:
+        """Write a picture whole or not at all."""
+        samples = self.path / "samples"
+        samples.mkdir(exist_ok=True)
+        temporary = samples / f".{name}.tmp"
+        grid.save(temporary, format="PNG")
+        temporary.replace(samples / name)
+
+    def append_statistics(self, record: dict[str, Any]) -> None:
+        """Append one line of statistics."""
+        with self.statistics_path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def read_statistics(self) -> list[dict[str, Any]]:
+        """Return all whole lines of statistics, oldest first."""
+        if not self.statistics_path.exists():
+            return []
+        records = []
+        for line in self.statistics_path.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue  # the line that a kill cut short
+        return records
+
+    def forget_statistics_after(self, images: int) -> None:
+        """Drop lines that a resumed run writes again, and half a line that a kill left."""
+        kept = [record for record in self.read_statistics() if record["images"] <= images]
+        self.write_text(self.statistics_path.name, "".join(json.dumps(r) + "\n" for r in kept))
