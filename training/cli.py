@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from training import distributed
 from training.checkpoint import CheckpointError, read_card
-from training.evaluation import EvaluationError, quick_score, run_evaluation
-from training.figures import draw_run_figures, sample_grid
+from training.evaluation import EvaluationError, run_evaluation
+from training.figures import draw_run_figures, plot_spectra, sample_grid
 from training.images import DataError, Dataset
 from training.inception import InceptionError
 from training.networks import PRESETS
+from training.quick_score import QuickScore
 from training.recipes import RECIPES, RecipeError
 from training.recording import record
 from training.run_folder import RunError, RunFolder
@@ -61,13 +62,17 @@ def train(
     preset: Annotated[str, typer.Option(help=f"Networks: {', '.join(PRESETS)}.")] = "compact",
     recipe: Annotated[str, typer.Option(help=f"How to train: {', '.join(RECIPES)}.")] = "projected",
     name: Annotated[str | None, typer.Option(help="Name of the checkpoint; default: the preset's.")] = None,
-    images: Annotated[int, typer.Option(help="Images to see in all, over every session of the run.")] = 200_000,
+    images: Annotated[
+        int, typer.Option(help="Images to see in all, over every session of the run.")
+    ] = 200_000,
     epochs: Annotated[float | None, typer.Option(help="The same in epochs; instead of --images.")] = None,
     hours: Annotated[float | None, typer.Option(help="End this session after so many hours.")] = None,
     batch: Annotated[int, typer.Option(help="Images per step.")] = 16,
     learning_rate: Annotated[float, typer.Option(help="Of both Adam optimisers.")] = 2e-4,
     seed: Annotated[int, typer.Option(help="Of weights, crops, latents and augmentation.")] = 0,
-    precision: Annotated[str, typer.Option(help="float32 or bfloat16 (faster on a recent GPU).")] = "float32",
+    precision: Annotated[
+        str, typer.Option(help="float32 or bfloat16 (faster on a recent GPU).")
+    ] = "float32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
     save_every: Annotated[int, typer.Option(help="Images between two saves of the state.")] = 4_000,
@@ -105,10 +110,10 @@ def train(
     if chief:
         typer.echo(f"Run folder: {folder.path}")
         typer.echo(
-            f"{'Resuming' if trainer.images else 'Starting'} at {trainer.images} of {settings.images} images "
-            f"({trainer.epochs():.0f} epochs), device {trainer.device}"
+            f"{'Resuming' if trainer.images else 'Starting'} at {trainer.images} of {settings.images} "
+            f"images ({trainer.epochs():.0f} epochs), device {trainer.device}"
         )
-    score = quick_score(dataset, count=score_count, inception=inception) if score_every and chief else None
+    score = QuickScore(dataset, score_count, trainer.device, inception) if score_every and chief else None
     intervals = Intervals(save=save_every, score=score_every)
     try:
         complete = trainer.train(
@@ -132,13 +137,16 @@ def train(
         distributed.stop()
 
 
-@app.command(name="record", epilog="Example:  endotwin-training record runs/compact-… --sources S -o checkpoints")
+@app.command(
+    name="record", epilog="Example:  endotwin-training record runs/compact-… --sources S -o checkpoints"
+)
 def record_command(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     data: _Data = None,
     sources: _SourcesFile = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder of the checkpoint; default: the run folder.")
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of the checkpoint; default: the run folder."),
     ] = None,
     count: Annotated[int, typer.Option(help="Images on each side of the scores.")] = RECORD_COUNT,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -165,7 +173,9 @@ def record_command(
     _record(trainer, output or run, count, inception)
 
 
-@app.command(epilog="Example:  endotwin-training evaluate checkpoints/compact.safetensors --data ../shared/data")
+@app.command(
+    epilog="Example:  endotwin-training evaluate checkpoints/compact.safetensors --data ../shared/data"
+)
 def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint file.")],
     data: Annotated[Path, typer.Option("--data", help="Folder that holds the checkpoint's sources.")],
@@ -173,15 +183,25 @@ def evaluate(
         Path, typer.Option("--output", "-o", help="Folder for evaluation.json and the figures.")
     ] = Path("out/evaluation"),
     count: Annotated[int, typer.Option(help="Images on each side of the scores.")] = RECORD_COUNT,
-    seed: Annotated[int | None, typer.Option(help="Default: the seed the card's score was made with.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Default: the seed the card's score was made with.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     inception: Annotated[Path | None, typer.Option(help="File of the Inception weights.")] = None,
 ) -> None:
     """Measure a checkpoint again on the images it was trained on, and compare with its card."""
     result = run_evaluation(
-        checkpoint, data, count=count, seed=seed, output=output, device=_device(device), inception=inception
+        checkpoint,
+        data,
+        count=count,
+        seed=seed,
+        output=output / "evaluation.json",
+        device=_device(device),
+        inception=inception,
     )
+    plot_spectra(result.statistics, output / "spectra.png")
     typer.echo(result.table())
+    typer.echo(f"\nWritten to {output}: evaluation.json, spectra.png")
 
 
 @app.command(epilog="Example:  endotwin-training card checkpoints/compact.safetensors")
@@ -197,7 +217,14 @@ def main() -> None:
         app()
     except (UsageError, RecipeError) as error:
         _fail(error, 2)
-    except (DataError, CheckpointError, InceptionError, RunError, EvaluationError, FloatingPointError) as error:
+    except (
+        DataError,
+        CheckpointError,
+        InceptionError,
+        RunError,
+        EvaluationError,
+        FloatingPointError,
+    ) as error:
         _fail(error, 1)
 
 
@@ -255,8 +282,8 @@ def _device(device: str) -> str:
 
 def _record(trainer: Trainer, destination: Path, count: int, inception: Path | None) -> None:
     recorded = record(trainer, destination, count=count, inception=inception)
-    assert recorded.card.fid is not None
+    draw_run_figures(trainer.folder.path, trainer.folder.read_statistics(), recorded.fid)
     typer.echo(
-        f"{recorded.path}: FID {recorded.card.fid.generated_training.fid:.1f} at {count} against {count}, "
-        f"sha256 {recorded.sha256}"
+        f"{recorded.path}: FID {recorded.fid.generated_training.fid:.2f} at {count} against {count} "
+        f"(real against real {recorded.fid.real_real.fid:.2f}), sha256 {recorded.sha256}"
     )

@@ -17,7 +17,19 @@ from training.networks import IMAGE_SIZE
 MAX_PIXELS = 64_000_000
 """A larger image is left out: no microscope makes one, and a small file can claim to be huge."""
 
-_HIDDEN_OR_FOREIGN = {".json", ".txt", ".md", ".csv", ".xml", ".html", ".py", ".yaml", ".yml", ".db", ".ini"}
+_HIDDEN_OR_FOREIGN = {
+    ".json",
+    ".txt",
+    ".md",
+    ".csv",
+    ".xml",
+    ".html",
+    ".py",
+    ".yaml",
+    ".yml",
+    ".db",
+    ".ini",
+}
 
 
 class DataError(Exception):
@@ -113,7 +125,9 @@ def load_dataset(
     """
     names = [folder.name for folder in folders]
     if len(set(names)) != len(names):
-        raise DataError(f"two folders have the same name ({', '.join(names)}): a card tells sources by name")
+        raise DataError(
+            f"two folders have the same name ({', '.join(names)}): a card tells sources by name"
+        )
     training: list[GreyImage] = []
     held_out: list[GreyImage] = []
     left_out: list[LeftOut] = []
@@ -258,7 +272,9 @@ def _read_folder(
         try:
             pixels = read_grey(file)
             height, width = pixels.shape
-            pixels = pixels[int(top * height) : int(bottom * height), int(left * width) : int(right * width)]
+            pixels = pixels[
+                int(top * height) : int(bottom * height), int(left * width) : int(right * width)
+            ]
             pixels = _enlarge(pixels, file, crop_size, max_upscale)
         except DataError as error:
             unusable.append(LeftOut(file, str(error)))

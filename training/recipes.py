@@ -82,7 +82,7 @@ class _Adversaries:
 
     def update(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         average_gradients(optimiser)
         optimiser.step()
 
@@ -120,7 +120,7 @@ class PaperRecipe(_Adversaries):
         discriminator = build_dcgan_discriminator(architecture).to(device)
         super().__init__(generator, discriminator, learning_rate, (0.5, 0.999), autocast)
 
-    def step(self, real: Tensor, draws: Tensor, randomness: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002
+    def step(self, real: Tensor, draws: Tensor, randomness: torch.Generator) -> dict[str, Tensor]:
         """See `Recipe.step`."""
         with self.precision():
             fake = self.generator(draws)
@@ -141,7 +141,7 @@ class ProjectedRecipe(_Adversaries):
     def __init__(
         self,
         generator: Generator,
-        architecture: Architecture,  # noqa: ARG002
+        architecture: Architecture,
         learning_rate: float,
         autocast: torch.dtype | None,
     ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from training.card import Card, Data, Training
+from training.card import Card, Data, FidRecord, Training
 from training.checkpoint import SUFFIX, Checkpoint, save_checkpoint
 from training.evaluation import evaluate
 from training.networks import IMAGE_SIZE
@@ -25,7 +25,7 @@ class Recorded:
 
     path: Path
     sha256: str
-    card: Card
+    fid: FidRecord
 
 
 def record(
@@ -41,7 +41,8 @@ def record(
         inception: file of the Inception weights; None searches for them.
 
     Raises:
-        ValueError: the count is too small for a recorded score.
+        EvaluationError: the count is too small for a recorded score.
+        InceptionError: the Inception weights are missing or not the known ones.
     """
     card = make_card(trainer)
     path = destination / f"{trainer.settings.name}{SUFFIX}"
@@ -51,7 +52,7 @@ def record(
     )
     card = card.model_copy(update={"fid": fid, "statistics": statistics})
     sha256 = save_checkpoint(path, trainer.average, card)
-    return Recorded(path, sha256, card)
+    return Recorded(path, sha256, fid)
 
 
 def make_card(trainer: Trainer) -> Card:
@@ -62,8 +63,8 @@ def make_card(trainer: Trainer) -> Card:
     return Card(
         name=settings.name,
         description=(
-            f"Synthetic specular-microscopy images of the corneal endothelium, {IMAGE_SIZE} × {IMAGE_SIZE}, "
-            f"trained on {sources}; for research, not for diagnosis."
+            f"Synthetic specular-microscopy images of the corneal endothelium, {IMAGE_SIZE} × "
+            f"{IMAGE_SIZE}, trained on {sources}; for research, not for diagnosis."
         ),
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
         image_size=IMAGE_SIZE,

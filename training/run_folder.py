@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from training.settings import TrainingSettings
+from training.whole_file import whole_file
 
 
 class RunError(Exception):
@@ -42,12 +43,10 @@ class RunFolder:
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Replace the state on disk; a kill at any moment leaves the old or the new one, whole."""
-        temporary = self.state_path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
+        with whole_file(self.state_path) as file:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(self.state_path)
 
     def load_state(self, device: str) -> dict[str, Any] | None:
         """Return the saved state, or None for a new run.
@@ -67,17 +66,13 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a small text file whole or not at all."""
-        temporary = self.path / f".{name}.tmp"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.path / name)
+        with whole_file(self.path / name) as file:
+            file.write(text.encode())
 
     def save_grid(self, name: str, grid: Image.Image) -> None:
-        """Write a picture whole or not at all."""
-        samples = self.path / "samples"
-        samples.mkdir(exist_ok=True)
-        temporary = samples / f".{name}.tmp"
-        grid.save(temporary, format="PNG")
-        temporary.replace(samples / name)
+        """Write a picture into the folder `samples`, whole or not at all."""
+        with whole_file(self.path / "samples" / name) as file:
+            grid.save(file, format="PNG")
 
     def append_statistics(self, record: dict[str, Any]) -> None:
         """Append one line of statistics."""

@@ -73,7 +73,8 @@ def read_sources(path: Path) -> Sources:
         raise DataError(f"{path}: {where}: {first['msg']}") from error
     return Sources(
         folders=tuple(
-            ImageFolder(path.parent / e.path, e.weight, e.region, e.citation, e.terms) for e in entries.source
+            ImageFolder(path.parent / e.path, e.weight, e.region, e.citation, e.terms)
+            for e in entries.source
         ),
         max_upscale=entries.max_upscale,
         validation_share=entries.validation_share,

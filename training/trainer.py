@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from training import distributed
 from training.images import Dataset, draw_crops
 from training.latents import draw_normals
-from training.networks import IMAGE_SIZE, Generator, build_generator, to_grey_levels
+from training.networks import Generator, build_generator, to_grey_levels
 from training.recipes import RECIPES
 from training.run_folder import RunFolder
 from training.settings import TrainingSettings
@@ -49,7 +49,9 @@ class Intervals:
 class Trainer:
     """A generator in training, the running average of its weights, and a recipe."""
 
-    def __init__(self, settings: TrainingSettings, dataset: Dataset, folder: RunFolder, device: str) -> None:
+    def __init__(
+        self, settings: TrainingSettings, dataset: Dataset, folder: RunFolder, device: str
+    ) -> None:
         """Start a run, or take it up where its folder's state left it."""
         self.settings = settings
         self.dataset = dataset
@@ -118,9 +120,9 @@ class Trainer:
                 if grid is not None and self._due(intervals.samples) and self.rank == 0:
                     self.folder.save_grid(f"{self.images:08d}.png", grid(self.sample(GRID_IMAGES)))
                 if score is not None and self._due(intervals.score) and self.rank == 0:
-                    value = score(self)
-                    self.folder.append_statistics({"images": self.images, "quick_fid": round(value, 2)})
-                    progress.write(f"{self.images} images: quick FID {value:.1f}")
+                    fid = score(self)
+                    self.folder.append_statistics({"images": self.images, "quick_fid": round(fid, 2)})
+                    progress.write(f"{self.images} images: quick FID {fid:.1f}")
                 out_of_time = max_seconds is not None and time.monotonic() - started > max_seconds
                 stopping = distributed.agree(asked() or out_of_time, self.device)
                 if self._due(intervals.save) or stopping or self.images >= until:
@@ -187,8 +189,8 @@ class Trainer:
         keep = 0.5 ** (self.settings.batch / half_life) if half_life > 0 else 0.0
         for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
             mean.lerp_(now, 1.0 - keep)
-        for mean, now in zip(_statistics(self.average), _statistics(self.generator), strict=True):
-            mean.copy_(now)
+        for old, new in zip(self.average.buffers(), self.generator.buffers(), strict=True):
+            old.copy_(new)
 
     def _due(self, interval: int) -> bool:
         batch = self.settings.batch
@@ -216,20 +218,16 @@ class Trainer:
         )
 
 
-def _statistics(network: nn.Module) -> Iterator[Tensor]:
-    yield from network.buffers()
-
-
 @contextmanager
 def _stop_request() -> Iterator[Callable[[], bool]]:
     """Turn the first SIGINT or SIGTERM into a question the loop asks; the second one acts as ever."""
     asked = False
-    before = {}
+    before: dict[signal.Signals, Any] = {}
 
-    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    def note(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         asked = True
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
     for number in (signal.SIGINT, signal.SIGTERM):
         before[number] = signal.signal(number, note)
@@ -238,6 +236,3 @@ def _stop_request() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-__all__ = ["GRID_IMAGES", "GRID_SEED", "IMAGE_SIZE", "Intervals", "Trainer"]
