@@ -1,4 +1,7 @@
-"""The checkpoint file: a safetensors file that carries its card in the header. Nothing is unpickled."""
+"""The checkpoint file: a safetensors file that carries its card in the header. Nothing is unpickled.
+
+A second entry of the header is a digest over card and weights: an altered file is refused, not served.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,13 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from training.card import Card
 from training.networks import Generator, build_generator
 
 _CARD_KEY = "endotwin_card"
+_DIGEST_KEY = "endotwin_sha256"
 SUFFIX = ".safetensors"
 
 
@@ -55,11 +60,13 @@ def save_checkpoint(path: Path, generator: Generator, card: Card) -> str:
         name: tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None).contiguous()
         for name, tensor in generator.state_dict().items()
     }
+    text = card.model_dump_json()
+    metadata = {_CARD_KEY: text, _DIGEST_KEY: _digest(text, tensors)}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(tensors, temporary, metadata={_CARD_KEY: card.model_dump_json()})
-        os.replace(temporary, path)
+        save_file(tensors, temporary, metadata=metadata)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     return file_sha256(path)
@@ -71,13 +78,23 @@ def read_card(path: Path) -> Card:
     Raises:
         CheckpointError: the file is missing, truncated, foreign, or its card is not valid.
     """
+    return _parse_card(path, _read(path)[0])
+
+
+def _read(path: Path, *, weights: bool = False) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return the header's metadata and, on request, all tensors."""
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
+        raise CheckpointError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
+            names = file.keys() if weights else []
+            return metadata, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(_not_safetensors(path, error)) from error
+
+
+def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
     if _CARD_KEY not in metadata:
         raise CheckpointError(f"{path}: a safetensors file, but not one of Endotwin's: it has no card")
     try:
@@ -98,14 +115,15 @@ def load_checkpoint(path: Path, *, require_fid: bool = True) -> Checkpoint:
     Raises:
         CheckpointError: the file cannot be used, and why.
     """
-    card = read_card(path)
+    metadata, tensors = _read(path, weights=True)
+    card = _parse_card(path, metadata)
     if require_fid and card.fid is None:
         raise CheckpointError(f"{path}: its card holds no recorded FID")
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(_not_safetensors(path, error)) from error
+    if _digest(metadata[_CARD_KEY], tensors) != metadata.get(_DIGEST_KEY):
+        raise CheckpointError(
+            f"{path}: altered or damaged: its card and weights do not match the digest in its header; "
+            "get the file again"
+        )
     generator = build_generator(card.architecture)
     expected = generator.state_dict()
     missing = sorted(expected.keys() - tensors.keys())
@@ -133,9 +151,21 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _digest(card: str, tensors: dict[str, Tensor]) -> str:
+    """Digest of a card's text and of every tensor's name, dtype, shape and bytes."""
+    digest = hashlib.sha256(card.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def _not_safetensors(path: Path, error: Exception) -> str:
-    with path.open("rb") as file:
-        start = file.read(4)
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as failure:
+        return f"{path}: {failure.strerror}"
     if start[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
         return f"{path}: a pickle file (or an archive of one); Endotwin only reads safetensors files"
     return f"{path}: truncated or not a safetensors file ({error})"

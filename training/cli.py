@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import sys
 import warnings
 from collections.abc import Mapping
@@ -13,8 +15,9 @@ import typer
 from pydantic import ValidationError
 
 from training import distributed
+from training.card import Card
 from training.checkpoint import CheckpointError, read_card
-from training.evaluation import EvaluationError, run_evaluation
+from training.evaluation import MINIMUM_COUNT, EvaluationError, run_evaluation
 from training.figures import draw_run_figures, plot_spectra, sample_grid
 from training.images import DataError, Dataset
 from training.inception import InceptionError
@@ -25,7 +28,7 @@ from training.recording import record
 from training.run_folder import RunError, RunFolder
 from training.settings import TrainingSettings
 from training.sources import Sources, parse_folders, read_sources
-from training.trainer import Intervals, Trainer
+from training.trainer import Intervals, Trainer, TrainingError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -75,9 +78,11 @@ def train(
     ] = "float32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
-    save_every: Annotated[int, typer.Option(help="Images between two saves of the state.")] = 4_000,
-    score_every: Annotated[int, typer.Option(help="Images between two quick FIDs; 0: none.")] = 20_000,
-    score_count: Annotated[int, typer.Option(help="Images of a quick FID; not comparable.")] = 500,
+    save_every: Annotated[int, typer.Option(min=1, help="Images between two saves of the state.")] = 4_000,
+    score_every: Annotated[
+        int, typer.Option(min=0, help="Images between two quick FIDs; 0: none.")
+    ] = 20_000,
+    score_count: Annotated[int, typer.Option(min=2, help="Images of a quick FID; not comparable.")] = 500,
     record_count: Annotated[
         int, typer.Option(help="Images on each side of the recorded FID; 0: do not record yet.")
     ] = RECORD_COUNT,
@@ -92,11 +97,19 @@ def train(
     The run is a folder below --runs whose name tells the configuration: resumable state, statistics
     (statistics.jsonl), sample grids, figures, and at the end NAME.safetensors. Ctrl-C saves and stops.
     """
+    architecture = _choice("preset", preset, PRESETS)
+    chosen_recipe = _choice("recipe", recipe, {key: key for key in RECIPES})
+    name = _name(name or preset)
+    _positive("epochs", epochs)
+    _positive("hours", hours)
+    if record_count != 0 and record_count < MINIMUM_COUNT:
+        raise UsageError(f"--record-count: 0, or at least {MINIMUM_COUNT}; got {record_count}")
+    device = _device(device)
     dataset = _load(_sources(data, sources, max_upscale, validation_share))
     settings = _settings(
-        name=name or preset,
-        architecture=_choice("preset", preset, PRESETS),
-        recipe=_choice("recipe", recipe, {key: key for key in RECIPES}),
+        name=name,
+        architecture=architecture,
+        recipe=chosen_recipe,
         images=images if epochs is None else max(1, round(epochs * dataset.crops_per_epoch())),
         batch=batch,
         learning_rate=learning_rate,
@@ -105,8 +118,8 @@ def train(
     )
     folder = RunFolder.of(runs, settings, dataset.digest)
     folder.write_text("settings.json", settings.model_dump_json(indent=2) + "\n")
-    trainer = Trainer(settings, dataset, folder, _device(device))
-    chief = trainer.rank == 0
+    trainer = Trainer(settings, dataset, folder, device)
+    chief = distributed.is_first()
     if chief:
         typer.echo(f"Run folder: {folder.path}")
         typer.echo(
@@ -158,7 +171,12 @@ def record_command(
     settings_file = run / "settings.json"
     if not settings_file.is_file():
         raise RunError(f"{run}: not a run folder (it has no settings.json)")
-    settings = TrainingSettings.model_validate_json(settings_file.read_text(encoding="utf-8"))
+    try:
+        settings = TrainingSettings.model_validate_json(settings_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(
+            f"{settings_file}: not the settings of a run, or those of another version"
+        ) from error
     dataset = _load(_sources(data, sources, max_upscale, validation_share))
     folder = RunFolder(run)
     expected = RunFolder.name_of(settings, dataset.digest)
@@ -223,7 +241,8 @@ def main() -> None:
         InceptionError,
         RunError,
         EvaluationError,
-        FloatingPointError,
+        TrainingError,
+        OSError,
     ) as error:
         _fail(error, 1)
 
@@ -240,11 +259,17 @@ def _sources(
         raise UsageError("give the images either as --data FOLDER (repeatable) or as --sources FILE")
     if sources is not None:
         return read_sources(sources)
+    if not 1 <= max_upscale < math.inf:
+        raise UsageError(f"--max-upscale: a number from 1 up, got {max_upscale}")
+    if not 0 <= validation_share < 1:
+        raise UsageError(f"--validation-share: from 0 to below 1, got {validation_share}")
     return Sources(parse_folders(data or []), max_upscale=max_upscale, validation_share=validation_share)
 
 
 def _load(sources: Sources) -> Dataset:
     dataset = sources.load()
+    if not distributed.is_first():
+        return dataset
     for item in dataset.left_out:
         typer.echo(f"Left out: {item.reason}", err=True)
     for source in dataset.sources:
@@ -270,13 +295,31 @@ def _choice(option: str, value: str, choices: Mapping[str, _T]) -> _T:
     return choices[value]
 
 
+def _name(name: str) -> str:
+    """Check a checkpoint's name before hours are spent on it."""
+    pattern = Card.model_json_schema()["properties"]["name"]["pattern"]
+    if not re.fullmatch(pattern, name):
+        raise UsageError(
+            f"--name: {name!r}; a name has 1 to 64 lower-case letters, digits and hyphens, no hyphen first"
+        )
+    return name
+
+
+def _positive(option: str, value: float | None) -> None:
+    if value is not None and not 0 < value < math.inf:
+        raise UsageError(f"--{option}: a number above 0, got {value}")
+
+
 def _device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device != "cpu" and not device.startswith("cuda"):
+    if device == "cpu":
+        return device
+    if not re.fullmatch(r"cuda(:\d+)?", device):
         raise UsageError(f"--device: {device!r} is not auto, cpu, cuda or cuda:N")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"--device: {device}: torch sees no CUDA device here")
+    found = torch.cuda.device_count()
+    if int(device.partition(":")[2] or 0) >= found:
+        raise UsageError(f"--device: {device}: torch sees {found or 'no'} CUDA device(s) here")
     return device
 
 

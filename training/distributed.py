@@ -8,6 +8,11 @@ import torch
 import torch.distributed as dist
 
 
+def is_first() -> bool:
+    """Return whether this process reports and writes files: it is the only one, or torchrun's first."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def start(device: str) -> tuple[int, int, str]:
     """Join torchrun's process group, if there is one.
 

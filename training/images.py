@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from training.networks import IMAGE_SIZE
 MAX_PIXELS = 64_000_000
 """A larger image is left out: no microscope makes one, and a small file can claim to be huge."""
 
-_HIDDEN_OR_FOREIGN = {
+_FOREIGN = {
     ".json",
     ".txt",
     ".md",
@@ -110,8 +112,10 @@ def load_dataset(
 ) -> Dataset:
     """Read every image of the folders (and of their subfolders) and split them by image.
 
-    The split depends on the images' contents, not on their names or order: an image moves to the other
-    side neither when it is renamed nor when others are added (identical copies stay together).
+    The split depends on the images' contents, not on their names or order: an image does not change sides
+    when it is renamed, and identical copies stay together, also across folders. The share is met as
+    closely as whole images allow, so images that are added can push others over the boundary; the digest
+    tells such a data set from the one before.
 
     Args:
         folders: each with at least one usable image; a subfolder `images` is used if there is one.
@@ -121,36 +125,47 @@ def load_dataset(
         split_seed: another seed makes another split.
 
     Raises:
-        DataError: a folder does not exist or has no usable image; the message lists what was left out.
+        DataError: a folder does not exist or has no usable image (the message lists what was left out), or
+            a number is out of range.
     """
+    if not 0 <= validation_share < 1:
+        raise DataError(f"the validation share must be from 0 to below 1, got {validation_share}")
+    if not 1 <= max_upscale < math.inf:
+        raise DataError(f"the largest enlargement must be a number from 1 up, got {max_upscale}")
     names = [folder.name for folder in folders]
     if len(set(names)) != len(names):
         raise DataError(
             f"two folders have the same name ({', '.join(names)}): a card tells sources by name"
         )
+    read = []
+    held_ranks: set[str] = set()
+    for folder in folders:
+        usable, unusable = _read_folder(folder, crop_size, max_upscale)
+        ranked = sorted(
+            ((_split_rank(image, split_seed), image) for image in usable), key=lambda pair: pair[0]
+        )
+        limit = round(validation_share * len(ranked))
+        if validation_share > 0 and len(ranked) > 1:
+            limit = max(limit, 1)
+        held_ranks |= {rank for rank, _ in ranked[:limit]}
+        read.append((folder, ranked, unusable))
+
     training: list[GreyImage] = []
     held_out: list[GreyImage] = []
     left_out: list[LeftOut] = []
     sources: list[Source] = []
     digests: list[str] = []
-    for folder in folders:
-        usable, unusable = _read_folder(folder, crop_size, max_upscale)
-        left_out += unusable
-        ranks = {id(image): _split_rank(image, split_seed) for image in usable}
-        usable.sort(key=lambda image: ranks[id(image)])
-        limit = round(validation_share * len(usable))
-        if validation_share > 0 and len(usable) > 1:
-            limit = max(limit, 1)
-        boundary = ranks[id(usable[limit - 1])] if limit else ""
-        held = [image for image in usable if limit and ranks[id(image)] <= boundary]
-        kept = [image for image in usable if not limit or ranks[id(image)] > boundary]
+    for folder, ranked, unusable in read:
+        held = [image for rank, image in ranked if rank in held_ranks]
+        kept = [image for rank, image in ranked if rank not in held_ranks]
         if not kept:
             raise DataError(
-                f"{folder.path}: {len(usable)} usable image(s) leave none to train on beside a validation "
+                f"{folder.path}: {len(ranked)} usable image(s) leave none to train on beside a validation "
                 f"share of {validation_share}; use a smaller share"
             )
-        held_out += held
-        training += kept
+        held_out += _weighted(held, folder.weight)
+        training += _weighted(kept, folder.weight)
+        left_out += unusable
         sources.append(
             Source(
                 name=folder.name,
@@ -163,7 +178,7 @@ def load_dataset(
                 terms=folder.terms,
             )
         )
-        digests += [_content(image) for image in usable]
+        digests += [_content(image) for _, image in ranked]
     return Dataset(
         training=training,
         held_out=held_out,
@@ -186,6 +201,8 @@ def read_grey(path: Path) -> np.ndarray:
     Raises:
         DataError: the file cannot be read as an image; the message names it.
     """
+    if not path.is_file():  # a link to nothing, or a pipe, which would be waited for without end
+        raise DataError(f"{path}: not a file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -193,21 +210,16 @@ def read_grey(path: Path) -> np.ndarray:
                 if image.width * image.height > MAX_PIXELS:
                     raise DataError(f"{path}: {image.width} × {image.height} pixels; at most {MAX_PIXELS}")
                 image.load()
-                if image.mode in ("1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "PA", "La", "RGBa"):
+                if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
                     return np.asarray(image.convert("L"))
                 values = np.asarray(image, dtype=np.float64)
     except DataError:
         raise
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-    ) as error:
-        # Pillow's own messages repeat the path, or say nothing more than that it failed.
-        reason = "not an image that Pillow reads" if isinstance(error, UnidentifiedImageError) else error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: not an image that Pillow reads") from error
+    except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
+        # The message of an error of the file system repeats the path; its reason does not.
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"{path}: {reason}") from error
     if not np.isfinite(values).all():
         raise DataError(f"{path}: holds values that are not finite")
@@ -256,19 +268,17 @@ def _read_folder(
     path = folder.path
     if not path.is_dir():
         raise DataError(f"{path}: no such folder")
-    if folder.weight <= 0:
-        raise DataError(f"{path}: its weight must be above 0, got {folder.weight}")
+    if not 0 < folder.weight < math.inf:
+        raise DataError(f"{path}: its weight must be a number above 0, got {folder.weight}")
     left, top, right, bottom = folder.region
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
         raise DataError(
             f"{path}: a region is left, top, right, bottom as shares from 0 to 1, got {folder.region}"
         )
     root = path / "images" if (path / "images").is_dir() else path
-    usable: list[tuple[np.ndarray, str]] = []
-    unusable: list[LeftOut] = []
-    for file in sorted(root.rglob("*")):
-        if not file.is_file() or file.name.startswith(".") or file.suffix.lower() in _HIDDEN_OR_FOREIGN:
-            continue
+    usable: list[GreyImage] = []
+    files, unusable = _find_files(root)
+    for file in files:
         try:
             pixels = read_grey(file)
             height, width = pixels.shape
@@ -279,20 +289,44 @@ def _read_folder(
         except DataError as error:
             unusable.append(LeftOut(file, str(error)))
             continue
-        usable.append((pixels, file.name))
+        usable.append(GreyImage(pixels, folder.name, file.name, weight=1.0))
     if not usable:
         reasons = "".join(f"\n  {item.reason}" for item in unusable[:10])
         raise DataError(f"{root}: no usable image ({len(unusable)} file(s) left out){reasons}")
-    # A folder's weight is shared among its images by area, so that every place in it is as likely.
-    area = sum(pixels.size for pixels, _ in usable)
-    images = [
-        GreyImage(pixels, folder.name, name, folder.weight * pixels.size / area) for pixels, name in usable
-    ]
-    return images, unusable
+    return usable, unusable
+
+
+def _find_files(root: Path) -> tuple[list[Path], list[LeftOut]]:
+    """Return the files below a folder that may be images, sorted, and the folders that cannot be read.
+
+    What is hidden, in hidden folders, or of a type that lies beside images is passed over.
+    """
+    closed: list[LeftOut] = []
+
+    def note(error: OSError) -> None:
+        closed.append(LeftOut(Path(error.filename), f"{error.filename}: {error.strerror}"))
+
+    files: list[Path] = []
+    for parent, folders, names in os.walk(root, onerror=note):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files += [
+            file
+            for name in names
+            if not name.startswith(".") and (file := Path(parent, name)).suffix.lower() not in _FOREIGN
+        ]
+    return sorted(files), closed
+
+
+def _weighted(images: list[GreyImage], weight: float) -> list[GreyImage]:
+    """Share a folder's weight among its images by area, so that every place in it is as likely."""
+    area = sum(image.pixels.size for image in images)
+    return [replace(image, weight=weight * image.pixels.size / area) for image in images]
 
 
 def _enlarge(pixels: np.ndarray, file: Path, crop_size: int, max_upscale: float) -> np.ndarray:
     height, width = pixels.shape
+    if min(height, width) == 0:
+        raise DataError(f"{file}: nothing of it lies in the region that is used")
     factor = crop_size / min(height, width)
     if factor <= 1.0:
         return pixels

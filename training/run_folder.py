@@ -91,7 +91,10 @@ class RunFolder:
                 continue  # the line that a kill cut short
         return records
 
-    def forget_statistics_after(self, images: int) -> None:
-        """Drop lines that a resumed run writes again, and half a line that a kill left."""
+    def clear_after(self, images: int) -> None:
+        """Remove what a kill left: lines that the resumed run writes again, half a line, half a state."""
+        for unfinished in self.path.glob(f".{self.state_path.name}.*.tmp"):
+            unfinished.unlink(missing_ok=True)
         kept = [record for record in self.read_statistics() if record["images"] <= images]
-        self.write_text(self.statistics_path.name, "".join(json.dumps(r) + "\n" for r in kept))
+        if kept or self.statistics_path.exists():
+            self.write_text(self.statistics_path.name, "".join(json.dumps(r) + "\n" for r in kept))

@@ -40,19 +40,17 @@ def mean_absolute_correlation(images: np.ndarray) -> float:
         norm = np.linalg.norm(detail)
         # Below a millionth of a grey level there is rounding only.
         row[:] = (detail / norm).ravel() if norm > 1e-6 * np.sqrt(detail.size) else 0.0
-    size = len(rows)
-    total = 0.0
-    for k in range(size - 1):
-        total += float(np.abs(rows[k + 1 :] @ rows[k]).sum())
-    return total / (size * (size - 1) / 2)
+    correlations = np.abs(rows @ rows.T)
+    np.fill_diagonal(correlations, 0.0)
+    return float(correlations.sum(dtype=np.float64) / (len(rows) * (len(rows) - 1)))
 
 
 def power_spectrum(images: np.ndarray) -> dict[str, tuple[float, ...]]:
     """Return the mean power spectrum of square images: radial, horizontal, vertical.
 
-    Grey levels are scaled to -1..1, each image's mean is taken off and a Hann window is laid over it
-    (without one the jump between opposite edges drowns the fine structure). Power is scaled so that white
-    noise of variance v gives v at every frequency.
+    Grey levels are scaled to -1..1, the mean (of the image, or of the row or column) is taken off and a
+    Hann window laid over it: without one the jump between opposite edges drowns the fine structure. Power
+    is scaled so that white noise of variance v gives v at every frequency.
 
     Args:
         images: uint8 grey levels (n, S, S).
@@ -77,15 +75,20 @@ def power_spectrum(images: np.ndarray) -> dict[str, tuple[float, ...]]:
         grey -= grey.mean()
         power = np.abs(np.fft.fft2(grey * square)) ** 2 / (square**2).sum()
         radial += np.bincount(ring, weights=power.ravel()) / members
-        rows = np.fft.rfft(grey * window[None, :], axis=1)
-        columns = np.fft.rfft(grey * window[:, None], axis=0)
-        horizontal += (np.abs(rows) ** 2).mean(axis=0) / (window**2).sum()
-        vertical += (np.abs(columns) ** 2).mean(axis=1) / (window**2).sum()
+        horizontal += _line_power(grey, window)
+        vertical += _line_power(grey.T, window)
     return {
         "radial": _decades(radial[1 : half + 1] / len(images)),
         "horizontal": _decades(horizontal[1:] / len(images)),
         "vertical": _decades(vertical[1:] / len(images)),
     }
+
+
+def _line_power(grey: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Return the power of the rows of an image at 0 to S / 2 cycles, mean over the rows."""
+    lines = (grey - grey.mean(axis=1, keepdims=True)) * window
+    power: np.ndarray = (np.abs(np.fft.rfft(lines, axis=1)) ** 2).mean(axis=0) / (window**2).sum()
+    return power
 
 
 def _decades(power: np.ndarray) -> tuple[float, ...]:

@@ -21,12 +21,16 @@ from training.images import Dataset, draw_crops
 from training.latents import draw_normals
 from training.networks import Generator, build_generator, to_grey_levels
 from training.recipes import RECIPES
-from training.run_folder import RunFolder
+from training.run_folder import RunError, RunFolder
 from training.settings import TrainingSettings
 
 GRID_SEED = 0
 GRID_IMAGES = 40
 _EVALUATION_BATCH = 16
+
+
+class TrainingError(Exception):
+    """A run cannot start or go on; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,22 @@ class Trainer:
     def __init__(
         self, settings: TrainingSettings, dataset: Dataset, folder: RunFolder, device: str
     ) -> None:
-        """Start a run, or take it up where its folder's state left it."""
+        """Start a run, or take it up where its folder's state left it.
+
+        Raises:
+            TrainingError: the batch cannot be shared by the processes.
+            RecipeError: the recipe cannot train this architecture.
+            RunError: the folder's state cannot be read, or is that of another run.
+        """
         self.settings = settings
         self.dataset = dataset
         self.folder = folder
         self.rank, self.processes, self.device = distributed.start(device)
         if settings.batch % self.processes:
-            raise ValueError(f"a batch of {settings.batch} cannot be shared by {self.processes} processes")
+            raise TrainingError(
+                f"a batch of {settings.batch} cannot be shared by {self.processes} processes; "
+                f"it has to be a multiple of {self.processes}"
+            )
         torch.manual_seed(settings.seed)
         self.generator: Generator = build_generator(settings.architecture)
         self.generator.to(self.device).to(memory_format=torch.channels_last)
@@ -72,8 +85,6 @@ class Trainer:
         state = folder.load_state(self.device)
         if state is not None:
             self._restore(state)
-            if self.rank == 0:
-                folder.forget_statistics_after(self.images)
 
     def train(
         self,
@@ -97,7 +108,12 @@ class Trainer:
 
         Returns:
             True when `until` was reached, False when the run was stopped before.
+
+        Raises:
+            TrainingError: a loss is no longer finite; the state saved last is from before.
         """
+        if self.rank == 0:
+            self.folder.clear_after(self.images)
         started = time.monotonic()
         batch = self.settings.batch
         losses: dict[str, list[Tensor]] = {}
@@ -126,6 +142,7 @@ class Trainer:
                 out_of_time = max_seconds is not None and time.monotonic() - started > max_seconds
                 stopping = distributed.agree(asked() or out_of_time, self.device)
                 if self._due(intervals.save) or stopping or self.images >= until:
+                    self._means(losses)  # a diverged run must not replace the last good state
                     self.save()
                 if stopping:
                     return self.images >= until
@@ -163,11 +180,17 @@ class Trainer:
         )
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.images = state["images"]
-        self.seconds = state["seconds"]
-        self.generator.load_state_dict(state["generator"])
-        self.average.load_state_dict(state["average"])
-        self.recipe.load_state_dict(state["recipe"])
+        try:
+            self.images = state["images"]
+            self.seconds = state["seconds"]
+            self.generator.load_state_dict(state["generator"])
+            self.average.load_state_dict(state["average"])
+            self.recipe.load_state_dict(state["recipe"])
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise RunError(
+                f"{self.folder.state_path}: not a state of this run, or one of an older version ({error}); "
+                "remove it to start the run again"
+            ) from error
 
     def _step(self) -> dict[str, Tensor]:
         # Every step has its own seed: a resumed run needs no state of a random number generator.
@@ -196,14 +219,18 @@ class Trainer:
         batch = self.settings.batch
         return interval > 0 and self.images // interval != (self.images - batch) // interval
 
-    def _write_statistics(self, losses: dict[str, list[Tensor]], started: float, progress: tqdm) -> None:
+    def _means(self, losses: dict[str, list[Tensor]]) -> dict[str, float]:
         means = {name: float(torch.stack(values).float().mean()) for name, values in losses.items()}
         for name, value in means.items():
             if not np.isfinite(value):
-                raise FloatingPointError(
+                raise TrainingError(
                     f"{name} is {value} after {self.images} images: the run has diverged. The state saved "
                     f"last is in {self.folder.state_path}; a lower learning rate may help"
                 )
+        return means
+
+    def _write_statistics(self, losses: dict[str, list[Tensor]], started: float, progress: tqdm) -> None:
+        means = self._means(losses)
         if self.rank != 0:
             return
         progress.set_postfix({name: f"{value:.2f}" for name, value in means.items()})
