@@ -17,12 +17,11 @@ from pydantic import ValidationError
 from training import distributed
 from training.card import Card
 from training.checkpoint import CheckpointError, read_card
-from training.evaluation import MINIMUM_COUNT, EvaluationError, run_evaluation
-from training.figures import draw_run_figures, plot_spectra, sample_grid
+from training.evaluation import MINIMUM_COUNT, EvaluationError, quick_score, run_evaluation
+from training.figures import draw_run_figures, sample_grid
 from training.images import DataError, Dataset
 from training.inception import InceptionError
 from training.networks import PRESETS
-from training.quick_score import QuickScore
 from training.recipes import RECIPES, RecipeError
 from training.recording import record
 from training.run_folder import RunError, RunFolder
@@ -126,7 +125,7 @@ def train(
             f"{'Resuming' if trainer.images else 'Starting'} at {trainer.images} of {settings.images} "
             f"images ({trainer.epochs():.0f} epochs), device {trainer.device}"
         )
-    score = QuickScore(dataset, score_count, trainer.device, inception) if score_every and chief else None
+    score = quick_score(dataset, count=score_count, inception=inception) if score_every and chief else None
     intervals = Intervals(save=save_every, score=score_every)
     try:
         complete = trainer.train(
@@ -213,13 +212,12 @@ def evaluate(
         data,
         count=count,
         seed=seed,
-        output=output / "evaluation.json",
+        output=output,
         device=_device(device),
         inception=inception,
     )
-    plot_spectra(result.statistics, output / "spectra.png")
     typer.echo(result.table())
-    typer.echo(f"\nWritten to {output}: evaluation.json, spectra.png")
+    typer.echo(f"\nWritten to {output}: evaluation.json, spectra.png, generated.png")
 
 
 @app.command(epilog="Example:  endotwin-training card checkpoints/compact.safetensors")

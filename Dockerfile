@@ -1,0 +1,39 @@
+# The service for a GPU node; it also runs without a GPU. docs/deployment.md says how to build and run it.
+# The base is any Linux with glibc and Python 3.11 with its venv module: CUDA comes in torch's wheels, the
+# driver from the node.
+ARG BASE=python:3.11-slim
+
+FROM ${BASE} AS build
+# The dependencies come before the source: a change to the source does not install torch again.
+WORKDIR /build
+COPY pyproject.toml ./
+RUN python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+        > requirements.txt \
+    && python3 -m venv /opt/endotwin \
+    && /opt/endotwin/bin/pip install --no-cache-dir -r requirements.txt
+WORKDIR /srv/endotwin
+COPY LICENSE ./
+COPY service service
+COPY training training
+COPY checkpoints/*.safetensors checkpoints/
+# Readable by the image's user, whatever the modes were where the image is built.
+RUN chmod -R u=rwX,go=rX .
+
+FROM ${BASE}
+RUN useradd --uid 10001 --user-group --create-home endotwin
+COPY --from=build /opt/endotwin /opt/endotwin
+COPY --from=build /srv/endotwin /srv/endotwin
+# BENTOML_CONTAINERIZED: when its worker dies the server ends, so that a restart policy sees it.
+ENV PATH=/opt/endotwin/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    BENTOML_CONTAINERIZED=true \
+    BENTOML_DO_NOT_TRACK=true
+WORKDIR /srv/endotwin
+USER 10001:10001
+EXPOSE 3000
+STOPSIGNAL SIGTERM
+# Not by a URL opener: that would ask a proxy for 127.0.0.1 where one is set.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=180s --retries=3 \
+    CMD ["python3", "-c", "from http.client import HTTPConnection as C; c = C('127.0.0.1', 3000, timeout=4); c.request('GET', '/readyz'); assert c.getresponse().status == 200"]
+# After SIGTERM open streams get 8 seconds: fewer than the 10 after which `docker stop` kills.
+CMD ["bentoml", "serve", "service:Service", "--host", "0.0.0.0", "--port", "3000", "--timeout-graceful-shutdown", "8"]

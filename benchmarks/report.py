@@ -1,0 +1,163 @@
+"""What a run has measured, as markdown for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from training.checkpoint import Checkpoint
+
+_BUSY = 0.25
+"""Load average per core above which figures are not worth keeping."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Ways to make the same n images, measured in rounds.
+
+    Attributes:
+        n: images of one measurement.
+        seconds: for each way, its time in every round.
+        base: the way that the others are compared with.
+    """
+
+    n: int
+    seconds: Mapping[str, Sequence[float]]
+    base: str
+
+    def rate(self, way: str) -> float:
+        """Return the median images per second."""
+        return self.n / median(self.seconds[way])
+
+    def ratios(self, way: str) -> list[float]:
+        """Return the rate relative to the base's, round by round: drift between rounds cancels."""
+        pairs = zip(self.seconds[self.base], self.seconds[way], strict=True)
+        return [base / taken for base, taken in pairs]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Resident memory of a fresh worker, in MiB: its peak when ready, and after one npy of n images."""
+
+    n: int
+    ready_mib: float
+    peak_mib: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything one run has measured."""
+
+    machine: dict[str, Any]
+    model: dict[str, Any]
+    comparison: Comparison
+    start_up_seconds: Sequence[float]
+    memory: Sequence[Memory]
+
+
+def describe_machine(device: str) -> dict[str, Any]:
+    """Describe where the run takes place, the load of the last minute included.
+
+    Args:
+        device: name of the device that generates.
+    """
+    return {
+        "device": device,
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "bentoml": version("bentoml"),
+        "date": time.strftime("%Y-%m-%d %H:%M %z"),
+    }
+
+
+def describe_model(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Say which checkpoint is measured, and how large its generator is."""
+    parameters = sum(tensor.numel() for tensor in checkpoint.generator.parameters())
+    return {"name": checkpoint.card.name, "sha256": checkpoint.sha256, "parameters": parameters}
+
+
+def write_report(report: Report, folder: Path) -> str:
+    """Write throughput.json and throughput.md into a folder; return the markdown."""
+    markdown = _markdown(report)
+    (folder / "throughput.json").write_text(json.dumps(_as_json(report), indent=2) + "\n")
+    (folder / "throughput.md").write_text(markdown)
+    return markdown
+
+
+def _as_json(report: Report) -> dict[str, Any]:
+    comparison = report.comparison
+    return {
+        "machine": report.machine,
+        "model": report.model,
+        "n": comparison.n,
+        "throughput": {
+            way: {
+                "images_per_second": comparison.rate(way),
+                "ratio": median(comparison.ratios(way)),
+                "seconds": list(taken),
+                "ratios": comparison.ratios(way),
+            }
+            for way, taken in comparison.seconds.items()
+        },
+        "start_up_seconds": list(report.start_up_seconds),
+        "memory": [vars(memory) for memory in report.memory],
+    }
+
+
+def _markdown(report: Report) -> str:
+    comparison, machine, model = report.comparison, report.machine, report.model
+    rounds = len(comparison.seconds[comparison.base])
+    lines = [
+        f"Model {model['name']} ({model['parameters']:,} parameters, sha256 {model['sha256'][:12]}), "
+        f"{machine['device']}; {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['torch_threads']} torch threads; torch {machine['torch']}, "
+        f"BentoML {machine['bentoml']}, Python {machine['python']}; {machine['date']}; "
+        f"load before the run {machine['load_before']}.",
+        "",
+    ]
+    if machine["load_before"] > _BUSY * machine["cores"]:
+        lines += ["**The machine was busy: these figures are not worth keeping.**", ""]
+    lines += [
+        f"{comparison.n} images, median of {rounds} rounds (least to most):",
+        "",
+        "| | images/s | of the bare loop |",
+        "| --- | ---: | ---: |",
+    ]
+    for way in comparison.seconds:
+        ratios = comparison.ratios(way)
+        spread = "" if way == comparison.base else f" ({min(ratios):.1%} to {max(ratios):.1%})"
+        lines.append(f"| {way} | {comparison.rate(way):.1f} | {median(ratios):.1%}{spread} |")
+    starts = ", ".join(f"{seconds:.1f}" for seconds in report.start_up_seconds)
+    lines += ["", f"Start to ready: {starts} s."]
+    if report.memory:
+        lines += [
+            "",
+            "| one npy, fresh server | peak when ready, MiB | peak, MiB |",
+            "| --- | ---: | ---: |",
+            *(f"| n = {m.n:,} | {m.ready_mib:.1f} | {m.peak_mib:.1f} |" for m in report.memory),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _processor() -> str:
+    """Name the processor; Linux tells more than Python does."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

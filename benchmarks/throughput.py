@@ -1,0 +1,141 @@
+"""Images per second of the bare generator, the sampler and the service, in one run; and memory.
+
+Run it as `python -m benchmarks.throughput`; README.md in this folder tells what it measures.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from benchmarks.report import Comparison, Memory, Report, describe_machine, describe_model, write_report
+from benchmarks.server import Server, running_server
+from service.device import describe_device, resolve_device
+from service.models import choose_default, load_checkpoints
+from service.settings import load_settings, variable
+from training.checkpoint import Checkpoint
+from training.latents import draw_normals
+from training.sampler import BATCH, Sampler
+
+SEED = 7
+BARE = "bare loop"
+WARM_UP = 4 * BATCH
+POOL = 8
+"""Batches of ready-made draws that the bare loop goes through in turn."""
+
+MEMORY_COUNTS = (500, 20_000)
+
+Timer = Callable[[int], float]
+"""Makes that many images and returns the seconds it took."""
+
+
+def main(
+    *,
+    n: Annotated[int, typer.Option(help=f"Images of one measurement, a multiple of {BATCH}.")] = 1600,
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each kind; odd is best.")] = 5,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:INDEX.")] = "auto",
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Also the peak memory at n = 500 and 20,000 (Linux).")
+    ] = False,
+    output: Annotated[Path, typer.Option(help="Folder for the report and the server's log.")] = Path(
+        "out/benchmarks"
+    ),
+) -> None:
+    """Compare the bare generator loop, the sampler and the service's streams, and write a report.
+
+    Measures the service's default model. A server is started on 127.0.0.1 for it and stopped at the end.
+    """
+    if n < BATCH or n % BATCH:
+        raise typer.BadParameter(f"--n must be a multiple of {BATCH}, the images of a batch; got {n}")
+    output.mkdir(parents=True, exist_ok=True)
+    log = output / "server.log"
+    target = resolve_device(device)
+    settings = {
+        variable("device"): str(target),
+        variable("max_images"): str(max(n, WARM_UP, *MEMORY_COUNTS)),
+    }
+    machine = describe_machine(describe_device(target))  # before this run makes a load of its own
+    checkpoint = _default_checkpoint()
+
+    typer.echo(f"{rounds} rounds of {n} images of model {checkpoint.card.name} on {machine['device']}")
+    with running_server(settings, log) as server:
+        start_ups = [server.ready_seconds]
+        typer.echo(f"server ready after {server.ready_seconds:.1f} s")
+        timers = _timers(checkpoint, target, server)
+        comparison = Comparison(n, _measure(timers, n, rounds), BARE)
+
+    peaks = []
+    for count in MEMORY_COUNTS if memory else ():
+        with running_server(settings, log) as server:
+            start_ups.append(server.ready_seconds)
+            ready = server.peak_memory()
+            server.fetch(count, SEED, "npy")
+            peaks.append(Memory(count, ready, server.peak_memory()))
+        typer.echo(f"peak memory at n = {count}: {peaks[-1].peak_mib:.1f} MiB")
+
+    report = Report(machine, describe_model(checkpoint), comparison, start_ups, peaks)
+    typer.echo(write_report(report, output))
+
+
+def _default_checkpoint() -> Checkpoint:
+    """Load what the service answers with when a request names no model."""
+    settings = load_settings()
+    checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
+    return checkpoints[choose_default(checkpoints, settings.default_model)]
+
+
+def _timers(checkpoint: Checkpoint, device: torch.device, server: Server) -> dict[str, Timer]:
+    sampler = Sampler(checkpoint, str(device))
+    generator = checkpoint.generator  # the sampler's own, on the device and in its memory format
+    pool = [
+        torch.from_numpy(draw_normals(SEED, block * BATCH, BATCH, generator.draws)).to(device)
+        for block in range(POOL)
+    ]
+
+    def bare(count: int) -> float:
+        began = time.perf_counter()
+        with torch.inference_mode():
+            for block in range(count // BATCH):
+                generator(pool[block % POOL])
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - began
+
+    def sample(count: int) -> float:
+        began = time.perf_counter()
+        for _ in sampler.images(SEED, 0, count):
+            pass
+        return time.perf_counter() - began
+
+    return {
+        BARE: bare,
+        "sampler": sample,
+        "service, npy": lambda count: server.fetch(count, SEED, "npy"),
+        "service, tar": lambda count: server.fetch(count, SEED, "tar"),
+    }
+
+
+def _measure(timers: dict[str, Timer], n: int, rounds: int) -> dict[str, list[float]]:
+    """Time each way once a round, every other round in reverse order, so that a steady drift cancels.
+
+    Returns:
+        Seconds for n images, round by round, for each way.
+    """
+    for timer in timers.values():
+        timer(WARM_UP)
+    seconds: dict[str, list[float]] = {name: [] for name in timers}
+    for turn in range(rounds):
+        for name in list(timers) if turn % 2 == 0 else reversed(timers):
+            seconds[name].append(timers[name](n))
+        rates = ", ".join(f"{name} {n / taken[-1]:.1f}" for name, taken in seconds.items())
+        typer.echo(f"round {turn + 1} of {rounds}, images/s: {rates}")
+    return seconds
+
+
+if __name__ == "__main__":
+    typer.run(main)

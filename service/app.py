@@ -1,0 +1,107 @@
+"""The routes: POST /generate, GET /models and GET /models/{name}."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from service import errors, metrics, parameters
+from service.errors import ApiError
+from service.models import Model, Models
+from service.runtime import Runtime
+from service.streaming import SetResponse
+
+_GENERATE = "/generate"
+
+
+def create_app() -> FastAPI:
+    """Build the web application.
+
+    Before the first request `app.state.runtime` has to be set to a `service.runtime.Runtime`.
+    """
+    # The documentation page is BentoML's, at /; it includes these routes.
+    app = FastAPI(title="Endotwin", docs_url=None, redoc_url=None, openapi_url=None)
+    app.post(
+        _GENERATE,
+        response_class=Response,
+        responses={200: {"description": "the images"}, "4XX": errors.schema(), 503: errors.schema()},
+        openapi_extra={"parameters": parameters.describe()},
+    )(generate)
+    app.get("/models", responses={200: {"description": "all models"}})(list_models)
+    app.get("/models/{name}", responses={404: errors.schema()})(show_model)
+    app.add_exception_handler(ApiError, _answer_api_error)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(Exception, _answer_unexpected)
+    return app
+
+
+async def generate(request: Request) -> Response:
+    """Stream images start to start + n - 1 of a seed.
+
+    The same request gives the same bytes, and image i does not depend on n, start or other requests.
+    """
+    _refuse_body(request)
+    runtime = _runtime(request)
+    wanted = parameters.parse(request.url.query, runtime.models, runtime.settings.max_images)
+    return SetResponse(runtime, wanted)
+
+
+async def list_models(request: Request) -> dict[str, Any]:
+    """List the models: name, sha256 of the checkpoint, recorded FID, and which one is the default."""
+    models = _runtime(request).models
+    return {"models": [_summary(model, models) for model in models]}
+
+
+async def show_model(request: Request, name: str) -> dict[str, Any]:
+    """Return the whole card of a model."""
+    models = _runtime(request).models
+    model = models.get(name)
+    if model is None:
+        message = f"there is no model {errors.shorten(name)}; there are {', '.join(models.names)}"
+        raise ApiError(404, "unknown_model", message)
+    return {**_summary(model, models), "card": model.card.model_dump(mode="json")}
+
+
+def _runtime(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+def _summary(model: Model, models: Models) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "sha256": model.sha256,
+        "fid": model.fid,
+        "default": model is models.default,
+    }
+
+
+def _refuse_body(request: Request) -> None:
+    """Refuse by the headers alone: the body, however long, is never read."""
+    if request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers:
+        allowed = ", ".join(parameters.DESCRIPTIONS)
+        message = f"{_GENERATE} takes no body; put {allowed} into the query, as in {_GENERATE}?n=500&seed=7"
+        raise ApiError(415, "body_not_allowed", message)
+
+
+async def _answer_api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return _refuse(request, error)
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _refuse(request, errors.from_status(error.status_code, request.url.path, error.headers))
+
+
+async def _answer_unexpected(request: Request, error: Exception) -> Response:
+    """Tell the client no details; the server logs the error, which the framework raises on."""
+    return errors.from_status(500, request.url.path).response()
+
+
+def _refuse(request: Request, error: ApiError) -> Response:
+    if request.url.path == _GENERATE:
+        metrics.REQUESTS.labels("refused", error.code).inc()
+    return error.response()

@@ -1,0 +1,110 @@
+"""Errors as clients see them: always {"error": {"code", "message", "field"?}}."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_CODES = {404: "not_found", 405: "method_not_allowed", 503: "not_ready", 504: "timeout"}
+
+
+class ApiError(Exception):
+    """A request that gets an error instead of what it asked for.
+
+    Attributes:
+        status: HTTP status.
+        code: what went wrong, for programs: lower case words joined by underscores, from a fixed list.
+        message: what went wrong and what is allowed, for people.
+        field: the query parameter at fault, where it is one.
+        headers: further response headers.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.field = field
+        self.headers = headers
+
+    def response(self) -> JSONResponse:
+        """Return the HTTP response for this error."""
+        error = {"code": self.code, "message": self.message}
+        if self.field is not None:
+            error["field"] = self.field
+        return JSONResponse({"error": error}, self.status, self.headers)
+
+
+def from_status(status: int, path: str, headers: Mapping[str, str] | None = None) -> ApiError:
+    """Return the error for a bare HTTP status, as the web framework raises it before any of our code."""
+    if status == 404:
+        message = f"there is nothing at {shorten(path)}; see POST /generate, GET /models, GET /docs.json"
+    elif status == 405:
+        allowed = (headers or {}).get("Allow", "another method")
+        message = f"{shorten(path)} takes {allowed} only"
+    elif status >= 500:
+        message = "the service failed; its log says why"
+    else:
+        message = http.HTTPStatus(status).phrase
+    code = _CODES.get(status, "internal_error" if status >= 500 else "bad_request")
+    return ApiError(status, code, message, headers=headers)
+
+
+def shorten(text: str) -> str:
+    """Quote what a client sent, at most 60 characters of it."""
+    return repr(text if len(text) <= 60 else text[:60] + "…")
+
+
+class ErrorShape:
+    """ASGI middleware that gives the plain-text errors of BentoML's own routes the common shape."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on but the body of a plain-text error."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        replaced = False
+
+        async def shape(message: Message) -> None:
+            nonlocal replaced
+            if replaced:
+                return
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                headers = _text_headers(message)
+                if headers["content-type"].startswith("text/plain"):
+                    replaced = True
+                    allow = {"Allow": headers["allow"]} if "allow" in headers else None
+                    response = from_status(message["status"], scope["path"], allow).response()
+                    await response(scope, receive, send)
+                    return
+            await send(message)
+
+        await self.app(scope, receive, shape)
+
+
+def _text_headers(message: Message) -> dict[str, str]:
+    pairs = (
+        (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in message["headers"]
+    )
+    return {"content-type": "", **dict(pairs)}
+
+
+def schema() -> dict[str, Any]:
+    """Return the OpenAPI description of an error."""
+    example = {"error": {"code": "invalid_parameter", "message": "n must be …, got '0'", "field": "n"}}
+    return {"description": "an error", "content": {"application/json": {"example": example}}}

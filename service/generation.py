@@ -1,0 +1,135 @@
+"""Generating a set of images to a file or folder, without a server: the work of `endotwin generate`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from service.archives import FORMATS
+from service.device import describe_device, resolve_device
+from service.models import choose_default, load_checkpoints
+from service.output_files import OutputError, new_file, new_folder
+from service.samples import sample_files
+from service.settings import SettingsError, load_settings
+from training.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from training.latents import MAX_INDEX, MAX_SEED
+from training.sampler import Sampler
+
+FAILURES = (CheckpointError, OSError, OutputError, SettingsError)
+"""What can go wrong with an order that is valid; each says so in words for the caller."""
+
+
+class OrderError(ValueError):
+    """An order that nothing can fulfil; the message says what is allowed."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to generate: images start to start + count - 1 of a seed."""
+
+    seed: int
+    start: int
+    count: int
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            OrderError: a number is out of range.
+        """
+        if not 0 <= self.seed <= MAX_SEED:
+            raise OrderError(f"the seed must be from 0 to {MAX_SEED}, got {self.seed}")
+        if self.start < 0 or self.count < 1 or self.start + self.count - 1 > MAX_INDEX:
+            raise OrderError(
+                f"indices must be from 0 to {MAX_INDEX}, got {self.count} image(s) from {self.start} on"
+            )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was generated: by which checkpoint, on what device, in how many seconds."""
+
+    checkpoint: Checkpoint
+    device: str
+    seconds: float
+
+
+def generate(
+    order: Order,
+    *,
+    kind: str,
+    output: Path,
+    replace: bool = False,
+    model: str | None = None,
+    checkpoint_path: Path | None = None,
+    device: str | None = None,
+) -> Outcome:
+    """Generate a set of images; it appears at `output` when it is complete, or not at all.
+
+    Shows a progress bar on standard error if that is a terminal.
+
+    Args:
+        order: which images.
+        kind: `folder`, or a key of `service.archives.FORMATS`.
+        output: the folder or file.
+        replace: take the place of a set that is there already.
+        model: name of a checkpoint that the service has; None for the service's default.
+        checkpoint_path: a checkpoint file, instead of a name.
+        device: as in `service.settings.Settings`; None for what is set there.
+
+    Raises:
+        OrderError: there is no model of that name.
+        service.settings.SettingsError: a setting or the device does not fit this machine.
+        training.checkpoint.CheckpointError: the checkpoint cannot be used.
+        service.output_files.OutputError: there is something at `output` that must stay.
+        OSError: the output cannot be written.
+    """
+    settings = load_settings()
+    target = resolve_device(device or settings.device)
+    if checkpoint_path is not None:
+        checkpoint = load_checkpoint(checkpoint_path, require_fid=not settings.allow_unscored)
+    else:
+        checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
+        if model is not None and model not in checkpoints:
+            raise OrderError(f"there is no model {model!r}; there are {', '.join(sorted(checkpoints))}")
+        checkpoint = checkpoints[model or choose_default(checkpoints, settings.default_model)]
+    sampler = Sampler(checkpoint, str(target))
+    with tqdm(total=order.count, unit=" images", disable=None) as progress:
+        began = time.perf_counter()
+        if kind == "folder":
+            _generate_folder(sampler, order, output, replace=replace, progress=progress)
+        else:
+            _generate_archive(sampler, order, kind, output, replace=replace, progress=progress)
+        seconds = time.perf_counter() - began
+    return Outcome(checkpoint, describe_device(target), seconds)
+
+
+def _generate_folder(
+    sampler: Sampler, order: Order, output: Path, *, replace: bool, progress: tqdm[None]
+) -> None:
+    """Write the files that the tar of the same order holds."""
+    name, digest = sampler.checkpoint.card.name, sampler.checkpoint.sha256
+    start = order.start
+    with new_folder(output, replace=replace) as folder:
+        for images in sampler.images(order.seed, order.start, order.count):
+            for file_name, content in sample_files(images, order.seed, start, name, digest):
+                (folder / file_name).write_bytes(content)
+            start += len(images)
+            progress.update(len(images))
+
+
+def _generate_archive(
+    sampler: Sampler, order: Order, kind: str, output: Path, *, replace: bool, progress: tqdm[None]
+) -> None:
+    """Write an archive, byte for byte the one that the service streams."""
+    name, digest = sampler.checkpoint.card.name, sampler.checkpoint.sha256
+    archive = FORMATS[kind](order.seed, order.start, order.count, name, digest)
+    with new_file(output, replace=replace) as file:
+        file.write(archive.head())
+        for images in sampler.images(order.seed, order.start, order.count):
+            file.write(archive.add(images))
+            progress.update(len(images))
+        file.write(archive.tail())

@@ -1,0 +1,51 @@
+"""The BentoML service. BentoML adds /healthz, /livez, /readyz, /metrics and a documentation page at /."""
+
+from __future__ import annotations
+
+import logging
+
+import bentoml
+from bentoml.exceptions import BentoMLException
+
+from service.app import create_app
+from service.errors import ErrorShape
+from service.runtime import check_start, start
+from service.settings import SettingsError, load_settings
+from training.checkpoint import CheckpointError
+
+_FIRST_BYTE_LIMIT_SECONDS = 600
+"""BentoML answers 504 when a request has got no byte for this long; open streams are not limited."""
+
+logging.getLogger("endotwin").setLevel(logging.INFO)
+
+_app = create_app()
+
+
+class Endotwin:
+    """Synthetic specular-microscopy images of the human corneal endothelium, streamed by seed."""
+
+    def __init__(self) -> None:
+        """Load the checkpoints and run each once. BentoML listens to requests only when this is done."""
+        self._runtime = start(load_settings())
+        _app.state.runtime = self._runtime
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def check() -> None:
+        """Stop `bentoml serve` with one clear line, before it starts a worker that could only fail."""
+        try:
+            check_start(load_settings())
+        except (SettingsError, CheckpointError) as error:
+            raise BentoMLException(str(error)) from error
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def close(self) -> None:
+        """Stop the threads."""
+        self._runtime.close()
+
+
+Service = bentoml.service(name="endotwin", workers=1, traffic={"timeout": _FIRST_BYTE_LIMIT_SECONDS})(
+    Endotwin
+)
+Service.mount_asgi_app(_app, path="/")
+Service.add_asgi_middleware(ErrorShape)

@@ -1,0 +1,81 @@
+"""What Prometheus can scrape at /metrics (docs/operator.md).
+
+BentoML's /metrics adds up the files that each worker writes under PROMETHEUS_MULTIPROC_DIR, so that
+variable has to be set before this module is imported. Every label takes its values from a short, fixed
+list: models, formats, outcomes, error codes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from prometheus_client import Counter, Gauge, Histogram, multiprocess
+
+IMAGES = Counter("endotwin_images", "Images sent to clients.", ["model", "format"])
+BYTES = Counter("endotwin_bytes", "Bytes of archives sent to clients.", ["model", "format"])
+REQUESTS = Counter(
+    "endotwin_requests",
+    "Requests for images by how they ended: complete, aborted (the client left or stalled, or the server "
+    "stopped), failed (an error of the service), refused (with the code of the error; else empty).",
+    ["outcome", "code"],
+)
+FIRST_BYTE_SECONDS = Histogram(
+    "endotwin_first_byte_seconds",
+    "Seconds from an accepted request to its first bytes, waiting for the device included.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+)
+DEVICE_SECONDS = Histogram(
+    "endotwin_device_seconds",
+    "Seconds the device worked on one batch of 16 images, waiting not included.",
+    ["model"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+ENCODING_SECONDS = Histogram(
+    "endotwin_encoding_seconds",
+    "Seconds spent on encoding one batch of at most 16 images.",
+    ["format"],
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1),
+)
+OPEN_STREAMS = Gauge(
+    "endotwin_open_streams", "Streams that are being answered now.", multiprocess_mode="livesum"
+)
+RECORDED_FID = Gauge(
+    "endotwin_recorded_fid",
+    "FID recorded in the card of a model (generated against training crops).",
+    ["model"],
+    multiprocess_mode="livemax",
+)
+
+ALL = (
+    IMAGES,
+    BYTES,
+    REQUESTS,
+    FIRST_BYTE_SECONDS,
+    DEVICE_SECONDS,
+    ENCODING_SECONDS,
+    OPEN_STREAMS,
+    RECORDED_FID,
+)
+
+
+def forget_dead_workers() -> None:
+    """Remove the live gauges of workers that were killed; they would be added up for ever."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if not folder:
+        return
+    for path in Path(folder).glob("gauge_live*.db"):
+        match = re.fullmatch(r"gauge_live\w+_(\d+)\.db", path.name)
+        if match and not _is_running(int(match[1])):
+            multiprocess.mark_process_dead(int(match[1]))  # type: ignore[no-untyped-call]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it runs, as another user
+        return True
+    return True

@@ -1,0 +1,112 @@
+"""The models a service offers: the checkpoints of one folder, by the name in their card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from service.settings import SettingsError, variable
+from training.card import Card
+from training.checkpoint import SUFFIX, Checkpoint, load_checkpoint
+
+PREFERRED = "compact"
+"""The default where a folder holds several checkpoints and no setting names one."""
+
+
+class BatchSource(Protocol):
+    """What a stream needs of a `training.sampler.Sampler`."""
+
+    def batch(self, seed: int, block: int) -> np.ndarray:
+        """Generate one aligned batch, uint8 (BATCH, 128, 128)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checkpoint that is loaded: its card, the sha256 of its file, and what generates its images."""
+
+    card: Card
+    sha256: str
+    sampler: BatchSource
+
+    @property
+    def name(self) -> str:
+        """The name in the card."""
+        return self.card.name
+
+    @property
+    def fid(self) -> float | None:
+        """The recorded FID, generated against training crops; None for an unscored checkpoint."""
+        return self.card.fid.generated_training.fid if self.card.fid else None
+
+
+class Models:
+    """All models of a service, and which one a request gets that names none."""
+
+    def __init__(self, models: Iterable[Model], default: str) -> None:
+        self._by_name = {model.name: model for model in sorted(models, key=lambda model: model.name)}
+        self.default = self._by_name[default]
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self._by_name.values())
+
+    @property
+    def names(self) -> list[str]:
+        """The names, sorted."""
+        return list(self._by_name)
+
+    def get(self, name: str) -> Model | None:
+        """Return a model by name, or None if there is none of that name."""
+        return self._by_name.get(name)
+
+
+def load_checkpoints(folder: Path, *, allow_unscored: bool) -> dict[str, Checkpoint]:
+    """Load every checkpoint of a folder, on the CPU.
+
+    Returns:
+        The checkpoints by the name in their card.
+
+    Raises:
+        SettingsError: the folder is missing or holds no checkpoint, or two of them have the same name.
+        training.checkpoint.CheckpointError: a file cannot be used; the message names it and says why.
+    """
+    if not folder.is_dir():
+        raise SettingsError(
+            f"{variable('checkpoint_dir')}: there is no folder {folder} to load checkpoints from"
+        )
+    paths = sorted(path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+    if not paths:
+        raise SettingsError(
+            f"{variable('checkpoint_dir')}: no *{SUFFIX} in {folder}; train one, or name another folder"
+        )
+    checkpoints: dict[str, Checkpoint] = {}
+    for path in paths:
+        checkpoint = load_checkpoint(path, require_fid=not allow_unscored)
+        name = checkpoint.card.name
+        if name in checkpoints:
+            raise SettingsError(f"{checkpoints[name].path} and {path}: both cards have the name {name!r}")
+        checkpoints[name] = checkpoint
+    return checkpoints
+
+
+def choose_default(names: Iterable[str], wanted: str | None) -> str:
+    """Choose the model of a request that names none.
+
+    Raises:
+        SettingsError: the wanted one is not there, or none is wanted and the choice is not clear.
+    """
+    names = sorted(names)
+    listed = ", ".join(names)
+    if wanted is not None:
+        if wanted not in names:
+            raise SettingsError(f"{variable('default_model')}: no model {wanted!r}; there are {listed}")
+        return wanted
+    if len(names) == 1:
+        return names[0]
+    if PREFERRED in names:
+        return PREFERRED
+    raise SettingsError(f"set {variable('default_model')} to one of {listed}")

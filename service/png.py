@@ -1,0 +1,28 @@
+"""Grey PNG files, in memory: the bytes of a file follow from the pixels (and from Pillow's version)."""
+
+from __future__ import annotations
+
+import io
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image
+
+# Run-length coding at level 1: nearly twice as fast as Pillow's level 1, and no larger on these images.
+_LEVEL = 1
+_RUN_LENGTHS = 3  # zlib's Z_RLE
+
+_cores = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="png")
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Encode uint8 grey levels (H, W) as an 8-bit grey PNG file that holds nothing but the pixels."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG", compress_level=_LEVEL, compress_type=_RUN_LENGTHS)
+    return file.getvalue()
+
+
+def encode_pngs(images: np.ndarray) -> list[bytes]:
+    """Encode uint8 grey levels (B, H, W), spread over the cores: Pillow compresses outside the GIL."""
+    return list(_cores.map(encode_png, images))

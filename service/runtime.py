@@ -1,0 +1,89 @@
+"""Everything that answers requests, put together once when the service starts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from service import metrics
+from service.admission import Admission
+from service.device import DeviceThread, describe_device, resolve_device, timed_batch
+from service.models import Model, Models, choose_default, load_checkpoints
+from service.settings import Settings
+from training.sampler import Sampler
+
+logger = logging.getLogger("endotwin")
+
+
+class Runtime:
+    """What a request needs.
+
+    Attributes:
+        settings: of the operator.
+        models: loaded and ready.
+        device: the thread that generates.
+        device_name: what it runs on, for the response header.
+        encoders: threads that turn batches into bytes.
+        admission: the limit on open streams.
+    """
+
+    def __init__(self, settings: Settings, models: Models, device: DeviceThread, device_name: str) -> None:
+        """Put together a runtime from models that are loaded."""
+        self.settings = settings
+        self.models = models
+        self.device = device
+        self.device_name = device_name
+        self.encoders = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="encoder")
+        self.admission = Admission(settings.max_streams)
+
+    def close(self) -> None:
+        """Stop the threads; streams that are still open fail."""
+        self.device.close()
+        self.encoders.shutdown(wait=False, cancel_futures=True)
+
+
+def check_start(settings: Settings) -> None:
+    """Find what would keep a service from starting, short of running the networks.
+
+    Raises:
+        service.settings.SettingsError: a setting does not fit this machine or the checkpoints.
+        training.checkpoint.CheckpointError: a checkpoint cannot be used.
+    """
+    resolve_device(settings.device)
+    checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
+    choose_default(checkpoints, settings.default_model)
+
+
+def start(settings: Settings) -> Runtime:
+    """Load all checkpoints, and run one batch of every model before anything is served.
+
+    Raises:
+        service.settings.SettingsError: a setting does not fit this machine or the checkpoints.
+        training.checkpoint.CheckpointError: a checkpoint cannot be used.
+    """
+    metrics.forget_dead_workers()
+    target = resolve_device(settings.device)
+    device_name = describe_device(target)
+    checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
+    default = choose_default(checkpoints, settings.default_model)
+    device = DeviceThread()
+    models = []
+    for checkpoint in checkpoints.values():
+        began = time.perf_counter()
+        sampler = device.call(Sampler, checkpoint, str(target))
+        model = Model(card=checkpoint.card, sha256=checkpoint.sha256, sampler=sampler)
+        device.call(timed_batch, model, 0, 0)
+        if model.fid is not None:
+            metrics.RECORDED_FID.labels(model.name).set(model.fid)
+        logger.info(
+            "model %s (FID %s, sha256 %.12s) ready on %s after %.1f s",
+            model.name,
+            model.fid,
+            model.sha256,
+            device_name,
+            time.perf_counter() - began,
+        )
+        models.append(model)
+    return Runtime(settings, Models(models, default), device, device_name)

@@ -1,0 +1,82 @@
+"""What an operator can set: environment variables that begin with ENDOTWIN_ (docs/operator.md)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from training.latents import MAX_INDEX
+
+PREFIX = "ENDOTWIN_"
+FOREIGN_VARIABLES = frozenset({"ENDOTWIN_DATA"})
+"""Variables with the prefix that others read: the tests look for real images under ENDOTWIN_DATA."""
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class SettingsError(Exception):
+    """Settings the service cannot start with; the message says which, why, and what is allowed."""
+
+
+class Settings(BaseSettings):
+    """The settings of the service. An empty variable counts as one that is not set."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+
+    checkpoint_dir: Path = Field(
+        default=_REPOSITORY / "checkpoints",
+        description="folder of checkpoints; every *.safetensors file in it is served",
+    )
+    default_model: str | None = Field(
+        default=None,
+        description="model of a request that names none; by default the only one, else `compact`",
+    )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$",
+        description="where images are generated: auto (cuda if there is one), cpu, cuda or cuda:INDEX",
+    )
+    max_images: int = Field(
+        default=100_000, ge=1, le=MAX_INDEX, description="most images that one request may ask for"
+    )
+    max_streams: int = Field(
+        default=16, ge=1, le=1024, description="open streams beyond which requests are answered 503"
+    )
+    stall_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        le=86_400,
+        description="a client that takes no data for this long is cut off, so that its place becomes free",
+    )
+    allow_unscored: bool = Field(
+        default=False, description="also serve checkpoints without a recorded FID, for experiments"
+    )
+
+
+def variable(field: str) -> str:
+    """Name the environment variable of a setting."""
+    return PREFIX + field.upper()
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: a variable has a value that is not allowed, or its name is not one of a setting.
+    """
+    known = {variable(field) for field in Settings.model_fields}
+    present = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
+    unknown = sorted(present - known - FOREIGN_VARIABLES)
+    if unknown:
+        raise SettingsError(f"unknown setting {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = (
+            f"{variable(str(problem['loc'][0]))}: {problem['msg']}, got {str(problem['input'])[:80]!r}"
+            for problem in error.errors()
+        )
+        raise SettingsError("; ".join(problems)) from error

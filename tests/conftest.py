@@ -1,0 +1,84 @@
+"""What tests share: a tiny checkpoint of their own, and the real images where they exist."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.card import Card, Data, FidRecord, FidScore, Source, Training
+from training.checkpoint import save_checkpoint
+from training.networks import IMAGE_SIZE, MosaicArchitecture, build_generator
+
+TINY = MosaicArchitecture(latent=8, width=8)
+
+
+def make_card(name: str = "tiny", fid: float = 123.5, *, recorded: bool = True) -> Card:
+    """Return the card of a tiny checkpoint with made-up scores."""
+
+    def score(first: str, second: str, value: float) -> FidScore:
+        return FidScore(fid=value, first=first, second=second, first_count=3000, second_count=3000)
+
+    record = FidRecord(
+        generated_training=score("generated", "training crops", fid),
+        generated_held_out=score("generated", "held-out crops", fid + 20),
+        real_real=score("training crops", "training crops", 6.0),
+        real_held_out=score("training crops", "held-out crops", 40.0),
+        noise_real=score("uniform noise", "training crops", 400.0),
+        protocol="made up for a test",
+        inception_sha256="0" * 64,
+        pytorch_fid="0.3.0",
+        seed=0,
+        device="cpu",
+    )
+    return Card(
+        name=name,
+        description="A tiny generator with untrained weights, for tests.",
+        created="2026-11-25",
+        image_size=IMAGE_SIZE,
+        architecture=TINY,
+        data=Data(
+            sources=(Source(name="made-up", images=3, held_out=1, left_out=0, weight=1.0),),
+            crop_size=IMAGE_SIZE,
+            max_upscale=1.0,
+            image_list_sha256="0" * 64,
+            split_seed=0,
+            validation_share=0.25,
+            terms="none",
+        ),
+        training=Training(
+            recipe="none",
+            epochs=0,
+            images_seen=0,
+            seconds=0,
+            hardware="none",
+            torch=torch.__version__,
+            git_revision="none",
+            seed=0,
+        ),
+        fid=record if recorded else None,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the path of a tiny checkpoint named `tiny` whose weights are random but fixed."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        generator = build_generator(TINY)
+    path = folder / "tiny.safetensors"
+    save_checkpoint(path, generator, make_card())
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of real images (ENDOTWIN_DATA, default ../shared/data), or skip the test."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("ENDOTWIN_DATA", default))
+    if not (folder / "gavet" / "images").is_dir():
+        pytest.skip(f"no real images in {folder} (set ENDOTWIN_DATA)")
+    return folder

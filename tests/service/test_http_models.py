@@ -1,0 +1,62 @@
+"""What a service says about itself: models, health, metrics, documentation."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from live_server import LiveServer
+
+from service import metrics
+from training.checkpoint import file_sha256, read_card
+
+
+def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path) -> None:
+    reply = server.request("/models", "GET")
+    assert json.loads(reply.body) == {
+        "models": [{"name": "tiny", "sha256": file_sha256(tiny_checkpoint), "fid": 123.5, "default": True}]
+    }
+
+
+def test_model_shows_its_whole_card(server: LiveServer, tiny_checkpoint: Path) -> None:
+    shown = json.loads(server.request("/models/tiny", "GET").body)
+    assert shown["card"] == json.loads(read_card(tiny_checkpoint).model_dump_json())
+    assert shown["sha256"] == file_sha256(tiny_checkpoint)
+
+
+def test_ready_means_that_the_generator_has_run(server: LiveServer) -> None:
+    assert server.metrics_when_ready["endotwin_device_seconds_count"] == 1
+    assert server.metrics_when_ready["endotwin_first_byte_seconds_count"] == 0
+    assert server.metrics_when_ready["endotwin_recorded_fid"] == 123.5
+
+
+def test_every_metric_is_served(server: LiveServer) -> None:
+    server.generate("n=1")
+    server.request("/generate?n=0")
+    exposed = server.request("/metrics", "GET").body.decode()
+    for metric in metrics.ALL:
+        [family] = metric.describe()
+        assert f"# TYPE {family.name}" in exposed
+
+
+def test_documentation_page_shows_the_parameters(server: LiveServer) -> None:
+    assert server.request("/", "GET").headers["Content-Type"].startswith("text/html")
+    paths = json.loads(server.request("/docs.json", "GET").body)["paths"]
+    shown = [parameter["name"] for parameter in paths["/generate"]["post"]["parameters"]]
+    assert shown == ["n", "seed", "start", "format", "model"]
+    assert "/models/{name}" in paths
+
+
+def test_live_gauges_of_dead_workers_are_forgotten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    names = [f"gauge_livesum_{ended.pid}.db", f"gauge_livesum_{os.getpid()}.db", f"counter_{ended.pid}.db"]
+    for name in names:
+        (tmp_path / name).touch()
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    metrics.forget_dead_workers()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])

@@ -1,0 +1,160 @@
+"""A service that cannot do its work does not start, and says why."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from live_server import PATIENCE_SECONDS, ROOT, environment, free_port, serve_command
+from safetensors.torch import load_file, save_file
+
+from service.runtime import check_start, start
+from service.settings import SettingsError, load_settings
+from training.checkpoint import (
+    _CARD_KEY,
+    _DIGEST_KEY,
+    CheckpointError,
+    _digest,
+    load_checkpoint,
+    save_checkpoint,
+)
+
+Setter = Callable[..., None]
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Setter:
+    """Return a function that sets ENDOTWIN_ variables; the checkpoint folder is an empty one at first."""
+
+    def put(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(f"ENDOTWIN_{name.upper()}", value)
+
+    for name in [name for name in os.environ if name.startswith("ENDOTWIN_")]:
+        monkeypatch.delenv(name)
+    put(checkpoint_dir=str(tmp_path))
+    return put
+
+
+def copy_as(path: Path, name: str, checkpoint: Path) -> None:
+    loaded = load_checkpoint(checkpoint)
+    save_checkpoint(path, loaded.generator, loaded.card.model_copy(update={"name": name}))
+
+
+def copy_unscored(path: Path, checkpoint: Path) -> None:
+    card = load_checkpoint(checkpoint).card.model_copy(update={"fid": None})
+    text, tensors = card.model_dump_json(), load_file(checkpoint)
+    save_file(tensors, path, metadata={_CARD_KEY: text, _DIGEST_KEY: _digest(text, tensors)})
+
+
+def test_empty_folder_stops_bentoml_serve_with_one_clear_line(tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    ended = subprocess.run(
+        serve_command(free_port()),
+        cwd=ROOT,
+        env=environment(tmp_path / "home", checkpoint_dir=str(folder)),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert ended.returncode != 0
+    output = ended.stdout + ended.stderr
+    assert f"ENDOTWIN_CHECKPOINT_DIR: no *.safetensors in {folder}" in output
+    assert "Traceback" not in output
+
+
+WRONG_SETTINGS = {
+    "max_images": ("0", "ENDOTWIN_MAX_IMAGES: .* greater than or equal to 1, got '0'"),
+    "max_streams": ("many", "ENDOTWIN_MAX_STREAMS: .*, got 'many'"),
+    "device": ("tpu", "ENDOTWIN_DEVICE: .*cuda.*, got 'tpu'"),
+    "max_image": ("10", "unknown setting ENDOTWIN_MAX_IMAGE; there are .*ENDOTWIN_MAX_IMAGES"),
+    "checkpoint_dir": ("nowhere", "ENDOTWIN_CHECKPOINT_DIR: .*nowhere"),
+    "default_model": ("huge", "ENDOTWIN_DEFAULT_MODEL: no model 'huge'; there are tiny"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SETTINGS)
+def test_wrong_setting(settings: Setter, tmp_path: Path, tiny_checkpoint: Path, name: str) -> None:
+    copy_as(tmp_path / "tiny.safetensors", "tiny", tiny_checkpoint)
+    value, message = WRONG_SETTINGS[name]
+    settings(**{name: value})
+    with pytest.raises(SettingsError, match=message):
+        check_start(load_settings())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_gpu_that_is_not_there(
+    settings: Setter, tmp_path: Path, tiny_checkpoint: Path, device: str
+) -> None:
+    copy_as(tmp_path / "tiny.safetensors", "tiny", tiny_checkpoint)
+    settings(device=device)
+    with pytest.raises(SettingsError, match=f"ENDOTWIN_DEVICE={device}, but torch sees no GPU"):
+        check_start(load_settings())
+
+
+def test_empty_variable_is_no_setting(settings: Setter) -> None:
+    settings(device="", default_model="")
+    assert load_settings().device == "auto"
+    assert load_settings().default_model is None
+
+
+def test_variable_of_the_tests_is_no_setting(settings: Setter) -> None:
+    settings(data="somewhere")
+    assert load_settings()
+
+
+def test_broken_checkpoint(settings: Setter, tmp_path: Path, tiny_checkpoint: Path) -> None:
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(tiny_checkpoint.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=r"broken\.safetensors"):
+        check_start(load_settings())
+
+
+def test_unscored_checkpoint_is_served_only_if_allowed(
+    settings: Setter, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    copy_unscored(tmp_path / "unscored.safetensors", tiny_checkpoint)
+    with pytest.raises(CheckpointError, match="no recorded FID"):
+        check_start(load_settings())
+    settings(allow_unscored="true")
+    runtime = start(load_settings())
+    try:
+        assert runtime.models.default.fid is None
+    finally:
+        runtime.close()
+
+
+def test_two_checkpoints_of_one_name(settings: Setter, tmp_path: Path, tiny_checkpoint: Path) -> None:
+    copy_as(tmp_path / "a.safetensors", "tiny", tiny_checkpoint)
+    copy_as(tmp_path / "b.safetensors", "tiny", tiny_checkpoint)
+    with pytest.raises(SettingsError, match=r"a\.safetensors and .*b\.safetensors.*'tiny'"):
+        check_start(load_settings())
+
+
+def test_default_among_several_models(settings: Setter, tmp_path: Path, tiny_checkpoint: Path) -> None:
+    copy_as(tmp_path / "a.safetensors", "alpha", tiny_checkpoint)
+    copy_as(tmp_path / "b.safetensors", "beta", tiny_checkpoint)
+    with pytest.raises(SettingsError, match="ENDOTWIN_DEFAULT_MODEL to one of alpha, beta"):
+        check_start(load_settings())
+    copy_as(tmp_path / "c.safetensors", "compact", tiny_checkpoint)
+    check_start(load_settings())
+    settings(default_model="beta")
+    runtime = start(load_settings())
+    try:
+        assert runtime.models.default.name == "beta"
+        assert runtime.models.names == ["alpha", "beta", "compact"]
+    finally:
+        runtime.close()
+
+
+def test_importing_the_package_loads_neither_bentoml_nor_torch() -> None:
+    code = "import sys, service; assert not {'bentoml', 'torch', 'fastapi'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=PATIENCE_SECONDS)

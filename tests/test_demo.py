@@ -1,0 +1,97 @@
+"""`make demo`, with few images of a tiny checkpoint: what it leaves, and that the service is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_SECONDS = 300
+
+
+@pytest.fixture
+def variables(tmp_path: Path, tiny_checkpoint: Path) -> dict[str, str]:
+    """Return an environment in which the service has the tiny checkpoint and keeps its files to itself."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ENDOTWIN_")}
+    own = {"BENTOML_HOME": str(tmp_path / "bentoml"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return {**kept, **own, "ENDOTWIN_CHECKPOINT_DIR": str(tiny_checkpoint.parent)}
+
+
+@contextmanager
+def demo(folder: Path, count: int, variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Start the demo in a folder; it is given what it leaves in `out` there."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts" / "demo.py"), "--n", str(count)],
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+
+
+def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def contents(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_it_leaves_the_set_and_says_so_twice_in_a_row(tmp_path: Path, variables: dict[str, str]) -> None:
+    folder = tmp_path / "a path with spaces"
+    folder.mkdir()
+    for _ in range(2):
+        with demo(folder, 20, variables) as process:
+            said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 0, said
+        files = {f"7-{i:08d}.{kind}" for i in range(20) for kind in ("png", "json")}
+        left = {"images.tar", "contact-sheet.png", "server.log", *(f"images/{name}" for name in files)}
+        assert contents(folder / "out") == left
+        with tarfile.open(folder / "out" / "images.tar") as tar:
+            assert set(tar.getnames()) == files
+        assert "20 images, all different" in said
+        assert "images/s" in said
+        assert "model tiny: recorded FID 123.50 (3,000 generated against 3,000 training crops" in said
+
+
+def test_ctrl_c_stops_the_service_and_leaves_no_half_set(tmp_path: Path, variables: dict[str, str]) -> None:
+    out = tmp_path / "out"
+    with demo(tmp_path, 50_000, variables) as process:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not list(out.glob(".images.*/*.png")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        started = descendants(process)
+        assert started
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1
+    assert said.endswith("demo: stopped\n")
+    assert contents(out) == {"server.log"}
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert not alive
+
+
+def test_a_service_that_does_not_start_is_explained(tmp_path: Path, variables: dict[str, str]) -> None:
+    with demo(tmp_path, 20, {**variables, "ENDOTWIN_CHECKPOINT_DIR": str(tmp_path)}) as process:
+        said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1
+    assert "the service ended while it started" in said
+    assert "no *.safetensors file" in said

@@ -1,0 +1,153 @@
+"""The Bento and the image: what is in them, what they start, and what must not be in them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from bentoml._internal.bento.build_config import BentoPathSpec
+
+ROOT = Path(__file__).resolve().parent.parent
+BENTOFILE = yaml.safe_load((ROOT / "bentofile.yaml").read_text())
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DOCKER_STOP_SECONDS = 10
+"""After SIGTERM, `docker stop` waits this long, then it kills."""
+
+PLAIN_VARIABLES = {"BENTOML_CONTAINERIZED", "BENTOML_DO_NOT_TRACK", "PATH", "PYTHONUNBUFFERED"}
+"""All variables that packages set: whoever has a package can read them, so a secret must never join."""
+
+# BentoML reads its patterns with a name that its library gave up.
+pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Return the Dockerfile as (keyword, arguments), without comments, one for each instruction."""
+    lines = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#")]
+    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
+    return [tuple(line.split(maxsplit=1)) for line in joined.splitlines() if line]  # type: ignore[misc]
+
+
+def arguments(keyword: str) -> list[str]:
+    return [rest for word, rest in instructions() if word == keyword]
+
+
+def command() -> list[str]:
+    """Return the image's CMD; only the exec form is JSON."""
+    [text] = arguments("CMD")
+    return list(json.loads(text))
+
+
+def packed(path: str) -> bool:
+    """Tell whether `bentoml build` would pack a file of the repository."""
+    return bool(BentoPathSpec(BENTOFILE["include"], [], str(ROOT)).includes(path))
+
+
+def test_bento_is_of_the_service() -> None:
+    assert BENTOFILE["service"] == "service:Service"
+    assert BENTOFILE["service"] in command()
+
+
+@pytest.mark.parametrize("package", ["service", "training"])
+def test_bento_holds_the_whole_package(package: str) -> None:
+    files = [str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py")]
+    assert f"{package}/__init__.py" in files
+    assert [path for path in files if not packed(path)] == []
+
+
+def test_bento_holds_the_checkpoints_and_the_licence() -> None:
+    assert packed("checkpoints/compact.safetensors")
+    assert packed("LICENSE")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".env",
+        ".git/config",
+        ".venv/bin/python",
+        "checkpoints/compact.toml",
+        "out/images.npy",
+        "runs/compact/state.pt",
+        "service/__pycache__/app.cpython-311.pyc",
+        "service/.env",
+        "tests/conftest.py",
+    ],
+)
+def test_bento_holds_nothing_else(path: str) -> None:
+    assert not packed(path)
+
+
+def test_bento_needs_what_the_project_needs() -> None:
+    assert BENTOFILE["python"]["packages"] == PROJECT["dependencies"]
+
+
+def test_packages_set_plain_variables_only() -> None:
+    in_bento = {variable["name"] for variable in BENTOFILE["envs"]}
+    in_image = {name for text in arguments("ENV") for name in re.findall(r"(\w+)=", text)}
+    assert in_bento | in_image <= PLAIN_VARIABLES
+    assert {text.split("=")[0] for text in arguments("ARG")} == {"BASE"}
+
+
+def test_packages_send_no_usage_reports() -> None:
+    assert {"name": "BENTOML_DO_NOT_TRACK", "value": "true"} in BENTOFILE["envs"]
+    assert any("BENTOML_DO_NOT_TRACK=true" in text.split() for text in arguments("ENV"))
+
+
+def test_base_of_the_image_can_be_replaced() -> None:
+    assert instructions()[0] == ("ARG", "BASE=python:3.11-slim")
+    assert arguments("FROM") == ["${BASE} AS build", "${BASE}"]
+
+
+def test_image_runs_as_an_ordinary_user_with_a_fixed_number() -> None:
+    keywords = [word for word, _ in instructions()]
+    [user] = arguments("USER")
+    number = re.fullmatch(r"(\d+):\1", user)
+    assert number is not None
+    assert int(number[1]) >= 1000
+    assert f"--uid {number[1]} " in " ".join(arguments("RUN"))
+    assert keywords.index("USER") < keywords.index("CMD")
+    assert "RUN" not in keywords[keywords.index("USER") :]
+
+
+def test_image_asks_its_own_port_whether_it_is_ready() -> None:
+    port = command()[command().index("--port") + 1]
+    assert arguments("EXPOSE") == [port]
+    [check] = arguments("HEALTHCHECK")
+    program, *_, code = json.loads(check[check.index("CMD") + len("CMD") :])
+    assert program == "python3"
+    compile(code, "HEALTHCHECK", "exec")
+    assert f"'127.0.0.1', {port}," in code
+    assert "'/readyz'" in code
+
+
+def test_image_stops_before_it_is_killed() -> None:
+    assert arguments("STOPSIGNAL") == ["SIGTERM"]
+    seconds = int(command()[command().index("--timeout-graceful-shutdown") + 1])
+    assert 0 < seconds < DOCKER_STOP_SECONDS
+
+
+def test_image_is_built_from_nothing_but_what_it_copies() -> None:
+    everything, *allowed = [
+        line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")
+    ]
+    assert everything == "*"
+    sources = {
+        source
+        for text in arguments("COPY")
+        if not text.startswith("--from=")
+        for source in text.split()[:-1]
+    }
+    assert {line.removeprefix("!") for line in allowed if line.startswith("!")} == sources
+    assert "**/__pycache__" in allowed
+
+
+@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed")
+def test_hadolint_finds_nothing() -> None:
+    result = subprocess.run(["hadolint", ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout

@@ -1,0 +1,40 @@
+"""Images made up for tests: dark cells on noise, and images that are told apart by their grey level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIZE = 160
+
+
+def blobs(seed: int, height: int = SIZE, width: int = SIZE) -> np.ndarray:
+    """Return uint8 noise with smooth bright blobs, (height, width)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    image = rng.normal(90, 12, (height, width))
+    for row, column, strength in rng.random((20, 3)):
+        distance = np.hypot(y - row * height, x - column * width)
+        image += 90 * strength * np.exp(-((distance / 12) ** 2))
+    return image.clip(0, 255).astype(np.uint8)
+
+
+def level(grey: int, height: int = SIZE, width: int = SIZE) -> np.ndarray:
+    """Return an image of one grey level: every crop of it tells which image it is of."""
+    return np.full((height, width), grey, dtype=np.uint8)
+
+
+def write(folder: Path, name: str, pixels: np.ndarray) -> Path:
+    """Write pixels as an image file into a folder, which is made; returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(folder / name)
+    return folder / name
+
+
+def write_blobs(folder: Path, count: int = 5) -> Path:
+    """Write `count` images of blobs into a folder and return it."""
+    for k in range(count):
+        write(folder, f"blobs-{k}.png", blobs(k))
+    return folder

