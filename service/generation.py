@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
 from tqdm import tqdm
 
 from service.archives import FORMATS
@@ -13,7 +14,7 @@ from service.device import describe_device, resolve_device
 from service.models import choose_default, load_checkpoints
 from service.output_files import OutputError, new_file, new_folder
 from service.samples import sample_files
-from service.settings import SettingsError, load_settings
+from service.settings import Settings, SettingsError, load_settings
 from training.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from training.latents import MAX_INDEX, MAX_SEED
 from training.sampler import Sampler
@@ -81,14 +82,14 @@ def generate(
         device: as in `service.settings.Settings`; None for what is set there.
 
     Raises:
-        OrderError: there is no model of that name.
+        OrderError: there is no model of that name, or no device can have that name.
         service.settings.SettingsError: a setting or the device does not fit this machine.
         training.checkpoint.CheckpointError: the checkpoint cannot be used.
         service.output_files.OutputError: there is something at `output` that must stay.
         OSError: the output cannot be written.
     """
-    settings = load_settings()
-    target = resolve_device(device or settings.device)
+    settings = load_settings() if device is None else _with_device(load_settings(), device)
+    target = resolve_device(settings.device)
     if checkpoint_path is not None:
         checkpoint = load_checkpoint(checkpoint_path, require_fid=not settings.allow_unscored)
     else:
@@ -105,6 +106,14 @@ def generate(
             _generate_archive(sampler, order, kind, output, replace=replace, progress=progress)
         seconds = time.perf_counter() - began
     return Outcome(checkpoint, describe_device(target), seconds)
+
+
+def _with_device(settings: Settings, device: str) -> Settings:
+    """Return the settings with another device, checked as the variable is."""
+    try:
+        return Settings(**{**settings.model_dump(), "device": device})
+    except ValidationError as error:
+        raise OrderError(f"the device must be auto, cpu, cuda or cuda:INDEX, got {device!r}") from error
 
 
 def _generate_folder(

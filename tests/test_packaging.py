@@ -19,6 +19,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DOCKER_STOP_SECONDS = 10
 """After SIGTERM, `docker stop` waits this long, then it kills."""
 
+CLEAN_UP_SECONDS = 4
+"""What the processes need to end after the last stream: 2 measured, 3.4 on a machine with much to do."""
+
 PLAIN_VARIABLES = {"BENTOML_CONTAINERIZED", "BENTOML_DO_NOT_TRACK", "PATH", "PYTHONUNBUFFERED"}
 """All variables that packages set: whoever has a package can read them, so a secret must never join."""
 
@@ -101,7 +104,7 @@ def test_packages_send_no_usage_reports() -> None:
 
 def test_base_of_the_image_can_be_replaced() -> None:
     assert instructions()[0] == ("ARG", "BASE=python:3.11-slim")
-    assert arguments("FROM") == ["${BASE} AS build", "${BASE}"]
+    assert {text.split()[0] for text in arguments("FROM")} == {"${BASE}"}
 
 
 def test_image_runs_as_an_ordinary_user_with_a_fixed_number() -> None:
@@ -129,7 +132,7 @@ def test_image_asks_its_own_port_whether_it_is_ready() -> None:
 def test_image_stops_before_it_is_killed() -> None:
     assert arguments("STOPSIGNAL") == ["SIGTERM"]
     seconds = int(command()[command().index("--timeout-graceful-shutdown") + 1])
-    assert 0 < seconds < DOCKER_STOP_SECONDS
+    assert 0 < seconds < DOCKER_STOP_SECONDS - CLEAN_UP_SECONDS
 
 
 def test_image_is_built_from_nothing_but_what_it_copies() -> None:

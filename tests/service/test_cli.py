@@ -115,6 +115,7 @@ def test_a_checkpoint_file_instead_of_a_name(run: Run, tiny_checkpoint: Path, tm
         (["-o", "set", "--seed", str(MAX_SEED + 1)], f"from 0 to {MAX_SEED}"),
         (["-o", "set", "--n", "2", "--start", str(MAX_INDEX)], f"from 0 to {MAX_INDEX}"),
         (["-o", "set", "--format", "rar"], "rar"),
+        (["-o", "set", "--device", "tpu"], "auto, cpu, cuda or cuda:INDEX, got 'tpu'"),
         (["-o", "set", "--model", "other"], "there is no model 'other'; there are tiny"),
         (["-o", "set", "--model", "tiny", "--checkpoint", "x"], "--model or --checkpoint, not both"),
     ],
@@ -130,7 +131,6 @@ def test_bad_usage_is_explained(arguments: list[str], message: str, run: Run, tm
     ("arguments", "message"),
     [
         (["--checkpoint", "none.safetensors"], "none.safetensors: no such file"),
-        (["--device", "tpu"], "ENDOTWIN_DEVICE=tpu"),
         (["--device", "cuda:99"], "ENDOTWIN_DEVICE=cuda:99"),
     ],
 )
@@ -182,6 +182,7 @@ def test_no_force_replaces_what_is_not_a_set(force: list[str], run: Run, tmp_pat
 def test_a_stopped_command_leaves_nothing(
     number: signal.Signals, output: str, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     folder = tmp_path / "results"
     folder.mkdir()
     command = [
@@ -213,7 +214,7 @@ def test_a_folder_without_models(run: Run, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("ENDOTWIN_CHECKPOINT_DIR", str(tmp_path))
     result = run("models")
     assert result.exit_code == 1
-    assert "no *.safetensors file" in result.output
+    assert "no *.safetensors in" in result.output
 
 
 @pytest.mark.parametrize("source", ["set", "set.tar", "set.zip", "set.npy"])

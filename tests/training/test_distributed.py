@@ -115,6 +115,7 @@ def torchrun(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[s
         cwd=cwd,
         env=environment,
         capture_output=True,
+        check=False,
         text=True,
         timeout=PATIENCE_SECONDS,
     )
@@ -154,7 +155,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
 
 def test_the_command_line_works_under_torchrun(tmp_path: Path) -> None:
     data = write_blobs(tmp_path / "blobs")
-    options = "--images 8 --batch 4 --score-every 0 --record-count 0".split()
+    options = ["--images", "8", "--batch", "4", "--score-every", "0", "--record-count", "0"]
     result = torchrun(
         "-m", "training", "train", "--data", str(data), "--runs", str(tmp_path / "runs"), *options
     )

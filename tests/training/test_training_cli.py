@@ -24,7 +24,7 @@ from training.run_folder import RunFolder
 from training.settings import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-SHORT = "--batch 4 --score-every 0 --record-count 0".split()
+SHORT = ["--batch", "4", "--score-every", "0", "--record-count", "0"]
 
 
 @pytest.fixture(scope="module")

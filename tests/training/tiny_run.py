@@ -92,7 +92,6 @@ def weights_digest(trainer: Trainer) -> str:
 
 def main(kind: str, data: str, runs: str, until: str) -> None:
     """Train until `until` images; write this process's digest of the weights beside the state."""
-    torch.set_num_threads(1)
     trainer = start(kind, load(Path(data)), Path(runs))
     trainer.train(int(until), Intervals(statistics=BATCH, save=SAVE_EVERY, samples=0, score=0))
     trainer.folder.write_text(f"weights-{trainer.rank}.txt", weights_digest(trainer))
