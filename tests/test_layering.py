@@ -14,7 +14,16 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DEFINES_A_CHECKPOINT = {
     f"training.{name}"
-    for name in ("card", "checkpoint", "latents", "mosaic_network", "network_layout", "networks", "sampler")
+    for name in (
+        "card",
+        "checkpoint",
+        "latents",
+        "mosaic_network",
+        "network_layout",
+        "networks",
+        "sampler",
+        "whole_file",
+    )
 }
 MODULES_OF = {"pillow": {"PIL"}, "fastapi": {"fastapi", "starlette"}}
 """Where a dependency's modules are not named as it is, or bring others that it is made of."""

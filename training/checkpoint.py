@@ -6,18 +6,18 @@ A second entry of the header is a digest over card and weights: an altered file 
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from training.card import Card
 from training.networks import Generator, build_generator
+from training.whole_file import whole_file
 
 _CARD_KEY = "endotwin_card"
 _DIGEST_KEY = "endotwin_sha256"
@@ -62,13 +62,8 @@ def save_checkpoint(path: Path, generator: Generator, card: Card) -> str:
     }
     text = card.model_dump_json()
     metadata = {_CARD_KEY: text, _DIGEST_KEY: _digest(text, tensors)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file(tensors, temporary, metadata=metadata)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write(save(tensors, metadata=metadata))
     return file_sha256(path)
 
 
