@@ -98,9 +98,8 @@ def plot_fid(
     if recorded is not None:
         final, floor = recorded.generated_training, recorded.real_real
         counts = f"{final.first_count:,} / {final.second_count:,} images"
-        axes.plot(
-            [seen[-1]], [final.fid], "*", ms=13, color="C3", label=f"recorded, {final.fid:.1f} ({counts})"
-        )
+        end = max(record["images"] for record in records)
+        axes.plot([end], [final.fid], "*", ms=13, color="C3", label=f"recorded, {final.fid:.1f} ({counts})")
         axes.axhline(floor.fid, ls="--", color="C2", label=f"real against real, {floor.fid:.1f} ({counts})")
     axes.axhline(PAPER_FID, ls=":", color="0.35", label=f"the paper, {PAPER_FID:g} (3,000 / 3,000 images)")
     axes.set(xlabel="images seen", ylabel="FID (lower is better)", yscale="log")
