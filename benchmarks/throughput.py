@@ -5,6 +5,8 @@ Run it as `python -m benchmarks.throughput`; README.md in this folder tells what
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +54,8 @@ def main(
     """
     if n < BATCH or n % BATCH:
         raise typer.BadParameter(f"--n must be a multiple of {BATCH}, the images of a batch; got {n}")
+    # Stops the server, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     output.mkdir(parents=True, exist_ok=True)
     log = output / "server.log"
     target = resolve_device(device)

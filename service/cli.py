@@ -16,6 +16,7 @@ import typer
 
 from service.archives import FORMATS
 from service.contact_sheet import ContactSheetError, draw_contact_sheet, read_images
+from service.interruption import noted_signals
 from service.output_files import OutputError, new_file
 
 # Torch takes seconds to import: what needs it is imported by the commands, and `serve` does without.
@@ -89,22 +90,24 @@ def generate_command(
     if model is not None and checkpoint is not None:
         raise typer.BadParameter("give --model or --checkpoint, not both")
 
-    from service.generation import FAILURES, Order, OrderError, generate  # noqa: PLC0415
+    with noted_signals() as stop_if_asked:
+        from service.generation import FAILURES, Order, OrderError, generate  # noqa: PLC0415
 
-    with _reported(*FAILURES):
-        try:
-            order = Order(secrets.randbits(64) if seed is None else seed, start, n)
-            outcome = generate(
-                order,
-                kind=kind or _format_of(output),
-                output=output,
-                replace=force,
-                model=model,
-                checkpoint_path=checkpoint,
-                device=device,
-            )
-        except OrderError as error:
-            raise typer.BadParameter(str(error)) from error
+        with _reported(*FAILURES):
+            try:
+                order = Order(secrets.randbits(64) if seed is None else seed, start, n)
+                outcome = generate(
+                    order,
+                    kind=kind or _format_of(output),
+                    output=output,
+                    replace=force,
+                    model=model,
+                    checkpoint_path=checkpoint,
+                    device=device,
+                    stop_if_asked=stop_if_asked,
+                )
+            except OrderError as error:
+                raise typer.BadParameter(str(error)) from error
     card = outcome.checkpoint.card
     fid = "not recorded" if card.fid is None else f"{card.fid.generated_training.fid:.2f}"
     typer.echo(f"{n} images of seed {order.seed}, from index {start} on, in {output}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from service.archives import FORMATS
+from service.archives import FORMATS, Archive
 from service.device import describe_device, resolve_device
 from service.models import choose_default, load_checkpoints
 from service.output_files import OutputError, new_file, new_folder
@@ -67,6 +69,7 @@ def generate(
     model: str | None = None,
     checkpoint_path: Path | None = None,
     device: str | None = None,
+    stop_if_asked: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Generate a set of images; it appears at `output` when it is complete, or not at all.
 
@@ -80,6 +83,7 @@ def generate(
         model: name of a checkpoint that the service has; None for the service's default.
         checkpoint_path: a checkpoint file, instead of a name.
         device: as in `service.settings.Settings`; None for what is set there.
+        stop_if_asked: is called for every batch; what it raises ends the work and leaves nothing behind.
 
     Raises:
         OrderError: there is no model of that name, or no device can have that name.
@@ -100,10 +104,13 @@ def generate(
     sampler = Sampler(checkpoint, str(target))
     with tqdm(total=order.count, unit=" images", disable=None) as progress:
         began = time.perf_counter()
+        batches = _batches(sampler, order, progress, stop_if_asked)
         if kind == "folder":
-            _generate_folder(sampler, order, output, replace=replace, progress=progress)
+            _write_folder(batches, order, checkpoint, output, replace=replace)
         else:
-            _generate_archive(sampler, order, kind, output, replace=replace, progress=progress)
+            name, digest = checkpoint.card.name, checkpoint.sha256
+            archive = FORMATS[kind](order.seed, order.start, order.count, name, digest)
+            _write_archive(batches, archive, output, replace=replace)
         seconds = time.perf_counter() - began
     return Outcome(checkpoint, describe_device(target), seconds)
 
@@ -116,29 +123,33 @@ def _with_device(settings: Settings, device: str) -> Settings:
         raise OrderError(f"the device must be auto, cpu, cuda or cuda:INDEX, got {device!r}") from error
 
 
-def _generate_folder(
-    sampler: Sampler, order: Order, output: Path, *, replace: bool, progress: tqdm[None]
+def _batches(
+    sampler: Sampler, order: Order, progress: tqdm[None], stop_if_asked: Callable[[], None]
+) -> Iterator[np.ndarray]:
+    for images in sampler.images(order.seed, order.start, order.count):
+        stop_if_asked()
+        yield images
+        progress.update(len(images))
+
+
+def _write_folder(
+    batches: Iterator[np.ndarray], order: Order, checkpoint: Checkpoint, output: Path, *, replace: bool
 ) -> None:
     """Write the files that the tar of the same order holds."""
-    name, digest = sampler.checkpoint.card.name, sampler.checkpoint.sha256
     start = order.start
     with new_folder(output, replace=replace) as folder:
-        for images in sampler.images(order.seed, order.start, order.count):
-            for file_name, content in sample_files(images, order.seed, start, name, digest):
-                (folder / file_name).write_bytes(content)
+        for images in batches:
+            for name, content in sample_files(
+                images, order.seed, start, checkpoint.card.name, checkpoint.sha256
+            ):
+                (folder / name).write_bytes(content)
             start += len(images)
-            progress.update(len(images))
 
 
-def _generate_archive(
-    sampler: Sampler, order: Order, kind: str, output: Path, *, replace: bool, progress: tqdm[None]
-) -> None:
+def _write_archive(batches: Iterator[np.ndarray], archive: Archive, output: Path, *, replace: bool) -> None:
     """Write an archive, byte for byte the one that the service streams."""
-    name, digest = sampler.checkpoint.card.name, sampler.checkpoint.sha256
-    archive = FORMATS[kind](order.seed, order.start, order.count, name, digest)
     with new_file(output, replace=replace) as file:
         file.write(archive.head())
-        for images in sampler.images(order.seed, order.start, order.count):
+        for images in batches:
             file.write(archive.add(images))
-            progress.update(len(images))
         file.write(archive.tail())

@@ -197,10 +197,13 @@ def test_a_stopped_command_leaves_nothing(
     ]
     variables = environment(tmp_path, checkpoint_dir=str(tiny_checkpoint.parent))
     process = subprocess.Popen(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: bool(entries(folder)) or process.poll() is not None, "the first bytes")
-    assert process.poll() is None
-    process.send_signal(number)
-    _, message = process.communicate(timeout=PATIENCE_SECONDS)
+    try:
+        wait_for(lambda: bool(entries(folder)) or process.poll() is not None, "the first bytes")
+        assert process.poll() is None
+        process.send_signal(number)
+        _, message = process.communicate(timeout=PATIENCE_SECONDS)
+    finally:
+        process.kill()
     assert process.returncode not in (0, -signal.SIGKILL)
     assert "Traceback" not in message
     assert entries(folder) == []

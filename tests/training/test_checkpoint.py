@@ -25,6 +25,8 @@ from training.checkpoint import CheckpointError, file_sha256, load_checkpoint, r
 from training.latents import draw_normals
 from training.networks import DcganArchitecture, Generator, MosaicArchitecture, build_generator
 
+SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
+
 ON_ONE_FILE = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -90,6 +92,16 @@ def test_weights_in_bfloat16_are_stored_as_float32(tmp_path: Path) -> None:
 def test_any_reader_of_safetensors_finds_the_card(tiny_checkpoint: Path) -> None:
     metadata = header_of(tiny_checkpoint.read_bytes())["__metadata__"]
     assert Card.model_validate_json(metadata["endotwin_card"]) == make_card()
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.safetensors")), ids=lambda path: path.name)
+def test_what_ships_loads_and_holds_its_record(path: Path) -> None:
+    card = load_checkpoint(path).card
+    assert card.name == path.stem
+    assert card.fid is not None
+    for score in (card.fid.generated_training, card.fid.real_real, card.fid.noise_real):
+        assert (score.first_count, score.second_count) == (3000, 3000)
+    assert card.fid.real_real.fid < card.fid.generated_training.fid < card.fid.noise_real.fid
 
 
 def test_without_a_recorded_fid_nothing_is_written(tmp_path: Path) -> None:

@@ -87,7 +87,9 @@ def test_floating_point_and_32_bits_are_scaled_by_their_own_range(
 def test_a_colour_export_of_a_grey_image_is_that_image(mode: str, tmp_path: Path) -> None:
     pixels = blobs(2)
     path = tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr", "LA") else "a.png")
-    Image.fromarray(pixels).convert("RGB" if mode != "LA" else "L").convert(mode).save(path)
+    image = Image.fromarray(pixels).convert("RGB" if mode != "LA" else "L").convert(mode)
+    # Compressed: Pillow 12.3 does not read the YCbCr that it wrote without.
+    image.save(path, **({"compression": "tiff_lzw"} if path.suffix == ".tif" else {}))
     assert np.abs(read_grey(path).astype(int) - pixels).max() <= 1
 
 
