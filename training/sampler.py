@@ -24,7 +24,7 @@ class Sampler:
     """Generates images of one checkpoint on one device. Not thread-safe: one thread owns the device."""
 
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
-        """Put a copy of the checkpoint's generator on `device`, a torch device such as cpu or cuda."""
+        """Move the checkpoint's generator to `device`, a torch device such as cpu or cuda."""
         self.checkpoint = checkpoint
         self.device = torch.device(device)
         self._generator = checkpoint.generator.to(self.device).to(memory_format=torch.channels_last)

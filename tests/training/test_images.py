@@ -220,6 +220,7 @@ def test_what_lies_beside_images_is_passed_over(tmp_path: Path) -> None:
     assert len(dataset.training) == 1
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from(["PNG", "TIFF", "BMP", "JPEG", "GIF", "WEBP"]),
@@ -450,6 +451,9 @@ def test_folders_have_the_share_of_crops_that_their_weights_say(tmp_path: Path) 
     write(tmp_path / "few", "b.png", level(201, 130, 130))
     weights = {"one": 1.0, "many": 3.0, "few": 0.5}
     dataset = load(*(ImageFolder(tmp_path / name, weight) for name, weight in weights.items()))
+    for side in (dataset.training, dataset.held_out):
+        for name in {image.source for image in side}:
+            assert sum(i.weight for i in side if i.source == name) == pytest.approx(weights[name])
     count = 8_000
     crops = draw_crops(dataset.training, count, np.random.default_rng(1))
     drawn = Counter(int(grey) // 50 for grey in crops[:, 0, 0])

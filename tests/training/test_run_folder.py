@@ -88,6 +88,7 @@ def test_a_state_that_is_none_is_refused(content: bytes, folder: RunFolder) -> N
         folder.load_state("cpu")
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_state_that_would_run_code_is_refused_and_not_run(zipped: bool, folder: RunFolder) -> None:
     marker = folder.path / "unpickled"
