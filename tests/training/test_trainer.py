@@ -217,7 +217,7 @@ def test_statistics_grids_and_scores_come_at_their_intervals(dataset: Dataset, t
         assert set(record) == {"images", "epoch", "seconds", "session_seconds", "loss_d", "loss_g"}
         assert record["epoch"] == pytest.approx(record["images"] / dataset.crops_per_epoch(), abs=0.01)
         assert record["loss_d"] > 0
-        assert 0 < record["seconds"] <= record["session_seconds"] + 0.1
+        assert 0 <= record["seconds"] <= record["session_seconds"] + 0.1
     scores = [(record["images"], record["quick_fid"]) for record in records if "quick_fid" in record]
     assert scores == [(16, 2.29), (32, 4.57)]
     pictures = sorted((trainer.folder.path / "samples").iterdir())
