@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from training.whole_file import whole_file
+
 _SAMPLE_FILE = re.compile(r"\d+-\d{8,}\.(png|json)")
 
 
@@ -29,14 +31,8 @@ def new_file(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
         raise OutputError(f"{path} is a folder or a device; give the name of a file")
     if path.exists() and not replace:
         raise OutputError(f"{path} exists; --force replaces it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(path, "tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        yield file
 
 
 @contextmanager
