@@ -5,6 +5,7 @@ Run it as `python -m benchmarks.throughput`; README.md in this folder tells what
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -17,6 +18,7 @@ import typer
 
 from benchmarks.report import Comparison, Memory, Report, describe_machine, describe_model, write_report
 from benchmarks.server import Server, running_server
+from service.allocator import ALLOCATOR
 from service.device import describe_device, resolve_device
 from service.models import choose_default, load_checkpoints
 from service.settings import load_settings, variable
@@ -54,6 +56,7 @@ def main(
     """
     if n < BATCH or n % BATCH:
         raise typer.BadParameter(f"--n must be a multiple of {BATCH}, the images of a batch; got {n}")
+    _share_allocator()
     # Stops the server, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     output.mkdir(parents=True, exist_ok=True)
@@ -84,6 +87,13 @@ def main(
 
     report = Report(machine, describe_model(checkpoint), comparison, start_ups, peaks)
     typer.echo(write_report(report, output))
+
+
+def _share_allocator() -> None:
+    """Start this process again as the service's worker is started, so that only the service differs."""
+    if any(os.environ.get(name) != value for name, value in ALLOCATOR.items()):
+        command = [sys.executable, "-m", "benchmarks.throughput", *sys.argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, **ALLOCATOR})
 
 
 def _default_checkpoint() -> Checkpoint:

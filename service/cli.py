@@ -29,8 +29,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_SHUTDOWN_SECONDS = 8
-"""How long a stopped server lets open streams go on; `docker stop` kills after ten."""
+_SHUTDOWN_SECONDS = 5
+"""How long a stopped server lets open streams go on. Its processes need two or three seconds more to end,
+and `docker stop` kills after ten."""
 
 _CHECKPOINT_DIR = "ENDOTWIN_CHECKPOINT_DIR"
 

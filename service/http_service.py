@@ -7,6 +7,7 @@ import logging
 import bentoml
 from bentoml.exceptions import BentoMLException
 
+from service.allocator import ALLOCATOR
 from service.app import create_app
 from service.errors import ErrorShape
 from service.runtime import check_start, start
@@ -44,8 +45,11 @@ class Endotwin:
         self._runtime.close()
 
 
-Service = bentoml.service(name="endotwin", workers=1, traffic={"timeout": _FIRST_BYTE_LIMIT_SECONDS})(
-    Endotwin
-)
+Service = bentoml.service(
+    name="endotwin",
+    workers=1,
+    traffic={"timeout": _FIRST_BYTE_LIMIT_SECONDS},
+    envs=[{"name": name, "value": value} for name, value in ALLOCATOR.items()],
+)(Endotwin)
 Service.mount_asgi_app(_app, path="/")
 Service.add_asgi_middleware(ErrorShape)

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from service import metrics
 from service.admission import Admission
@@ -66,9 +67,13 @@ def start(settings: Settings) -> Runtime:
     metrics.forget_dead_workers()
     target = resolve_device(settings.device)
     device_name = describe_device(target)
-    checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
-    default = choose_default(checkpoints, settings.default_model)
+    # Torch keeps a team of OpenMP threads for every thread that computes; a second team, here of the main
+    # thread, would fight with the device thread's over the cores for as long as the service runs.
     device = DeviceThread()
+    checkpoints = device.call(
+        partial(load_checkpoints, settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
+    )
+    default = choose_default(checkpoints, settings.default_model)
     models = []
     for checkpoint in checkpoints.values():
         began = time.perf_counter()
