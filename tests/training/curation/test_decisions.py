@@ -1,0 +1,153 @@
+"""Which check decides, which of several copies is kept, and that a person has the last word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from training.curation.decisions import (
+    Edge,
+    Fate,
+    Reason,
+    apply_overrides,
+    checks,
+    decide_alone,
+    decide_duplicates,
+    first_copies,
+)
+from training.curation.duplicates import Match
+from training.curation.errors import CurationError
+from training.curation.measures import FieldMeasures, WholeMeasures
+from training.curation.overrides import TEMPLATE, Overrides, read_overrides
+from training.curation.records import Record
+from training.curation.thresholds import read_thresholds
+from training.curation.treatment import Box
+
+LIMITS = read_thresholds().limits
+GOOD_WHOLE = WholeMeasures(side=256, lightest_tenth=160, range=120, colour=0)
+GOOD_FIELD = FieldMeasures(
+    coherence=0.25, sparseness=-0.4, contrast=0.05, blur=0.4, brightness=110, saturated=0.01
+)
+SAME = Match(points=90, overlap=0.9)
+
+
+def record(digest: str, *, whole: WholeMeasures = GOOD_WHOLE, side: int = 256, **field: float) -> Record:
+    return Record(
+        digest=digest,
+        pixels=f"pixels of {digest}",
+        width=256,
+        height=256,
+        whole=whole,
+        box=Box(0, 0, side, side),
+        field=replace(GOOD_FIELD, **field),
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (record("a"), None),
+        (record("a", whole=replace(GOOD_WHOLE, side=95)), Reason.TOO_SMALL),
+        (record("a", whole=replace(GOOD_WHOLE, lightest_tenth=15)), Reason.EMPTY),
+        (record("a", whole=replace(GOOD_WHOLE, range=5)), Reason.EMPTY),
+        (record("a", whole=replace(GOOD_WHOLE, colour=0.3)), Reason.IRRELEVANT),
+        (record("a", side=90), Reason.IRRELEVANT),
+        (record("a", coherence=0.6), Reason.IRRELEVANT),
+        (record("a", sparseness=3), Reason.IRRELEVANT),
+        (record("a", contrast=0.2), Reason.IRRELEVANT),
+        (record("a", contrast=0.005), Reason.IRRELEVANT),
+        (record("a", blur=0.7), Reason.BLURRY),
+        (record("a", blur=0.7, contrast=0.005), Reason.BLURRY),
+        (record("a", saturated=0.5, sparseness=9), Reason.SATURATED),
+        (record("a", brightness=20), Reason.TOO_DARK),
+        (Record(digest="a", unreadable="damaged"), Reason.UNREADABLE),
+    ],
+)
+def test_the_first_check_that_fails_is_the_reason(bad: Record, reason: Reason | None) -> None:
+    fate = decide_alone(bad, LIMITS)
+    assert fate.reason is reason
+    if fate.check is not None:
+        assert not fate.check.passed
+
+
+def test_every_limit_of_one_image_is_checked() -> None:
+    of_pairs = {"points_min", "overlap_min"}
+    assert {check.threshold for check in checks(record("a"), LIMITS)} == set(
+        type(LIMITS).model_fields
+    ) - of_pairs
+
+
+def test_exact_duplicates_stand_behind_the_first() -> None:
+    same = [record(digest).model_copy(update={"pixels": "p"}) for digest in "cab"]
+    assert first_copies([*same, record("d"), Record(digest="e", unreadable="x")]) == {"b": "a", "c": "a"}
+
+
+def fates_of(records: list[Record], edges: list[Edge]) -> dict[str, Fate]:
+    named = {each.digest: each for each in records}
+    alone = {digest: decide_alone(each, LIMITS) for digest, each in named.items()}
+    return decide_duplicates(named, alone, edges, LIMITS)
+
+
+def test_the_better_of_two_is_kept() -> None:
+    for worse in (record("a", side=200), record("a", blur=0.5), record("a", brightness=20)):
+        fates = fates_of([worse, record("b")], [Edge("a", "b", SAME)])
+        assert fates["b"].kept
+        assert (fates["a"].reason, fates["a"].of, fates["a"].match) == (Reason.NEAR_DUPLICATE, "b", SAME)
+
+
+def test_an_image_is_only_dropped_for_one_that_is_kept() -> None:
+    # a shows what b shows, b shows what c shows; a and c have nothing in common.
+    chain = [record("a"), record("b", side=200), record("c", side=180)]
+    fates = fates_of(chain, [Edge("a", "b", SAME), Edge("b", "c", SAME)])
+    assert [fates[digest].kept for digest in "abc"] == [True, False, True]
+
+
+def test_two_bad_copies_keep_their_own_fault() -> None:
+    fates = fates_of([record("a", blur=0.8), record("b", blur=0.7)], [Edge("a", "b", SAME)])
+    assert {fate.reason for fate in fates.values()} == {Reason.BLURRY}
+
+
+@pytest.mark.parametrize("match", [Match(19, 0.9), Match(90, 0.4)])
+def test_a_weak_match_is_none(match: Match) -> None:
+    fates = fates_of([record("a"), record("b")], [Edge("a", "b", match)])
+    assert all(fate.kept for fate in fates.values())
+
+
+def test_a_person_has_the_last_word_on_one_image_each() -> None:
+    fates = {
+        "a": Fate(),
+        "b": Fate(Reason.NEAR_DUPLICATE, of="a", match=SAME),
+        "c": Fate(Reason.BLURRY),
+        "d": Fate(Reason.UNREADABLE),
+    }
+    overrides = Overrides(keep=frozenset("acd"), drop=frozenset("b"))
+    decided = apply_overrides(fates, overrides)
+    assert [decided[digest].kept for digest in "abcd"] == [True, False, True, False]
+    assert (decided["a"].kept_by_hand, decided["c"].kept_by_hand) == (False, True)
+    assert decided["b"].reason is Reason.BY_HAND
+    assert overrides.unknown(frozenset("ab")) == ["c", "d"]
+
+
+def test_overrides_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "overrides.txt"
+    path.write_text(f"{TEMPLATE}\nkeep: 0123456789abcdef  # a fine image\n  drop: fedcba9876543210\n")
+    assert read_overrides(path) == Overrides(
+        frozenset({"0123456789abcdef"}), frozenset({"fedcba9876543210"})
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("keep 0123456789abcdef", "line 1: 'keep 0123456789abcdef'; a line is keep: or drop:"),
+        ("\nkeep: 0123", "line 2"),
+        ("keep: 0123456789abcdef\ndrop: 0123456789abcdef", "cannot be kept and dropped"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "overrides.txt"
+    path.write_text(text)
+    with pytest.raises(CurationError, match=why):
+        read_overrides(path)

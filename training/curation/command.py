@@ -1,0 +1,108 @@
+"""`endotwin-training curate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from tqdm import tqdm
+
+from training.curation.decisions import Reason, checks, decide_alone
+from training.curation.errors import CurationError, UnreadableError
+from training.curation.measuring import measure_picture
+from training.curation.reading import decode, read_bytes
+from training.curation.records import digest_of
+from training.curation.report import write_report
+from training.curation.run import Settings, curate
+from training.curation.thresholds import Thresholds, read_thresholds
+from training.curation.workers import available_cores
+from training.images import DataError
+
+EPILOG = (
+    "Examples:  endotwin-training curate raw/ curated/  |  endotwin-training curate --explain raw/scan.png"
+)
+
+_Step = TypeVar("_Step")
+
+
+def curate_command(
+    raw: Annotated[Path | None, typer.Argument(help="Folder of raw images; only read.")] = None,
+    out: Annotated[Path | None, typer.Argument(help="Folder for the kept images and the report.")] = None,
+    thresholds: Annotated[
+        Path | None, typer.Option(help="TOML file of thresholds; what it leaves out keeps its default.")
+    ] = None,
+    overrides: Annotated[
+        Path | None, typer.Option(help="File of keep: and drop: lines; default: OUT/overrides.txt.")
+    ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(help="Only print every value of this image beside its threshold; no RAW, no OUT."),
+    ] = None,
+    flatten: Annotated[
+        bool, typer.Option("--flatten", help="Take the slow drift of illumination out of kept images.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; default: one for each core.")
+    ] = None,
+) -> None:
+    """Turn a folder of raw images into a clean training set, with a report (docs/curation.md).
+
+    Drops what is unreadable, duplicated, empty, no cell mosaic, blurry, saturated or too dark; cuts text,
+    graphs, frames and panels off; writes grey PNGs named by digest. The same command again resumes.
+    """
+    try:
+        numbers = read_thresholds(thresholds)
+        if explain is not None:
+            if raw is not None:
+                raise typer.BadParameter("--explain IMAGE stands alone, without RAW and OUT")
+            typer.echo(_explanation(explain, numbers))
+            return
+        if raw is None or out is None:
+            raise typer.BadParameter("give RAW and OUT, two folders (or --explain IMAGE)")
+        settings = Settings(numbers, flatten, workers or available_cores(), overrides)
+        curation = curate(raw, out, settings, _progress)
+    except CurationError as error:
+        raise DataError(str(error)) from error
+    report = write_report(curation, out)
+    counts = curation.summary.counts
+    typer.echo(f"{counts['found']} files found")
+    for reason in Reason:
+        if counts[reason]:
+            typer.echo(f"{-counts[reason]:>8}  {reason}")
+    by_hand = f", {counts['kept by hand']} of them by hand" if counts["kept by hand"] else ""
+    typer.echo(f"{counts['kept']:>8}  kept{by_hand}")
+    for digest in curation.unknown:
+        typer.echo(f"The overrides file names {digest}, which no image here has", err=True)
+    typer.echo(f"Look at {report}: it stays in the clinic, as every file with private in its name")
+
+
+def _explanation(path: Path, thresholds: Thresholds) -> str:
+    """Return every value of one image beside its threshold, as a table."""
+    try:
+        data = read_bytes(path)
+        picture = decode(data)
+    except UnreadableError as error:
+        raise CurationError(f"{path}: unreadable: {error}") from error
+    record, _ = measure_picture(digest_of(data), picture, thresholds.cutting)
+    lines = [f"digest {record.digest}, {record.width} × {record.height} pixels"]
+    for check in checks(record, thresholds.limits):
+        value = "not measured" if check.value is None else f"{check.value:.4g}"
+        lines.append(
+            f"{check.reason:<12}{check.name:<28}{value:>13}   {check.threshold} = {check.limit:g}"
+            f"{'' if check.passed else '   <- fails'}"
+        )
+    found = ", ".join(f"{kind} {share:.1%}" for kind, share in record.found.items()) or "nothing to cut"
+    box = record.box
+    if box is not None:
+        found += f"; field from ({box.left}, {box.top}) to ({box.right}, {box.bottom})"
+    fate = decide_alone(record, thresholds.limits)
+    verdict = "kept, unless it is a duplicate" if fate.kept else f"dropped: {fate.reason}"
+    return "\n".join([*lines, f"cutting: {found}", verdict])
+
+
+def _progress(steps: Iterable[_Step], what: str, total: int) -> Iterable[_Step]:
+    # Only on a terminal: tqdm's bar makes no sense in a log file.
+    bar: Iterable[_Step] = tqdm(steps, desc=what, total=total, unit="", disable=None)
+    return bar

@@ -1,0 +1,183 @@
+"""One file → 8-bit grey levels: PNG, TIFF, BMP, JPEG and DICOM, with limits on what it may claim to be."""
+
+from __future__ import annotations
+
+import stat
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from training.curation.errors import UnreadableError
+
+MAX_PIXELS = 64_000_000
+"""A larger image is left out: no microscope makes one, and a small file can claim to be huge."""
+
+MAX_BYTES = 1_000_000_000
+
+_FORMATS = ("PNG", "TIFF", "BMP", "JPEG")
+_DICOM_PREAMBLE = 128
+_DICOM_META = 2_048
+"""The transfer syntax stands before this byte."""
+
+_CONTAINER_BITS = (8, 10, 12, 14, 16)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded image.
+
+    Attributes:
+        grey: uint8 grey levels (height, width).
+        chroma: uint8 (height, width), the largest minus the smallest of red, green and blue; None for an
+            image without colour.
+    """
+
+    grey: np.ndarray
+    chroma: np.ndarray | None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole file, never a pipe or a device, which would be waited for without end.
+
+    Raises:
+        UnreadableError: it is no regular file, may not be read, is empty or is too large.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableError("not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise UnreadableError(f"{status.st_size:,} bytes; at most {MAX_BYTES:,}")
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnreadableError(error.strerror or "cannot be opened") from error
+    if not data:
+        raise UnreadableError("the file is empty")
+    return data
+
+
+def decode(data: bytes) -> Picture:
+    """Decode the bytes of a file.
+
+    Levels keep their relation to the full scale, so that a dark image stays dark: stored bits for DICOM,
+    and for other files of more than 8 bits the smallest of 8, 10, 12, 14 and 16 bits that holds the largest
+    value. Floating-point images are taken as 0 to 1 if they fit, else scaled to their largest value.
+    Display windows of DICOM files are not applied: they clip. MONOCHROME1 is inverted.
+
+    Raises:
+        UnreadableError: no image, an image of another format, several images in one file, a damaged one, or
+            one of more than `MAX_PIXELS`.
+    """
+    if data[_DICOM_PREAMBLE : _DICOM_PREAMBLE + 4] == b"DICM":
+        return _decode_dicom(data)
+    return _decode_picture(data)
+
+
+def _decode_picture(data: bytes) -> Picture:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(BytesIO(data), formats=_FORMATS) as image:
+                _check_size(image.width, image.height)
+                # A JPEG from a camera may hold a preview as a second frame; in a TIFF, pages are images.
+                if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
+                    raise UnreadableError("holds several images in one file; export them as one file each")
+                image.load()
+                upright = ImageOps.exif_transpose(image)
+                if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
+                    return Picture(_to_eight_bits(np.asarray(upright)), None)
+                if upright.mode in ("L", "1", "LA"):
+                    return Picture(np.asarray(upright.convert("L")), None)
+                return _from_colour(upright.convert("RGB"))
+    except UnreadableError:
+        raise
+    except UnidentifiedImageError as error:
+        raise UnreadableError("not a PNG, TIFF, BMP, JPEG or DICOM image") from error
+    except Image.DecompressionBombError as error:
+        raise UnreadableError(f"claims to have more than {MAX_PIXELS:,} pixels") from error
+    except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
+        raise UnreadableError(f"damaged image: {error or type(error).__name__}") from error
+
+
+def _decode_dicom(data: bytes) -> Picture:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if DeflatedExplicitVRLittleEndian.encode() in data[:_DICOM_META]:
+                # It would be inflated, to whatever size, before anything in it can be checked.
+                raise UnreadableError("DICOM with a deflated data set, which is not read")
+            dataset = pydicom.dcmread(BytesIO(data))
+            _check_dicom(dataset)
+            values = pixel_array(dataset)
+    except UnreadableError:
+        raise
+    except Exception as error:
+        # pydicom's messages can quote values of the header, so only the kind of error is told.
+        raise UnreadableError(f"DICOM that cannot be decoded ({type(error).__name__})") from error
+    if values.ndim == 3:
+        return _from_colour(Image.fromarray(_scaled(values, int(dataset.BitsStored))))
+    if int(dataset.PixelRepresentation) == 1:
+        values = values.astype(np.int32) + (1 << (int(dataset.BitsStored) - 1))
+    grey = _scaled(values, int(dataset.BitsStored))
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        grey = 255 - grey
+    return Picture(grey, None)
+
+
+def _check_dicom(dataset: Any) -> None:
+    if "PixelData" not in dataset:
+        raise UnreadableError("DICOM without an image")
+    if int(dataset.get("NumberOfFrames", 1) or 1) > 1:
+        raise UnreadableError("DICOM with several frames; export them as one file each")
+    _check_size(int(dataset.Columns), int(dataset.Rows))
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        raise UnreadableError("DICOM with a colour palette, which is not read")
+    if not 1 <= int(dataset.BitsStored) <= 16:
+        raise UnreadableError(f"DICOM of {int(dataset.BitsStored)} bits; at most 16")
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise UnreadableError(f"{width} × {height} pixels; at most {MAX_PIXELS:,} in all")
+    if width * height == 0:
+        raise UnreadableError("no pixels")
+
+
+def _from_colour(image: Image.Image) -> Picture:
+    channels = np.asarray(image)
+    chroma = channels.max(axis=2) - channels.min(axis=2)
+    return Picture(np.asarray(image.convert("L")), chroma if chroma.any() else None)
+
+
+def _to_eight_bits(values: np.ndarray) -> np.ndarray:
+    if not np.isfinite(values).all():
+        raise UnreadableError("holds values that are not finite")
+    largest = float(values.max())
+    if values.dtype.kind == "f":
+        full = 1.0 if largest <= 1.0 else 255.0 if largest <= 255.0 else largest
+        return np.round(np.clip(values / full, 0, 1) * 255).astype(np.uint8)
+    for bits in _CONTAINER_BITS:
+        if largest < 1 << bits:
+            return _scaled(values, bits)
+    raise UnreadableError(f"holds values up to {largest:g}; at most 16 bits are read")
+
+
+def _scaled(values: np.ndarray, bits: int) -> np.ndarray:
+    if bits == 8:
+        levels = np.clip(values, 0, 255).astype(np.uint8)
+    else:
+        full = (1 << bits) - 1
+        levels = np.round(np.clip(values, 0, full) * (255.0 / full)).astype(np.uint8)
+    return np.asarray(levels)
+
+
+ImageFile.LOAD_TRUNCATED_IMAGES = False  # a truncated file is an error, never half an image
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # also for the images inside DICOM files
