@@ -1,0 +1,224 @@
+"""What `endotwin set` does: make, foretell or verify a set, and say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import ValidationError
+
+from service.sets.claim import check_place
+from service.sets.destination import Destination, StorageError
+from service.sets.estimate import estimate
+from service.sets.manifest import Manifest, SetError
+from service.sets.open_destination import open_destination
+from service.sets.place import Place
+from service.sets.plan import PartError, Shard, choose_part, plan_set
+from service.sets.progress import Progress, format_bytes, format_seconds, print_note
+from service.sets.run import Outcome, make_set
+from service.sets.source import choose_checkpoint, load_generator, with_device
+from service.sets.spec import SetSpec
+from service.sets.survey import survey
+from service.sets.verify import load_manifest, verify_set
+from service.settings import Settings, SettingsError, load_settings
+from training.checkpoint import Checkpoint, CheckpointError
+
+FAILURES = (CheckpointError, OSError, SetError, SettingsError, StorageError)
+"""What can go wrong with an order that is valid; each says so in words for the caller."""
+
+
+class OrderError(ValueError):
+    """An order that nothing can fulfil; the message says what is allowed."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What every action needs: where the set is, and which checkpoint makes it."""
+
+    place: Place
+    destination: Destination
+    settings: Settings
+    model: str | None
+    checkpoint_path: Path | None
+    stop_if_asked: Callable[[], None]
+
+    def checkpoint(self, model: str | None) -> Checkpoint:
+        """Load the checkpoint: of the file that was named, else of the name, else the default."""
+        return choose_checkpoint(self.settings, model, self.checkpoint_path)
+
+
+def open_desk(
+    place: Place,
+    *,
+    model: str | None,
+    checkpoint_path: Path | None,
+    device: str | None,
+    stop_if_asked: Callable[[], None],
+) -> Desk:
+    """Read the settings and open the destination.
+
+    Raises:
+        one of FAILURES: a setting or the AWS configuration makes no sense.
+    """
+    settings = with_device(load_settings(), device)
+    destination = open_destination(place, settings, stop_if_asked=stop_if_asked, note=print_note)
+    return Desk(place, destination, settings, model, checkpoint_path, stop_if_asked)
+
+
+def make(desk: Desk, wanted: dict[str, Any], shards: str | None, *, replace_wrong: bool) -> None:
+    """Make what is missing of a set.
+
+    Args:
+        desk: where, and by which checkpoint.
+        wanted: fields of the spec that were given.
+        shards: `A:B`, or None for all.
+        replace_wrong: replace what is damaged or foreign.
+
+    Raises:
+        OrderError: there is no such set, or it has no such shards.
+        one of FAILURES: it went wrong.
+    """
+    checkpoint = desk.checkpoint(desk.model)
+    spec = _spec(checkpoint, wanted)
+    part = _part(spec, shards)
+    outcome = _run(desk, checkpoint, spec, part, replace_wrong=replace_wrong)
+    if outcome.manifest is None:
+        typer.echo(f"Other shards of {desk.place} are missing: whoever makes the last one finishes the set")
+    else:
+        _tell(desk, checkpoint, outcome.manifest)
+
+
+def foretell(desk: Desk, wanted: dict[str, Any], shards: str | None) -> None:
+    """Say what `make` would do, how much it would write and how long it would take; write nothing.
+
+    Args and errors are those of `make`.
+    """
+    checkpoint = desk.checkpoint(desk.model)
+    spec = _spec(checkpoint, wanted)
+    part = _part(spec, shards)
+    replaced = check_place(spec, desk.destination, distrusted=frozenset(), replace_wrong=True)
+    state = survey(spec, desk.destination, part, stop_if_asked=desk.stop_if_asked)
+    typer.echo(f"{desk.place}: {spec.n} images of seed {spec.seed}, from index {spec.start} on,")
+    typer.echo(f"model {spec.model}, in {spec.shards} shards, {part[0].key} to {part[-1].key} asked for")
+    for name in replaced:
+        typer.echo(f"not of this set, replaced only with --replace-wrong: {name}")
+    for shard, reason in state.wrong.items():
+        typer.echo(f"wrong, made again only with --replace-wrong: {shard.key} ({reason})")
+    if not state.to_make:
+        typer.echo("all of them are there; only the manifest would be written, if it is missing")
+        return
+    images = sum(shard.samples for shard in state.to_make)
+    generator = load_generator(checkpoint, desk.settings)
+    cost = estimate(generator, spec, state.to_make[0])
+    typer.echo(
+        f"to make: {len(state.to_make)} shards with {images} images, about "
+        f"{format_bytes(images * cost.bytes)} and {format_seconds(images * cost.seconds)} on "
+        f"{generator.device} "
+        f"({1 / cost.seconds:.0f} images/s, if storage keeps up)"
+    )
+
+
+def verify(desk: Desk, *, replace_wrong: bool) -> bool:
+    """Read a finished set again; return whether it is what its manifest says, if need be after a repair.
+
+    Args:
+        desk: where, and with `replace_wrong` by which checkpoint.
+        replace_wrong: make anew what is wrong.
+
+    Raises:
+        one of FAILURES: it went wrong, or there is no finished set.
+    """
+    manifest = load_manifest(desk.destination, str(desk.place))
+    spec = manifest.spec
+    progress = Progress(spec.n, spec.shards)
+    try:
+        problems = verify_set(
+            manifest, desk.destination, on_images=progress.generated, stop_if_asked=desk.stop_if_asked
+        )
+    finally:
+        progress.close()
+    for problem in problems:
+        typer.echo(f"{problem.key}: {problem.reason}", err=True)
+    if not problems:
+        typer.echo(f"{desk.place}: all {spec.shards} shards and {spec.n} images are as the manifest says")
+        return True
+    if not replace_wrong:
+        typer.echo(f"{len(problems)} wrong; with --replace-wrong they are made again", err=True)
+        return False
+    checkpoint = desk.checkpoint(desk.model or spec.model)
+    if checkpoint.sha256 != spec.checkpoint_sha256:
+        raise SetError(
+            f"the set was made with a checkpoint of sha256 {spec.checkpoint_sha256}, and "
+            f"{checkpoint.path} has "
+            f"{checkpoint.sha256}; name the right one with --checkpoint"
+        )
+    distrusted = [problem.key for problem in problems]
+    outcome = _run(desk, checkpoint, spec, plan_set(spec), replace_wrong=True, distrusted=distrusted)
+    return outcome.manifest is not None
+
+
+def _spec(checkpoint: Checkpoint, wanted: dict[str, Any]) -> SetSpec:
+    model = checkpoint.card.name
+    name = f"endotwin-{model}-{wanted['seed']}"
+    try:
+        return SetSpec(**{"name": name, **wanted, "model": model, "checkpoint_sha256": checkpoint.sha256})
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise OrderError(message) from error
+        field = str(first["loc"][0])
+        about = SetSpec.model_fields[field].description
+        option = field.replace("_", "-")
+        raise OrderError(f"--{option} ({about}): {message}, got {first['input']!r}") from error
+
+
+def _part(spec: SetSpec, shards: str | None) -> list[Shard]:
+    try:
+        return plan_set(spec) if shards is None else choose_part(plan_set(spec), shards)
+    except PartError as error:
+        raise OrderError(str(error)) from error
+
+
+def _run(
+    desk: Desk,
+    checkpoint: Checkpoint,
+    spec: SetSpec,
+    part: Sequence[Shard],
+    *,
+    replace_wrong: bool,
+    distrusted: Iterable[str] = (),
+) -> Outcome:
+    progress = Progress(sum(shard.samples for shard in part), len(part))
+    try:
+        outcome = make_set(
+            spec,
+            checkpoint.card,
+            desk.destination,
+            lambda: load_generator(checkpoint, desk.settings),
+            part=part,
+            replace_wrong=replace_wrong,
+            distrusted=distrusted,
+            report=progress,
+            stop_if_asked=desk.stop_if_asked,
+        )
+    finally:
+        progress.close()
+    typer.echo(f"{outcome.made} shards made, {outcome.found} were there")
+    if outcome.made:
+        typer.echo(f"{progress.rate:.1f} images/s")
+    return outcome
+
+
+def _tell(desk: Desk, checkpoint: Checkpoint, manifest: Manifest) -> None:
+    spec, card = manifest.spec, checkpoint.card
+    fid = "not recorded" if card.fid is None else f"{card.fid.generated_training.fid:.2f}"
+    typer.echo(
+        f"{spec.n} images of seed {spec.seed}, from index {spec.start} on, in {len(manifest.shards)} "
+        "shards, "
+        f"{format_bytes(manifest.bytes)}: {desk.place} is complete"
+    )
+    typer.echo(f"model {card.name}, recorded FID {fid}, terms: {card.data.terms}")

@@ -1,0 +1,233 @@
+"""Making a set: what is missing or wrong, from whatever state it is in."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import PIL
+import torch
+
+from service.sets.claim import check_place, claim
+from service.sets.destination import ContentionError, Destination, Staged, StorageError
+from service.sets.finish import finish
+from service.sets.manifest import Manifest, SetError
+from service.sets.plan import MANIFEST_KEY, Shard, plan_set
+from service.sets.record import ShardRecord
+from service.sets.shard import write_shard
+from service.sets.source import Generator
+from service.sets.spec import SetSpec
+from service.sets.survey import WrongObjectError, judge, survey
+from training.card import Card
+
+_ATTEMPTS = 3
+"""How often a shard is sent because somebody else takes its unfinished upload away."""
+
+_SHOWN = 5
+
+
+class Report(Protocol):
+    """Who is told how a run goes on. All calls come from the thread that runs."""
+
+    def found(self, shard: Shard) -> None:
+        """Tell that a shard is there already."""
+
+    def generated(self, images: int) -> None:
+        """Tell that more images were generated."""
+
+    def made(self, shard: Shard, record: ShardRecord) -> None:
+        """Tell that a shard is in place."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        made: shards that it made.
+        found: shards that were there.
+        manifest: of the set if it is complete, else None: other parts are still being made.
+    """
+
+    made: int
+    found: int
+    manifest: Manifest | None
+
+
+def make_set(
+    spec: SetSpec,
+    card: Card,
+    destination: Destination,
+    load: Callable[[], Generator],
+    *,
+    part: Sequence[Shard] | None = None,
+    replace_wrong: bool = False,
+    distrusted: Iterable[str] = (),
+    report: Report,
+    stop_if_asked: Callable[[], None],
+) -> Outcome:
+    """Make what is missing of a set or of a part of it; then, if every shard is there, finish it.
+
+    Whoever comes last finishes: every run looks for all shards at its end, also one that made only a
+    part. If the last two miss each other (on storage that shows new objects late), any further run
+    finishes.
+
+    Args:
+        spec: the set.
+        card: of its checkpoint.
+        destination: where it goes.
+        load: loads the checkpoint; is called only if there is something to make.
+        part: the shards to make; None for all.
+        replace_wrong: replace objects under the set's keys that do not belong there.
+        distrusted: keys of shards whose content was found wrong.
+        report: is told about shards and images.
+        stop_if_asked: is called often; what it raises ends the work, in a state that the next run goes on
+            from.
+
+    Raises:
+        SetError: another set is there, or objects that do not belong to this one.
+        service.sets.destination.StorageError: storage failed for good.
+    """
+    part = plan_set(spec) if part is None else part
+    distrusted = set(distrusted)
+    replaced = check_place(spec, destination, distrusted=distrusted, replace_wrong=replace_wrong)
+    state = survey(spec, destination, part, distrusted=distrusted, stop_if_asked=stop_if_asked)
+    if state.wrong and not replace_wrong:
+        raise SetError(_describe(state.wrong))
+    claim(spec, destination, replaced)
+    for shard in state.right:
+        report.found(shard)
+    made = 0
+    if state.to_make:
+        if destination.stat(MANIFEST_KEY) is not None:
+            destination.delete(MANIFEST_KEY)  # it does not describe what is there from now on
+        for shard in state.wrong:
+            destination.delete(shard.key)
+        # In random order: processes that work on one set at the same time seldom meet.
+        order = random.sample(state.to_make, len(state.to_make))
+        made = make_shards(spec, order, load(), destination, report=report, stop_if_asked=stop_if_asked)
+    manifest = finish(spec, card, destination, stop_if_asked=stop_if_asked)
+    return Outcome(made, len(part) - made, manifest)
+
+
+def make_shards(
+    spec: SetSpec,
+    shards: Iterable[Shard],
+    generator: Generator,
+    destination: Destination,
+    *,
+    report: Report,
+    stop_if_asked: Callable[[], None],
+) -> int:
+    """Make shards one after the other; while one is being sent the next is generated.
+
+    Args:
+        spec: the set.
+        shards: those to make. One that another process has put there meanwhile is left out.
+        generator: makes the images.
+        destination: where they go.
+        report: is told about shards and images.
+        stop_if_asked: is called for every batch; what it raises ends the work.
+
+    Returns:
+        How many it made.
+
+    Raises:
+        SetError: something that is not of this set was put under a shard's key meanwhile.
+        service.sets.destination.StorageError: storage failed for good.
+    """
+    made = 0
+    with ThreadPoolExecutor(1, "device") as device, ThreadPoolExecutor(1, "storage") as storage:
+        sending: tuple[Shard, Future[ShardRecord]] | None = None
+
+        def on_images(count: int) -> None:
+            stop_if_asked()
+            report.generated(count)
+
+        for shard in shards:
+            stop_if_asked()
+            if _look(spec, shard, destination).record is not None:
+                report.found(shard)
+                continue
+            with ExitStack() as undo:
+                staged = undo.enter_context(destination.stage(shard.key))
+                record = _write(spec, shard, generator, staged, device, on_images)
+                if sending is not None:
+                    report.made(sending[0], sending[1].result())
+                undo.pop_all()
+            sending = shard, storage.submit(_publish, spec, shard, destination, staged, record)
+            made += 1
+        if sending is not None:
+            report.made(sending[0], sending[1].result())
+    return made
+
+
+def _write(
+    spec: SetSpec,
+    shard: Shard,
+    generator: Generator,
+    staged: Staged,
+    device: Executor,
+    on_images: Callable[[int], None],
+) -> ShardRecord:
+    """Generate a shard into a staged object; it is not in place yet."""
+    digests = write_shard(generator.source, spec, shard, staged.file, device, on_images)
+    return ShardRecord(
+        set_digest=spec.digest,
+        size=digests.size,
+        sha256=digests.sha256,
+        start=shard.start,
+        samples=shard.samples,
+        pixels_sha256=digests.pixels_sha256,
+        device=generator.device,
+        torch=torch.__version__,
+        pillow=PIL.__version__,
+    )
+
+
+def _publish(
+    spec: SetSpec, shard: Shard, destination: Destination, staged: Staged, record: ShardRecord
+) -> ShardRecord:
+    """Put a shard in place; return the record of what is there: another process may have been first."""
+    with staged:
+        for _ in range(_ATTEMPTS):
+            there = _look(spec, shard, destination)
+            if there.record is not None:
+                return there.record
+            with suppress(ContentionError):
+                staged.publish(record, replace=there.outgrown)
+                return record
+    raise StorageError(
+        f"{shard.key}: whenever it is written, somebody else writes it or takes it away; "
+        "see who that is, and run the same command again"
+    )
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """What is under a shard's key: its record if it is there, or a shorter shard of the same set."""
+
+    record: ShardRecord | None = None
+    outgrown: bool = False
+
+
+def _look(spec: SetSpec, shard: Shard, destination: Destination) -> _Sight:
+    stored = destination.stat(shard.key)
+    if stored is None:
+        return _Sight()
+    try:
+        record = judge(spec, shard, stored)
+    except WrongObjectError as error:
+        raise SetError(_describe({shard: str(error)})) from error
+    return _Sight(record) if record.samples == shard.samples else _Sight(outgrown=True)
+
+
+def _describe(wrong: Mapping[Shard, str]) -> str:
+    listed = "; ".join(f"{shard.key}: {why}" for shard, why in islice(wrong.items(), _SHOWN))
+    more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    return f"{listed}{more}. --replace-wrong makes these shards in the place of what is there"

@@ -1,0 +1,100 @@
+"""One shard, as a pure function of the checkpoint, the seed, the range of indices and the format."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from service.archives import FORMATS
+from service.models import BatchSource
+from service.sets.plan import Shard
+from service.sets.spec import SetSpec
+from training.sampler import plan_blocks
+
+
+@dataclass(frozen=True)
+class Digests:
+    """What a shard turned out to be.
+
+    Attributes:
+        size: bytes of the file.
+        sha256: of the file.
+        pixels_sha256: of the grey levels alone, image after image, row after row, one byte each. It does
+            not depend on how images are compressed.
+    """
+
+    size: int
+    sha256: str
+    pixels_sha256: str
+
+
+def shard_pieces(
+    source: BatchSource, spec: SetSpec, shard: Shard, device: Executor
+) -> Iterator[tuple[np.ndarray, bytes]]:
+    """Yield a shard piece by piece; its bytes follow from the checkpoint, the spec and the shard alone.
+
+    The device generates one batch ahead of the one that is encoded, so memory does not grow with the shard.
+
+    Args:
+        source: the checkpoint's generator on its device.
+        spec: the set.
+        shard: which part of it.
+        device: the one thread that runs `source`.
+
+    Yields:
+        images, uint8 grey levels (0..16, 128, 128), and the bytes of the file that they add.
+    """
+    archive = FORMATS[spec.format](
+        spec.seed, shard.start, shard.samples, spec.model, spec.checkpoint_sha256
+    )
+    yield np.empty((0, 0, 0), np.uint8), archive.head()
+    for images in _batches(source, spec.seed, shard, device):
+        yield images, archive.add(images)
+    yield np.empty((0, 0, 0), np.uint8), archive.tail()
+
+
+def write_shard(
+    source: BatchSource,
+    spec: SetSpec,
+    shard: Shard,
+    file: BinaryIO,
+    device: Executor,
+    on_images: Callable[[int], None],
+) -> Digests:
+    """Write a shard to a file that is open for writing.
+
+    Args:
+        source: as for `shard_pieces`, like `spec`, `shard` and `device`.
+        spec: the set.
+        shard: which part of it.
+        file: empty.
+        device: the one thread that runs `source`.
+        on_images: is told after every batch how many images it held; what it raises ends the work.
+    """
+    content, pixels, size = hashlib.sha256(), hashlib.sha256(), 0
+    for images, data in shard_pieces(source, spec, shard, device):
+        file.write(data)
+        content.update(data)
+        pixels.update(images.tobytes())
+        size += len(data)
+        on_images(len(images))
+    return Digests(size, content.hexdigest(), pixels.hexdigest())
+
+
+def _batches(source: BatchSource, seed: int, shard: Shard, device: Executor) -> Iterator[np.ndarray]:
+    ahead: tuple[Future[np.ndarray], int, int] | None = None
+    try:
+        for block, first, last in plan_blocks(shard.start, shard.samples):
+            current, ahead = ahead, (device.submit(source.batch, seed, block), first, last)
+            if current is not None:
+                yield current[0].result()[current[1] : current[2]]
+        if ahead is not None:
+            yield ahead[0].result()[ahead[1] : ahead[2]]
+    finally:
+        if ahead is not None:
+            ahead[0].cancel()

@@ -1,0 +1,121 @@
+"""What the tests of sets share: small sets, places to put them, and looks at what is there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from live_server import ROOT, environment
+
+from service.sets.destination import Destination
+from service.sets.manifest import Manifest
+from service.sets.plan import Shard
+from service.sets.record import ShardRecord
+from service.sets.run import Outcome, make_set
+from service.sets.source import Generator
+from service.sets.spec import SetSpec
+from training.card import Card
+from training.checkpoint import Checkpoint
+
+
+@dataclass
+class Counting:
+    """A report that only counts."""
+
+    images: int = 0
+    there: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+
+    def found(self, shard: Shard) -> None:
+        self.there.append(shard.key)
+
+    def generated(self, images: int) -> None:
+        self.images += images
+
+    def made(self, shard: Shard, _: ShardRecord) -> None:
+        self.new.append(shard.key)
+
+
+def never() -> None:
+    """Nobody asks to stop."""
+
+
+@dataclass
+class Workshop:
+    """The tiny checkpoint, ready to make sets."""
+
+    checkpoint: Checkpoint
+    generator: Generator
+
+    @property
+    def card(self) -> Card:
+        return self.checkpoint.card
+
+    def spec(self, **fields: object) -> SetSpec:
+        """Return a spec: 100 images in shards of 24 unless told otherwise, so the last has 4."""
+        usual = {"name": "test", "n": 100, "seed": 7, "shard_size": 24}
+        own = {"model": self.card.name, "checkpoint_sha256": self.checkpoint.sha256}
+        return SetSpec(**{**usual, **own, **fields})
+
+    def make(self, spec: SetSpec, destination: Destination, **options: object) -> Outcome:
+        arguments = {"report": Counting(), "stop_if_asked": never, **options}
+        return make_set(spec, self.card, destination, lambda: self.generator, **arguments)
+
+    def finished(self, spec: SetSpec, destination: Destination, **options: object) -> Manifest:
+        manifest = self.make(spec, destination, **options).manifest
+        assert manifest is not None
+        return manifest
+
+
+def digests(destination: Destination) -> dict[str, str]:
+    """Return the sha256 of everything that is at a place, by key."""
+    return {
+        key: hashlib.sha256(b"".join(destination.read(key))).hexdigest()
+        for key in sorted(destination.list_keys(""))
+    }
+
+
+def start_command(
+    checkpoint: Path, home: Path, *arguments: object, **variables: str
+) -> subprocess.Popen[str]:
+    """Start `endotwin set` in a process of its own, with the tiny checkpoint as the model."""
+    command = [sys.executable, "-m", "service.cli", "set", *map(str, arguments)]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**environment(home, checkpoint_dir=str(checkpoint.parent)), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def without_aws_configuration() -> dict[str, str]:
+    """Return variables that keep boto3 from finding anything but what a test gives it."""
+    return {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_REGION": "us-east-1",
+    }
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """Mount a disk of a size such as `700k`; skip the test where that is not possible."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("cannot mount a small disk here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
