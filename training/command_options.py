@@ -1,0 +1,29 @@
+"""What the commands of `endotwin-training` share: options that are checked, and the error that says so."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+
+class UsageError(Exception):
+    """Options that do not go together."""
+
+
+def chosen_device(device: str) -> str:
+    """Return the torch device that `--device` names; `auto` takes a GPU if there is one.
+
+    Raises:
+        UsageError: it is no device, or not one of this machine.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        return device
+    if not re.fullmatch(r"cuda(:\d+)?", device):
+        raise UsageError(f"--device: {device!r} is not auto, cpu, cuda or cuda:N")
+    found = torch.cuda.device_count()
+    if int(device.partition(":")[2] or 0) >= found:
+        raise UsageError(f"--device: {device}: torch sees {found or 'no'} CUDA device(s) here")
+    return device

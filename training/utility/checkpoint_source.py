@@ -1,0 +1,36 @@
+"""A checkpoint as a source of labelled images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from training.checkpoint import load_checkpoint
+from training.mosaic.parameters import Conditions, Range
+from training.sampler import Sampler
+
+SEED = 20_261_125
+"""Seed of the synthetic training images; another one would make others of the same kind."""
+
+WITHOUT_GUTTAE = Conditions(guttae=Range(low=0.0, high=0.0))
+"""A border that a gutta hides is in the label all the same, and would teach to see what cannot be seen."""
+
+
+class CheckpointSource:
+    """Images and borders of a labelled checkpoint (a `LabelledSource`)."""
+
+    def __init__(self, path: Path, device: str) -> None:
+        """Load a checkpoint.
+
+        Raises:
+            training.checkpoint.CheckpointError: the file cannot be used.
+            training.sampler.NotLabelledError: its images have no labels.
+        """
+        self._sampler = Sampler(load_checkpoint(path), device)
+        self._sampler.require_labels()
+
+    def batch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return block `index`: images and borders, both uint8 (16, 128, 128); see `LabelledSource`."""
+        images, scenes = self._sampler.scenes(SEED, index, WITHOUT_GUTTAE)
+        return images, np.stack([scene.label().borders for scene in scenes])
