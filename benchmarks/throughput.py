@@ -18,9 +18,9 @@ import typer
 
 from benchmarks.report import Comparison, Memory, Report, describe_machine, describe_model, write_report
 from benchmarks.server import Server, running_server
-from service.allocator import ALLOCATOR
 from service.device import describe_device, resolve_device
 from service.models import choose_default, load_checkpoints
+from service.process_environment import ENVIRONMENT
 from service.settings import load_settings, variable
 from training.checkpoint import Checkpoint
 from training.latents import draw_normals
@@ -56,7 +56,7 @@ def main(
     """
     if n < BATCH or n % BATCH:
         raise typer.BadParameter(f"--n must be a multiple of {BATCH}, the images of a batch; got {n}")
-    _share_allocator()
+    _share_environment()
     # Stops the server, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     output.mkdir(parents=True, exist_ok=True)
@@ -89,11 +89,11 @@ def main(
     typer.echo(write_report(report, output))
 
 
-def _share_allocator() -> None:
+def _share_environment() -> None:
     """Start this process again as the service's worker is started, so that only the service differs."""
-    if any(os.environ.get(name) != value for name, value in ALLOCATOR.items()):
+    if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
         command = [sys.executable, "-m", "benchmarks.throughput", *sys.argv[1:]]
-        os.execve(sys.executable, command, {**os.environ, **ALLOCATOR})
+        os.execve(sys.executable, command, {**os.environ, **ENVIRONMENT})
 
 
 def _default_checkpoint() -> Checkpoint:

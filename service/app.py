@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from service import errors, metrics, parameters
 from service.errors import ApiError
 from service.models import Model, Models
+from service.quoting import shorten
 from service.runtime import Runtime
 from service.streaming import SetResponse
 
@@ -40,7 +41,8 @@ def create_app() -> FastAPI:
 async def generate(request: Request) -> Response:
     """Stream images start to start + n - 1 of a seed.
 
-    The same request gives the same bytes, and image i does not depend on n, start or other requests.
+    The same request gives the same bytes, and neither image i nor its labels depend on n, start, format or
+    other requests.
     """
     _refuse_body(request)
     runtime = _runtime(request)
@@ -49,7 +51,10 @@ async def generate(request: Request) -> Response:
 
 
 async def list_models(request: Request) -> dict[str, Any]:
-    """List the models: name, sha256 of the checkpoint, recorded FID, and which one is the default."""
+    """List the models: name, sha256 of the checkpoint, recorded FID, whether it is the default, its labels.
+
+    A labelled model's `population` is what is drawn where a request sets no condition.
+    """
     models = _runtime(request).models
     return {"models": [_summary(model, models) for model in models]}
 
@@ -59,7 +64,7 @@ async def show_model(request: Request, name: str) -> dict[str, Any]:
     models = _runtime(request).models
     model = models.get(name)
     if model is None:
-        message = f"there is no model {errors.shorten(name)}; there are {', '.join(models.names)}"
+        message = f"there is no model {shorten(name)}; there are {', '.join(models.names)}"
         raise ApiError(404, "unknown_model", message)
     return {**_summary(model, models), "card": model.card.model_dump(mode="json")}
 
@@ -75,6 +80,8 @@ def _summary(model: Model, models: Models) -> dict[str, Any]:
         "sha256": model.sha256,
         "fid": model.fid,
         "default": model is models.default,
+        "labels": model.population is not None,
+        "population": model.population,
     }
 
 

@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from service.archives import FORMATS
 from service.contact_sheet import ContactSheetError, draw_contact_sheet, read_images
 from service.interruption import noted_signals
+from service.labelling import LABELS, Labelling, LabellingError, parse_labels
+from service.layouts.writing import LAYOUTS
 from service.output_files import OutputError, new_file
+from service.sets.command import set_command
 
 # Torch takes seconds to import: what needs it is imported by the commands, and `serve` does without.
 
@@ -45,6 +48,19 @@ class Format(StrEnum):
     TAR = "tar"
     ZIP = "zip"
     NPY = "npy"
+    NPZ = "npz"
+
+
+class Layout(StrEnum):
+    """Folders for the software of segmentation teams."""
+
+    NNUNET = "nnunet"
+    MASKS = "masks"
+    IMAGEFOLDER = "imagefolder"
+
+
+def _condition(meaning: str) -> Any:
+    return typer.Option(metavar="NUMBER|LOW:HIGH", help=meaning)
 
 
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it is there already.")]
@@ -64,8 +80,34 @@ def generate_command(
         Format | None,
         typer.Option("--format", help="Default: what the output's suffix says, else folder."),
     ] = None,
+    layout: Annotated[
+        Layout | None,
+        typer.Option(help="Instead of a format: a labelled folder that other software loads as it is."),
+    ] = None,
+    validation_every: Annotated[
+        int | None,
+        typer.Option(min=2, help="Of a layout: of so many indices, the last is a validation image."),
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help=f"One or more of {', '.join(LABELS)}, joined by commas.")
+    ] = None,
+    density: Annotated[str | None, _condition("Cells per mm², 500 to 4500.")] = None,
+    cv: Annotated[
+        str | None, _condition("Coefficient of variation of the cells' areas, 0.15 to 0.60.")
+    ] = None,
+    hexagonality: Annotated[
+        str | None, _condition("Share of cells with six neighbours, 0.25 to 0.85.")
+    ] = None,
+    guttae: Annotated[str | None, _condition("Share of the image under guttae, 0 to 0.4.")] = None,
+    age: Annotated[str | None, _condition("Years, 5 to 105: the rest follows published norms.")] = None,
+    pixel_size: Annotated[
+        str | None, typer.Option(help="Side of a pixel in micrometres, 0.3 to 3. Default: 0.9.")
+    ] = None,
     model: Annotated[
-        str | None, typer.Option(help="A name from `endotwin models`. Default: the service's default.")
+        str | None,
+        typer.Option(
+            help="A name from `endotwin models`. Default: the service's default, or a labelled one."
+        ),
     ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="A checkpoint file, instead of a model's name.")
@@ -76,10 +118,11 @@ def generate_command(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Generate images to a folder, tar, zip or npy file, without a server.
+    """Generate images to a folder, tar, zip, npy or npz file, without a server.
 
     An archive is byte for byte the one that the service streams; a folder holds the files of the tar. The
-    output appears when it is complete: Ctrl-C or an error leaves nothing behind.
+    output appears when it is complete: Ctrl-C or an error leaves nothing behind. With labels or conditions
+    a model is chosen that has them; a condition is a number or a range LOW:HIGH.
 
     \b
     Examples:
@@ -87,27 +130,50 @@ def generate_command(
       endotwin generate --n 500 --seed 7 -o images.tar
       endotwin generate --n 100 --seed 7 --start 500 -o more.npy
       endotwin generate --n 16 --checkpoint mine.safetensors -o sample.zip
+      endotwin generate --n 500 --seed 7 --labels borders,instances --density 1500:2500 -o labelled
+      endotwin generate --n 500 --seed 7 --layout nnunet -o nnUNet_raw/Dataset501_Endotwin
     """
     if model is not None and checkpoint is not None:
         raise typer.BadParameter("give --model or --checkpoint, not both")
+    if layout is not None and kind is not None:
+        raise typer.BadParameter("give --layout or --format, not both")
+    if layout is not None and force:
+        raise typer.BadParameter("--force replaces no layout; give the name of a new folder")
+    if layout is None and validation_every is not None:
+        raise typer.BadParameter("--validation-every takes a --layout")
 
     with noted_signals() as stop_if_asked:
+        from service.conditions import parse_conditions  # noqa: PLC0415
         from service.generation import FAILURES, Order, OrderError, generate  # noqa: PLC0415
 
+        given = {
+            "density": density,
+            "cv": cv,
+            "hexagonality": hexagonality,
+            "guttae": guttae,
+            "age": age,
+            "pixel_size": pixel_size,
+        }
         with _reported(*FAILURES):
             try:
-                order = Order(secrets.randbits(64) if seed is None else seed, start, n)
+                named = () if labels is None else parse_labels(labels)
+                labelling = Labelling(
+                    named if layout is None else LAYOUTS[layout].choose_labels(named),
+                    parse_conditions({name: text for name, text in given.items() if text is not None}),
+                )
+                order = Order(secrets.randbits(64) if seed is None else seed, start, n, labelling)
                 outcome = generate(
                     order,
-                    kind=kind or _format_of(output),
+                    kind=layout or kind or _format_of(output),
                     output=output,
                     replace=force,
+                    validation_every=validation_every,
                     model=model,
                     checkpoint_path=checkpoint,
                     device=device,
                     stop_if_asked=stop_if_asked,
                 )
-            except OrderError as error:
+            except (OrderError, LabellingError) as error:
                 raise typer.BadParameter(str(error)) from error
     card = outcome.checkpoint.card
     fid = "not recorded" if card.fid is None else f"{card.fid.generated_training.fid:.2f}"
@@ -116,9 +182,12 @@ def generate_command(
     typer.echo(f"{n / outcome.seconds:.1f} images/s on {outcome.device}")
 
 
+app.command(name="set")(set_command)
+
+
 @app.command()
 def sheet(
-    images: Annotated[Path, typer.Argument(help="Folder of PNG files, or a tar, zip or npy file.")],
+    images: Annotated[Path, typer.Argument(help="Folder of PNG files, or a tar, zip, npy or npz file.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")],
     n: Annotated[int, typer.Option("--n", "-n", min=1, max=10_000, help="Most images to draw.")] = 500,
     force: Force = False,
@@ -151,7 +220,7 @@ def models() -> None:
     Example:
       endotwin models
     """
-    from service.models import choose_default, load_checkpoints  # noqa: PLC0415
+    from service.models import choose_default, load_checkpoints, population_of  # noqa: PLC0415
     from service.settings import SettingsError, load_settings  # noqa: PLC0415
     from training.checkpoint import CheckpointError  # noqa: PLC0415
 
@@ -163,8 +232,9 @@ def models() -> None:
     for name, checkpoint in sorted(checkpoints.items()):
         card = checkpoint.card
         fid = "none" if card.fid is None else f"{card.fid.generated_training.fid:.2f}"
-        mark = " (default)" if name == default else ""
-        typer.echo(f"{name:{width}}  FID {fid:>6}  {card.data.terms}{mark}")
+        traits = {"default": name == default, "labels": population_of(card) is not None}
+        marks = ", ".join(trait for trait, present in traits.items() if present)
+        typer.echo(f"{name:{width}}  FID {fid:>6}  {card.data.terms}{f' ({marks})' if marks else ''}")
 
 
 @app.command()

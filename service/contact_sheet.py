@@ -9,9 +9,12 @@ import zipfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image
+
+from service.samples import is_label_file
 
 _GAP = 2  # pixels between images
 _BACKGROUND = 255
@@ -47,9 +50,9 @@ def draw_contact_sheet(images: list[np.ndarray]) -> Image.Image:
 
 
 def read_images(path: Path, limit: int) -> list[np.ndarray]:
-    """Read the first images of a folder of PNG files, or of a tar, zip or npy file, as uint8 (H, W).
+    """Read the first images of a folder of PNG files, or of a tar, zip, npy or npz file, as uint8 (H, W).
 
-    A folder is read in order of names, an archive in its own order.
+    A folder is read in order of names, an archive in its own order. Labels are passed over.
 
     Raises:
         ContactSheetError: nothing there, no images in it, or a file that is damaged.
@@ -67,17 +70,36 @@ def read_images(path: Path, limit: int) -> list[np.ndarray]:
 
 def _images(path: Path) -> Iterator[np.ndarray]:
     if path.suffix == ".npy" and path.is_file():
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if array.ndim != 3 or array.dtype != np.uint8:
-            raise ValueError(f"an array of {array.dtype} {array.shape}, not of uint8 (n, height, width)")
-        yield from array
+        with path.open("rb") as file:
+            yield from _array(file)
+        return
+    if path.suffix == ".npz" and path.is_file():
+        with zipfile.ZipFile(path) as archive:
+            if "images.npy" not in archive.namelist():
+                raise ValueError("it holds no array named images")
+            with archive.open("images.npy") as file:
+                yield from _array(file)
         return
     for name, content in _png_files(path):
+        if is_label_file(name):
+            continue
         try:
             with Image.open(io.BytesIO(content)) as image:
                 yield np.asarray(image.convert("L"))
         except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
             raise ValueError(f"{name} is damaged or not an image") from error
+
+
+def _array(file: IO[bytes]) -> Iterator[np.ndarray]:
+    """Yield the images of an npy file one by one: an array in a zip cannot be mapped into memory."""
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("an array in another version of the format than 1.0")
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    if len(shape) != 3 or dtype != np.uint8 or by_columns:
+        raise ValueError(f"an array of {dtype} {shape}, not of uint8 (n, height, width)")
+    for _ in range(shape[0]):
+        pixels = file.read(shape[1] * shape[2])
+        yield np.frombuffer(pixels, np.uint8).reshape(shape[1:])
 
 
 def _png_files(path: Path) -> Iterator[tuple[str, bytes]]:

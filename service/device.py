@@ -8,10 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import numpy as np
 import torch
 
 from service import metrics
+from service.batches import Batch, make_batch
+from service.labelling import PLAIN, Labelling
 from service.models import Model
 from service.settings import SettingsError, variable
 
@@ -59,23 +60,24 @@ class DeviceThread:
         """Run a function in the device's thread and wait for it: for start-up, not for the event loop."""
         return self._executor.submit(function, *arguments).result()
 
-    def generate(self, model: Model, seed: int, block: int) -> asyncio.Future[np.ndarray]:
-        """Queue one aligned batch; see `training.sampler.Sampler.batch`.
+    def generate(self, model: Model, seed: int, block: int, labelling: Labelling) -> asyncio.Future[Batch]:
+        """Queue one aligned batch.
 
         Returns:
-            A future of uint8 grey levels, shape (BATCH, 128, 128). Cancelled while it is still queued, the
-            batch is not generated.
+            A future of the whole batch. Cancelled while it is still queued, the batch is not generated.
         """
-        return asyncio.get_running_loop().run_in_executor(self._executor, timed_batch, model, seed, block)
+        return asyncio.get_running_loop().run_in_executor(
+            self._executor, timed_batch, model, seed, block, labelling
+        )
 
     def close(self) -> None:
         """Drop what is queued; the batch that is being generated comes to its end."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def timed_batch(model: Model, seed: int, block: int) -> np.ndarray:
+def timed_batch(model: Model, seed: int, block: int, labelling: Labelling = PLAIN) -> Batch:
     """Generate one aligned batch in the calling thread and record how long it took."""
     began = time.perf_counter()
-    images = model.sampler.batch(seed, block)
+    batch = make_batch(model.sampler, seed, block, labelling)
     metrics.DEVICE_SECONDS.labels(model.name).observe(time.perf_counter() - began)
-    return images
+    return batch

@@ -9,6 +9,8 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.quoting import shorten
+
 _CODES = {404: "not_found", 405: "method_not_allowed", 503: "not_ready", 504: "timeout"}
 
 
@@ -60,11 +62,6 @@ def from_status(status: int, path: str, headers: Mapping[str, str] | None = None
         message = http.HTTPStatus(status).phrase
     code = _CODES.get(status, "internal_error" if status >= 500 else "bad_request")
     return ApiError(status, code, message, headers=headers)
-
-
-def shorten(text: str) -> str:
-    """Quote what a client sent, at most 60 characters of it."""
-    return repr(text if len(text) <= 60 else text[:60] + "…")
 
 
 class ErrorShape:

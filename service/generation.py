@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from service.archives import FORMATS, Archive
+from service.archives import FORMATS, Archive, check_format
+from service.batches import Batch, make_batch
 from service.device import describe_device, resolve_device
-from service.models import choose_default, load_checkpoints
+from service.labelling import PLAIN, Labelling, LabellingError
+from service.layouts.samples import LayoutSample, LayoutSet, layout_samples
+from service.layouts.writing import LAYOUTS, write_layout
+from service.models import choose_default, choose_labelled, load_checkpoints, population_of
 from service.output_files import OutputError, new_file, new_folder
 from service.samples import sample_files
 from service.settings import Settings, SettingsError, load_settings
 from training.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from training.latents import MAX_INDEX, MAX_SEED
-from training.sampler import Sampler
+from training.sampler import Sampler, plan_blocks
 
 FAILURES = (CheckpointError, OSError, OutputError, SettingsError)
 """What can go wrong with an order that is valid; each says so in words for the caller."""
@@ -31,11 +35,12 @@ class OrderError(ValueError):
 
 @dataclass(frozen=True)
 class Order:
-    """What to generate: images start to start + count - 1 of a seed."""
+    """What to generate: images start to start + count - 1 of a seed, and what comes with them."""
 
     seed: int
     start: int
     count: int
+    labelling: Labelling = PLAIN
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -66,6 +71,7 @@ def generate(
     kind: str,
     output: Path,
     replace: bool = False,
+    validation_every: int | None = None,
     model: str | None = None,
     checkpoint_path: Path | None = None,
     device: str | None = None,
@@ -77,42 +83,74 @@ def generate(
 
     Args:
         order: which images.
-        kind: `folder`, or a key of `service.archives.FORMATS`.
+        kind: `folder`, or a key of `service.archives.FORMATS` or of `service.layouts.writing.LAYOUTS`.
         output: the folder or file.
-        replace: take the place of a set that is there already.
-        model: name of a checkpoint that the service has; None for the service's default.
+        replace: take the place of a set that is there already; a layout never does.
+        validation_every: of a layout, see `service.layouts.samples.LayoutSet`.
+        model: name of a checkpoint that the service has; None for the one that the service would choose.
         checkpoint_path: a checkpoint file, instead of a name.
         device: as in `service.settings.Settings`; None for what is set there.
         stop_if_asked: is called for every batch; what it raises ends the work and leaves nothing behind.
 
     Raises:
         OrderError: there is no model of that name, or no device can have that name.
+        service.labelling.LabellingError: the model has no labels, the format no place for them, or a part
+            of a layout no image.
         service.settings.SettingsError: a setting or the device does not fit this machine.
         training.checkpoint.CheckpointError: the checkpoint cannot be used.
         service.output_files.OutputError: there is something at `output` that must stay.
         OSError: the output cannot be written.
     """
+    if kind in FORMATS:
+        check_format(kind, order.labelling.labels)
     settings = load_settings() if device is None else _with_device(load_settings(), device)
     target = resolve_device(settings.device)
-    if checkpoint_path is not None:
-        checkpoint = load_checkpoint(checkpoint_path, require_fid=not settings.allow_unscored)
-    else:
-        checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
-        if model is not None and model not in checkpoints:
-            raise OrderError(f"there is no model {model!r}; there are {', '.join(sorted(checkpoints))}")
-        checkpoint = checkpoints[model or choose_default(checkpoints, settings.default_model)]
+    checkpoint = _choose_checkpoint(settings, order.labelling, model, checkpoint_path)
     sampler = Sampler(checkpoint, str(target))
     with tqdm(total=order.count, unit=" images", disable=None) as progress:
         began = time.perf_counter()
         batches = _batches(sampler, order, progress, stop_if_asked)
         if kind == "folder":
             _write_folder(batches, order, checkpoint, output, replace=replace)
+        elif kind in LAYOUTS:
+            wanted = LayoutSet(
+                seed=order.seed,
+                start=order.start,
+                count=order.count,
+                model=checkpoint.card.name,
+                checkpoint_sha256=checkpoint.sha256,
+                terms=checkpoint.card.data.terms,
+                labelling=order.labelling,
+                validation_every=validation_every,
+            )
+            write_layout(LAYOUTS[kind], wanted, _layout_batches(batches, wanted), output)
         else:
             name, digest = checkpoint.card.name, checkpoint.sha256
-            archive = FORMATS[kind](order.seed, order.start, order.count, name, digest)
-            _write_archive(batches, archive, output, replace=replace)
+            with closing(
+                FORMATS[kind](order.seed, order.start, order.count, name, digest, order.labelling)
+            ) as archive:
+                _write_archive(batches, archive, output, replace=replace)
         seconds = time.perf_counter() - began
     return Outcome(checkpoint, describe_device(target), seconds)
+
+
+def _choose_checkpoint(
+    settings: Settings, labelling: Labelling, model: str | None, path: Path | None
+) -> Checkpoint:
+    """Load the checkpoint of a file, else that of a name, else the one that the service would choose."""
+    if path is not None:
+        checkpoint = load_checkpoint(path, require_fid=not settings.allow_unscored)
+        if labelling and population_of(checkpoint.card) is None:
+            raise LabellingError("checkpoint", f"{path}: has no labels and takes no conditions")
+        return checkpoint
+    checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
+    if model is not None and model not in checkpoints:
+        raise OrderError(f"there is no model {model!r}; there are {', '.join(sorted(checkpoints))}")
+    default = choose_default(checkpoints, settings.default_model)
+    if labelling:
+        cards = {name: checkpoint.card for name, checkpoint in checkpoints.items()}
+        return checkpoints[choose_labelled(cards, model, default, labelling.field)]
+    return checkpoints[model or default]
 
 
 def _with_device(settings: Settings, device: str) -> Settings:
@@ -125,31 +163,47 @@ def _with_device(settings: Settings, device: str) -> Settings:
 
 def _batches(
     sampler: Sampler, order: Order, progress: tqdm[None], stop_if_asked: Callable[[], None]
-) -> Iterator[np.ndarray]:
-    for images in sampler.images(order.seed, order.start, order.count):
+) -> Iterator[Batch]:
+    for block, first, last in plan_blocks(order.start, order.count):
+        batch = make_batch(sampler, order.seed, block, order.labelling).part(first, last)
         stop_if_asked()
-        yield images
-        progress.update(len(images))
+        yield batch
+        progress.update(len(batch.images))
 
 
 def _write_folder(
-    batches: Iterator[np.ndarray], order: Order, checkpoint: Checkpoint, output: Path, *, replace: bool
+    batches: Iterator[Batch], order: Order, checkpoint: Checkpoint, output: Path, *, replace: bool
 ) -> None:
     """Write the files that the tar of the same order holds."""
     start = order.start
     with new_folder(output, replace=replace) as folder:
-        for images in batches:
+        for batch in batches:
             for name, content in sample_files(
-                images, order.seed, start, checkpoint.card.name, checkpoint.sha256
+                batch.images,
+                order.seed,
+                start,
+                checkpoint.card.name,
+                checkpoint.sha256,
+                order.labelling,
+                batch.labels(),
             ):
                 (folder / name).write_bytes(content)
-            start += len(images)
+            start += len(batch.images)
 
 
-def _write_archive(batches: Iterator[np.ndarray], archive: Archive, output: Path, *, replace: bool) -> None:
+def _layout_batches(batches: Iterator[Batch], wanted: LayoutSet) -> Iterator[list[LayoutSample]]:
+    first = wanted.start
+    for batch in batches:
+        yield list(layout_samples(wanted, batch.images, batch.labels(), first))
+        first += len(batch.images)
+
+
+def _write_archive(batches: Iterator[Batch], archive: Archive, output: Path, *, replace: bool) -> None:
     """Write an archive, byte for byte the one that the service streams."""
     with new_file(output, replace=replace) as file:
         file.write(archive.head())
-        for images in batches:
-            file.write(archive.add(images))
+        for batch in batches:
+            file.write(archive.add(batch.images, batch.labels()))
+        for piece in archive.held_back():
+            file.write(piece)
         file.write(archive.tail())

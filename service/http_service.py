@@ -7,9 +7,9 @@ import logging
 import bentoml
 from bentoml.exceptions import BentoMLException
 
-from service.allocator import ALLOCATOR
 from service.app import create_app
 from service.errors import ErrorShape
+from service.process_environment import ENVIRONMENT
 from service.runtime import check_start, start
 from service.settings import SettingsError, load_settings
 from training.checkpoint import CheckpointError
@@ -49,7 +49,7 @@ Service = bentoml.service(
     name="endotwin",
     workers=1,
     traffic={"timeout": _FIRST_BYTE_LIMIT_SECONDS},
-    envs=[{"name": name, "value": value} for name, value in ALLOCATOR.items()],
+    envs=[{"name": name, "value": value} for name, value in ENVIRONMENT.items()],
 )(Endotwin)
 Service.mount_asgi_app(_app, path="/")
 Service.add_asgi_middleware(ErrorShape)

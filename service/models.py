@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from service.labelling import LabellingError
 from service.settings import SettingsError, variable
 from training.card import Card
 from training.checkpoint import SUFFIX, Checkpoint, load_checkpoint
+from training.labelled_network import LabelledArchitecture
+from training.mosaic.parameters import Conditions, ImagePopulation
+from training.mosaic.scene import Scene
 
 PREFERRED = "compact"
 """The default where a folder holds several checkpoints and no setting names one."""
@@ -22,6 +27,10 @@ class BatchSource(Protocol):
 
     def batch(self, seed: int, block: int) -> np.ndarray:
         """Generate one aligned batch, uint8 (BATCH, 128, 128)."""
+        ...
+
+    def scenes(self, seed: int, block: int, conditions: Conditions) -> tuple[np.ndarray, list[Scene]]:
+        """Generate one aligned batch under conditions, and its scenes: of labelled models only."""
         ...
 
 
@@ -40,8 +49,13 @@ class Model:
 
     @property
     def fid(self) -> float | None:
-        """The recorded FID, generated against training crops; None for an unscored checkpoint."""
-        return self.card.fid.generated_training.fid if self.card.fid else None
+        """The recorded FID; None for an unscored checkpoint."""
+        return recorded_fid(self.card)
+
+    @property
+    def population(self) -> ImagePopulation | None:
+        """What is drawn where a request sets no condition; None for a model without labels."""
+        return population_of(self.card)
 
 
 class Models:
@@ -62,6 +76,21 @@ class Models:
     def get(self, name: str) -> Model | None:
         """Return a model by name, or None if there is none of that name."""
         return self._by_name.get(name)
+
+    def labelled(self, wanted: str | None, field: str) -> Model:
+        """Return the model for a request with labels or conditions; see `choose_labelled`."""
+        cards = {model.name: model.card for model in self}
+        return self._by_name[choose_labelled(cards, wanted, self.default.name, field)]
+
+
+def recorded_fid(card: Card) -> float | None:
+    """Return the recorded FID, generated against training crops; None for an unscored checkpoint."""
+    return card.fid.generated_training.fid if card.fid else None
+
+
+def population_of(card: Card) -> ImagePopulation | None:
+    """Return the cells of a labelled model's training images; None for a model without labels."""
+    return card.architecture.population if isinstance(card.architecture, LabelledArchitecture) else None
 
 
 def load_checkpoints(folder: Path, *, allow_unscored: bool) -> dict[str, Checkpoint]:
@@ -110,3 +139,31 @@ def choose_default(names: Iterable[str], wanted: str | None) -> str:
     if PREFERRED in names:
         return PREFERRED
     raise SettingsError(f"set {variable('default_model')} to one of {listed}")
+
+
+def choose_labelled(cards: Mapping[str, Card], wanted: str | None, default: str, field: str) -> str:
+    """Choose the model of a request with labels or conditions.
+
+    Args:
+        cards: of all models, by name.
+        wanted: the model that the request names.
+        default: the model of a request that names none. It is taken if it has labels; else the labelled one
+            with the best recorded FID.
+        field: the parameter that takes a labelled model.
+
+    Raises:
+        LabellingError: the wanted model has no labels, or none has.
+    """
+    able = [name for name, card in sorted(cards.items()) if population_of(card) is not None]
+    if not able:
+        raise LabellingError(field, f"{field} takes a labelled model, and there is none here")
+    if wanted is not None and wanted not in able:
+        raise LabellingError(
+            "model", f"model {wanted} has no labels and takes no conditions; {', '.join(able)} can"
+        )
+
+    def rank(name: str) -> tuple[bool, float]:
+        fid = recorded_fid(cards[name])
+        return name != default, math.inf if fid is None else fid
+
+    return wanted or min(able, key=rank)

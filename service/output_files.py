@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from service.labelling import IMAGE_LABELS
 from training.whole_file import whole_file
 
-_SAMPLE_FILE = re.compile(r"\d+-\d{8,}\.(png|json)")
+_SAMPLE_FILE = re.compile(rf"\d+-\d{{8,}}\.((({'|'.join(IMAGE_LABELS)})\.)?png|json)")
 
 
 class OutputError(Exception):

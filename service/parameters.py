@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from service.archives import FORMATS
-from service.errors import ApiError, shorten
+from service.archives import FORMATS, check_format
+from service.conditions import CONDITIONS, parse_conditions
+from service.errors import ApiError
+from service.labelling import LABELS, Labelling, LabellingError, parse_labels
 from service.models import Model, Models
+from service.quoting import shorten
 from training.latents import MAX_INDEX, MAX_SEED
 
 DESCRIPTIONS: dict[str, tuple[str, str]] = {
@@ -19,7 +22,12 @@ DESCRIPTIONS: dict[str, tuple[str, str]] = {
     "seed": ("integer", f"from 0 to {MAX_SEED} (default: random, told in X-Endotwin-Seed)"),
     "start": ("integer", "index of the first image (default 0)"),
     "format": ("string", f"{', '.join(FORMATS)} (default {next(iter(FORMATS))})"),
-    "model": ("string", "a name from GET /models (default: the operator's)"),
+    "model": (
+        "string",
+        "a name from GET /models (default: the operator's; with labels or conditions a labelled one)",
+    ),
+    "labels": ("string", f"one or more of {', '.join(LABELS)}, joined by commas (default: none)"),
+    **{name: ("string", text) for name, text in CONDITIONS.items()},
 }
 """Every parameter: its JSON type and what it means."""
 
@@ -28,13 +36,17 @@ _DIGITS = re.compile(r"[0-9]{1,20}")
 
 @dataclass(frozen=True)
 class Parameters:
-    """A request that can be answered: images start to start + n - 1 of a seed, of a model, in a format."""
+    """A request that can be answered: images start to start + n - 1 of a seed, of a model, in a format.
+
+    `labelling` is what comes with them, and what they meet.
+    """
 
     n: int
     seed: int
     start: int
     format: str
     model: Model
+    labelling: Labelling
 
 
 def parse(query: str, models: Models, max_images: int) -> Parameters:
@@ -52,11 +64,19 @@ def parse(query: str, models: Models, max_images: int) -> Parameters:
     kind = values.get("format", next(iter(FORMATS)))
     if kind not in FORMATS:
         raise _invalid("format", f"format must be one of {', '.join(FORMATS)}, got {shorten(kind)}")
-    name = values.get("model", models.default.name)
-    model = models.get(name)
+    name = values.get("model")
+    model = models.default if name is None else models.get(name)
     if model is None:
-        raise _invalid("model", f"model must be one of {', '.join(models.names)}, got {shorten(name)}")
-    return Parameters(n=n, seed=seed, start=start, format=kind, model=model)
+        raise _invalid("model", f"model must be one of {', '.join(models.names)}, got {shorten(str(name))}")
+    try:
+        labels = parse_labels(values["labels"]) if "labels" in values else ()
+        labelling = Labelling(labels, parse_conditions(values))
+        check_format(kind, labels)
+        if labelling:
+            model = models.labelled(name, labelling.field)
+    except LabellingError as error:
+        raise _invalid(error.field, str(error)) from error
+    return Parameters(n=n, seed=seed, start=start, format=kind, model=model, labelling=labelling)
 
 
 def describe() -> list[dict[str, Any]]:

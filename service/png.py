@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,12 +18,15 @@ _cores = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="png"
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """Encode uint8 grey levels (H, W) as an 8-bit grey PNG file that holds nothing but the pixels."""
+    """Encode grey levels (H, W), uint8 or uint16, as a grey PNG file that holds nothing but the pixels.
+
+    The file has as many bits per pixel as the array.
+    """
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG", compress_level=_LEVEL, compress_type=_RUN_LENGTHS)
     return file.getvalue()
 
 
-def encode_pngs(images: np.ndarray) -> list[bytes]:
-    """Encode uint8 grey levels (B, H, W), spread over the cores: Pillow compresses outside the GIL."""
+def encode_pngs(images: Iterable[np.ndarray]) -> list[bytes]:
+    """Encode images as `encode_png` does, spread over the cores: Pillow compresses outside the GIL."""
     return list(_cores.map(encode_png, images))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.sets.place import parse_bucket
 from training.latents import MAX_INDEX
 
 PREFIX = "ENDOTWIN_"
@@ -54,6 +56,42 @@ class Settings(BaseSettings):
     allow_unscored: bool = Field(
         default=False, description="also serve checkpoints without a recorded FID, for experiments"
     )
+    storage_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="where clients may have sets written: bucket or bucket/prefix, separated by commas",
+    )
+    storage_checksums: Literal["auto", "when_supported", "when_required"] = Field(
+        default="auto",
+        description="when S3 requests carry checksums: auto is when_supported for AWS, else when_required",
+    )
+    storage_addressing: Literal["auto", "path", "virtual"] = Field(
+        default="auto",
+        description="where S3 requests name the bucket: auto is boto3's choice for AWS, else the path",
+    )
+    storage_timeout_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="an S3 server that sends or takes nothing for this long counts as gone",
+    )
+    storage_patience_seconds: float = Field(
+        default=300.0,
+        ge=0,
+        le=86_400,
+        description="how long a request to S3 that fails is tried again",
+    )
+
+    @field_validator("storage_allow", mode="before")
+    @classmethod
+    def _split_places(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("storage_allow")
+    @classmethod
+    def _check_places(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for place in value:
+            parse_bucket(place)
+        return value
 
 
 def variable(field: str) -> str:

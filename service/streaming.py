@@ -9,21 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, closing
+from functools import partial
+from typing import TypeVar
 
-import numpy as np
 import torch
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from service import metrics
 from service.archives import FORMATS, Archive
+from service.batches import Batch
 from service.parameters import Parameters
 from service.runtime import Runtime
 from training.sampler import plan_blocks
 
 logger = logging.getLogger("endotwin")
+
+_Result = TypeVar("_Result")
 
 
 class StalledClientError(Exception):
@@ -70,64 +74,93 @@ class SetResponse(Response):
         began = time.perf_counter()
         wanted = self._parameters
         archive = FORMATS[wanted.format](
-            wanted.seed, wanted.start, wanted.n, wanted.model.name, wanted.model.sha256
+            wanted.seed, wanted.start, wanted.n, wanted.model.name, wanted.model.sha256, wanted.labelling
         )
         complete = False
 
-        async with aclosing(self._pieces(archive)) as pieces:
-            first = await anext(pieces)
-            metrics.FIRST_BYTE_SECONDS.observe(time.perf_counter() - began)
+        with closing(archive):
+            async with aclosing(self._pieces(archive)) as pieces:
+                first = await anext(pieces)
+                metrics.FIRST_BYTE_SECONDS.observe(time.perf_counter() - began)
 
-            async def body() -> AsyncIterator[bytes]:
-                nonlocal complete
-                yield first
-                async for piece in pieces:
-                    yield piece
-                complete = True
+                async def body() -> AsyncIterator[bytes]:
+                    nonlocal complete
+                    yield first
+                    async for piece in pieces:
+                        yield piece
+                    complete = True
 
-            response = StreamingResponse(
-                body(), headers=self._describe(archive), media_type=archive.media_type
-            )
-            await response(scope, receive, self._impatient(send))
+                response = StreamingResponse(
+                    body(), headers=self._describe(archive), media_type=archive.media_type
+                )
+                await response(scope, receive, self._impatient(send))
         return complete
 
     async def _pieces(self, archive: Archive) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes of the archive, one piece for each batch; the first and last include its ends."""
+        """Yield the bytes of the archive: a piece for each batch, then what follows the last image.
+
+        Nothing is waited for behind the last piece: a client that knows the length may leave as soon as it
+        has it, and would seem to have left too early.
+        """
         wanted = self._parameters
-        device = self._runtime.device
         images_sent = metrics.IMAGES.labels(wanted.model.name, wanted.format)
         bytes_sent = metrics.BYTES.labels(wanted.model.name, wanted.format)
+        piece = archive.head()
+        async with aclosing(self._batches()) as batches:
+            async for batch, is_last in batches:
+                piece += await self._in_encoder(partial(self._encode, archive, batch))
+                if is_last:
+                    behind = archive.held_back()
+                    while (held := await self._in_encoder(partial(next, behind, None))) is not None:
+                        yield piece
+                        bytes_sent.inc(len(piece))
+                        piece = held
+                    piece += archive.tail()
+                yield piece
+                images_sent.inc(len(batch.images))
+                bytes_sent.inc(len(piece))
+                piece = b""
+
+    async def _batches(self) -> AsyncGenerator[tuple[Batch, bool], None]:
+        """Yield what was asked for and whether it is the last of it, while the batch after it is made."""
+        wanted = self._parameters
+
+        def begin(block: int) -> asyncio.Future[Batch]:
+            return self._runtime.device.generate(wanted.model, wanted.seed, block, wanted.labelling)
+
         blocks = plan_blocks(wanted.start, wanted.n)
         block, first, last = next(blocks)
-        pending: asyncio.Future[np.ndarray] | None = device.generate(wanted.model, wanted.seed, block)
-        piece = archive.head()
+        pending: asyncio.Future[Batch] | None = begin(block)
         try:
             while pending is not None:
-                images = (await pending)[first:last]
+                batch = (await pending).part(first, last)
                 following = next(blocks, None)
                 pending = None
                 if following is not None:
                     block, first, last = following
-                    pending = device.generate(wanted.model, wanted.seed, block)
-                piece += await self._encode(archive, images, ends=pending is None)
-                yield piece
-                images_sent.inc(len(images))
-                bytes_sent.inc(len(piece))
-                piece = b""
+                    pending = begin(block)
+                yield batch, pending is None
         finally:
             if pending is not None:
                 pending.cancel()
 
-    async def _encode(self, archive: Archive, images: np.ndarray, *, ends: bool) -> bytes:
-        def encode() -> bytes:
-            began = time.perf_counter()
-            piece = archive.add(images)
-            if ends:
-                piece += archive.tail()
-            metrics.ENCODING_SECONDS.labels(self._parameters.format).observe(time.perf_counter() - began)
-            return piece
+    def _encode(self, archive: Archive, batch: Batch) -> bytes:
+        began = time.perf_counter()
+        piece = archive.add(batch.images, batch.labels())
+        metrics.ENCODING_SECONDS.labels(self._parameters.format).observe(time.perf_counter() - began)
+        return piece
 
-        return await asyncio.get_running_loop().run_in_executor(self._runtime.encoders, encode)
+    async def _in_encoder(self, work: Callable[[], _Result]) -> _Result:
+        """Run work on the archive in an encoder's thread.
+
+        Cancelled, it still waits for the work to end: only then can the archive be closed.
+        """
+        running = asyncio.get_running_loop().run_in_executor(self._runtime.encoders, work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
 
     def _impatient(self, send: Send) -> Send:
         """Wrap `send` so that it gives up on a client that has stopped reading."""
@@ -156,6 +189,8 @@ class SetResponse(Response):
             "X-Endotwin-Seed": str(wanted.seed),
             "X-Endotwin-Start": str(wanted.start),
             "X-Endotwin-Count": str(wanted.n),
+            "X-Endotwin-Labels": ",".join(wanted.labelling.labels) or "none",
+            "X-Endotwin-Conditions": wanted.labelling.query or "none",
         }
         if archive.content_length is not None:
             headers["Content-Length"] = str(archive.content_length)

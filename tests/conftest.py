@@ -10,12 +10,21 @@ import torch
 
 from training.card import Card, Data, FidRecord, FidScore, Source, Training
 from training.checkpoint import save_checkpoint
-from training.networks import IMAGE_SIZE, MosaicArchitecture, build_generator
+from training.networks import (
+    IMAGE_SIZE,
+    Architecture,
+    LabelledArchitecture,
+    MosaicArchitecture,
+    build_generator,
+)
 
 TINY = MosaicArchitecture(latent=8, width=8)
+TINY_LABELLED = LabelledArchitecture(latent=8, width=8)
 
 
-def make_card(name: str = "tiny", fid: float = 123.5, *, recorded: bool = True) -> Card:
+def make_card(
+    name: str = "tiny", fid: float = 123.5, *, recorded: bool = True, architecture: Architecture = TINY
+) -> Card:
     """Return the card of a tiny checkpoint with made-up scores."""
 
     def score(first: str, second: str, value: float) -> FidScore:
@@ -38,7 +47,7 @@ def make_card(name: str = "tiny", fid: float = 123.5, *, recorded: bool = True) 
         description="A tiny generator with untrained weights, for tests.",
         created="2026-11-25",
         image_size=IMAGE_SIZE,
-        architecture=TINY,
+        architecture=architecture,
         data=Data(
             sources=(Source(name="made-up", images=3, held_out=1, left_out=0, weight=1.0),),
             crop_size=IMAGE_SIZE,
@@ -62,16 +71,28 @@ def make_card(name: str = "tiny", fid: float = 123.5, *, recorded: bool = True) 
     )
 
 
-@pytest.fixture(scope="session")
-def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the path of a tiny checkpoint named `tiny` whose weights are random but fixed."""
-    folder = tmp_path_factory.mktemp("checkpoints")
+def save_tiny(folder: Path, card: Card) -> Path:
+    """Save a checkpoint of a card's name whose weights are random but fixed."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        generator = build_generator(TINY)
-    path = folder / "tiny.safetensors"
-    save_checkpoint(path, generator, make_card())
+        generator = build_generator(card.architecture)
+    path = folder / f"{card.name}.safetensors"
+    save_checkpoint(path, generator, card)
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the path of a tiny checkpoint named `tiny`, alone in its folder."""
+    return save_tiny(tmp_path_factory.mktemp("checkpoints"), make_card())
+
+
+@pytest.fixture(scope="session")
+def labelled_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the path of a tiny checkpoint with labels, `tiny-labelled`; `tiny` is in the same folder."""
+    folder = tmp_path_factory.mktemp("labelled")
+    save_tiny(folder, make_card())
+    return save_tiny(folder, make_card("tiny-labelled", 150.0, architecture=TINY_LABELLED))
 
 
 @pytest.fixture(scope="session")

@@ -17,15 +17,31 @@ DEFINES_A_CHECKPOINT = {
     for name in (
         "card",
         "checkpoint",
+        "labelled_network",
         "latents",
+        "mosaic.age",
+        "mosaic.calibration",
+        "mosaic.drawing",
+        "mosaic.guttae",
+        "mosaic.labels",
+        "mosaic.morphometry",
+        "mosaic.parameters",
+        "mosaic.raster",
+        "mosaic.scene",
+        "mosaic.tessellation",
         "mosaic_network",
         "network_layout",
         "networks",
+        "rendering_network",
         "sampler",
         "whole_file",
     )
 }
-MODULES_OF = {"pillow": {"PIL"}, "fastapi": {"fastapi", "starlette"}}
+MODULES_OF = {
+    "boto3": {"boto3", "botocore"},
+    "pillow": {"PIL"},
+    "fastapi": {"fastapi", "starlette"},
+}
 """Where a dependency's modules are not named as it is, or bring others that it is made of."""
 
 

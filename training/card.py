@@ -25,6 +25,9 @@ class Source(_Record):
         default=(0.0, 0.0, 1.0, 1.0),
         description="part of every image that is used: left, top, right, bottom as shares of its size",
     )
+    annotated: bool = Field(
+        default=False, description="only the parts of images in which an expert has drawn cells are used"
+    )
     citation: str = Field(default="", description="where the images come from")
     terms: str = Field(default="not stated", description="terms of use of the images")
 
@@ -52,6 +55,9 @@ class Training(_Record):
     torch: str
     git_revision: str
     seed: int
+    start_from: str | None = Field(
+        default=None, description="sha256 of the checkpoint whose weights training started from"
+    )
     pretrained: str = Field(
         default="", description="pretrained networks that training used; none reaches the checkpoint"
     )
@@ -97,6 +103,15 @@ class ImageStatistics(_Record):
     real_spectrum: dict[str, tuple[float, ...]]
 
 
+class LabelStatistics(_Record):
+    """Where the images show the borders of their labels (`training.border_displacement`)."""
+
+    count: int = Field(description="images measured")
+    displacement_median: float = Field(ge=0, description="median distance across the border, in pixels")
+    displacement_within_one: float = Field(ge=0, le=1, description="share that is at most one pixel off")
+    displacement_reach: float = Field(description="pixels searched to either side; half of it is chance")
+
+
 class Card(_Record):
     """Everything a reader of a checkpoint has to know; stored as JSON in the checkpoint's header."""
 
@@ -110,3 +125,4 @@ class Card(_Record):
     training: Training
     fid: FidRecord | None
     statistics: ImageStatistics | None = None
+    labels: LabelStatistics | None = None

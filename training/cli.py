@@ -10,24 +10,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import torch
 import typer
 from pydantic import ValidationError
 
 from training import distributed
 from training.card import Card
-from training.checkpoint import CheckpointError, read_card
+from training.checkpoint import CheckpointError, load_checkpoint, read_card
+from training.command_options import UsageError, chosen_device
+from training.curation.command import EPILOG as CURATE_EPILOG
+from training.curation.command import curate_command
 from training.evaluation import MINIMUM_COUNT, EvaluationError, quick_score, run_evaluation
 from training.figures import draw_run_figures, sample_grid
 from training.images import DataError, Dataset
 from training.inception import InceptionError
+from training.mosaic.command import mosaic_command
 from training.networks import PRESETS
-from training.recipes import RECIPES, RecipeError
+from training.recipes import DEFAULT_RECIPES, RECIPES, RecipeError, default_recipe
 from training.recording import record
 from training.run_folder import RunError, RunFolder
 from training.settings import TrainingSettings
 from training.sources import Sources, parse_folders, read_sources
 from training.trainer import Intervals, Trainer, TrainingError
+from training.utility.batches import RealBatches
+from training.utility.checkpoint_source import CheckpointSource
+from training.utility.command import utility_command
+from training.utility.utility_data import load_utility_data
+from training.warm_start import WarmStartError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,10 +57,6 @@ _SourcesFile = Annotated[
 ]
 
 
-class UsageError(Exception):
-    """Options that do not go together."""
-
-
 @app.command(
     epilog="Examples:  endotwin-training train --data scans/  |  "
     "endotwin-training train --sources checkpoints/compact.toml --hours 8  |  "
@@ -62,8 +66,14 @@ def train(
     data: _Data = None,
     sources: _SourcesFile = None,
     preset: Annotated[str, typer.Option(help=f"Networks: {', '.join(PRESETS)}.")] = "compact",
-    recipe: Annotated[str, typer.Option(help=f"How to train: {', '.join(RECIPES)}.")] = "projected",
+    recipe: Annotated[
+        str | None,
+        typer.Option(help=f"How to train: {', '.join(RECIPES)}. Default: {DEFAULT_RECIPES}."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the checkpoint; default: the preset's.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Checkpoint whose weights a new run starts from.")
+    ] = None,
     images: Annotated[
         int, typer.Option(help="Images to see in all, over every session of the run.")
     ] = 200_000,
@@ -97,14 +107,16 @@ def train(
     (statistics.jsonl), sample grids, figures, and at the end NAME.safetensors. Ctrl-C saves and stops.
     """
     architecture = _choice("preset", preset, PRESETS)
-    chosen_recipe = _choice("recipe", recipe, {key: key for key in RECIPES})
+    chosen_recipe = _choice("recipe", recipe or default_recipe(architecture), {key: key for key in RECIPES})
     name = _name(name or preset)
     _positive("epochs", epochs)
     _positive("hours", hours)
     if record_count != 0 and record_count < MINIMUM_COUNT:
         raise UsageError(f"--record-count: 0, or at least {MINIMUM_COUNT}; got {record_count}")
-    device = _device(device)
-    dataset = _load(_sources(data, sources, max_upscale, validation_share))
+    device = chosen_device(device)
+    beginning = None if start_from is None else load_checkpoint(start_from)
+    images_from = _sources(data, sources, max_upscale, validation_share)
+    dataset = _load(images_from)
     settings = _settings(
         name=name,
         architecture=architecture,
@@ -114,10 +126,14 @@ def train(
         learning_rate=learning_rate,
         seed=seed,
         precision=precision,
+        start_from=None if beginning is None else beginning.sha256,
     )
     folder = RunFolder.of(runs, settings, dataset.digest)
     folder.write_text("settings.json", settings.model_dump_json(indent=2) + "\n")
-    trainer = Trainer(settings, dataset, folder, device)
+    annotated = None
+    if RECIPES[chosen_recipe].needs_annotations:
+        annotated = RealBatches(load_utility_data(images_from).training, seed)
+    trainer = Trainer(settings, dataset, folder, device, beginning=beginning, annotated=annotated)
     chief = distributed.is_first()
     if chief:
         typer.echo(f"Run folder: {folder.path}")
@@ -183,7 +199,7 @@ def record_command(
         raise RunError(
             f"{run}: these are not the images it was trained on: with them its folder would be {expected}"
         )
-    trainer = Trainer(settings, dataset, folder, _device(device))
+    trainer = Trainer(settings, dataset, folder, chosen_device(device))
     if trainer.images == 0:
         raise RunError(f"{run}: nothing was trained yet")
     draw_run_figures(run, folder.read_statistics())
@@ -213,7 +229,7 @@ def evaluate(
         count=count,
         seed=seed,
         output=output,
-        device=_device(device),
+        device=chosen_device(device),
         inception=inception,
     )
     typer.echo(result.table())
@@ -224,6 +240,11 @@ def evaluate(
 def card(checkpoint: Annotated[Path, typer.Argument(help="A checkpoint file.")]) -> None:
     """Print a checkpoint's card as JSON."""
     typer.echo(read_card(checkpoint).model_dump_json(indent=2))
+
+
+app.command(name="curate", epilog=CURATE_EPILOG)(curate_command)
+app.command(name="mosaic")(mosaic_command)
+app.command(name="utility")(utility_command(CheckpointSource))
 
 
 def main() -> None:
@@ -240,6 +261,7 @@ def main() -> None:
         RunError,
         EvaluationError,
         TrainingError,
+        WarmStartError,
         OSError,
     ) as error:
         _fail(error, 1)
@@ -306,19 +328,6 @@ def _name(name: str) -> str:
 def _positive(option: str, value: float | None) -> None:
     if value is not None and not 0 < value < math.inf:
         raise UsageError(f"--{option}: a number above 0, got {value}")
-
-
-def _device(device: str) -> str:
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        return device
-    if not re.fullmatch(r"cuda(:\d+)?", device):
-        raise UsageError(f"--device: {device!r} is not auto, cpu, cuda or cuda:N")
-    found = torch.cuda.device_count()
-    if int(device.partition(":")[2] or 0) >= found:
-        raise UsageError(f"--device: {device}: torch sees {found or 'no'} CUDA device(s) here")
-    return device
 
 
 def _record(trainer: Trainer, destination: Path, count: int, inception: Path | None) -> None:

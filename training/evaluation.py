@@ -15,12 +15,13 @@ import torch
 from pytorch_fid.inception import InceptionV3
 from tqdm import tqdm
 
-from training.card import Card, FidRecord, FidScore, ImageStatistics
+from training.card import Card, FidRecord, FidScore, ImageStatistics, LabelStatistics
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.fid import DEFAULT_CACHE, cached_features, features, fid_from_features
 from training.figures import plot_spectra, save_grid
 from training.images import Dataset, draw_crops
 from training.inception import FEATURES, load_inception
+from training.label_statistics import measure_labels
 from training.networks import IMAGE_SIZE
 from training.sampler import Sampler
 from training.sources import sources_of_card
@@ -204,6 +205,7 @@ class Evaluation:
     checkpoint_sha256: str
     measured: FidRecord
     statistics: ImageStatistics
+    labels: LabelStatistics | None
     recorded: FidRecord | None
 
     @property
@@ -233,6 +235,12 @@ class Evaluation:
             f"generated {self.statistics.generated_correlation:.4f}, "
             f"real {self.statistics.real_correlation:.4f}"
         )
+        if self.labels is not None:
+            lines.append(
+                f"Borders of {self.labels.count} images against their labels: median "
+                f"{self.labels.displacement_median:.2f} px apart, "
+                f"{self.labels.displacement_within_one:.0%} within one pixel"
+            )
         return "\n".join(lines)
 
     def _verdict(self) -> str:
@@ -256,6 +264,7 @@ class Evaluation:
                 "measured": self.measured.model_dump(),
                 "recorded": self.recorded.model_dump() if self.recorded is not None else None,
                 "statistics": self.statistics.model_dump(),
+                "labels": self.labels.model_dump() if self.labels is not None else None,
             },
             indent=2,
         )
@@ -312,6 +321,7 @@ def run_evaluation(
         checkpoint_sha256=checkpoint.sha256,
         measured=measured,
         statistics=statistics,
+        labels=measure_labels(checkpoint, seed=seed, device=device),
         recorded=recorded,
     )
     with whole_file(output / "evaluation.json") as file:

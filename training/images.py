@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from training.annotated_box import Box, move_box, read_annotated_box
 from training.card import Source
 from training.networks import IMAGE_SIZE
 
@@ -49,6 +50,8 @@ class ImageFolder:
             leaves out what a microscope burns into a corner.
         citation: where the images come from.
         terms: their terms of use.
+        annotated: use only images in which an expert has drawn cells, and of them only the box around the
+            cells (see `training.annotated_box`). The split is the one of all images.
     """
 
     path: Path
@@ -56,6 +59,7 @@ class ImageFolder:
     region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     citation: str = ""
     terms: str = "not stated"
+    annotated: bool = False
 
     @property
     def name(self) -> str:
@@ -66,12 +70,21 @@ class ImageFolder:
 
 @dataclass(frozen=True)
 class GreyImage:
-    """One usable image: 8-bit grey levels (height, width), and its share of the crops."""
+    """One usable image.
+
+    Attributes:
+        pixels: uint8 grey levels (height, width).
+        source: name of its folder.
+        file: its name.
+        weight: its share of the crops.
+        box: where an expert has drawn cells, if that was asked for and is so.
+    """
 
     pixels: np.ndarray
     source: str
     file: str
     weight: float
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +171,8 @@ def load_dataset(
     for folder, ranked, unusable in read:
         held = [image for rank, image in ranked if rank in held_ranks]
         kept = [image for rank, image in ranked if rank not in held_ranks]
+        if folder.annotated:
+            held, kept = _inside_boxes(held), _inside_boxes(kept)
         if not kept:
             raise DataError(
                 f"{folder.path}: {len(ranked)} usable image(s) leave none to train on beside a validation "
@@ -176,9 +191,10 @@ def load_dataset(
                 region=folder.region,
                 citation=folder.citation,
                 terms=folder.terms,
+                annotated=folder.annotated,
             )
         )
-        digests += [_content(image) for _, image in ranked]
+        digests += [_content(image) for image in held + kept]
     return Dataset(
         training=training,
         held_out=held_out,
@@ -282,18 +298,40 @@ def _read_folder(
         try:
             pixels = read_grey(file)
             height, width = pixels.shape
-            pixels = pixels[
-                int(top * height) : int(bottom * height), int(left * width) : int(right * width)
-            ]
-            pixels = _enlarge(pixels, file, crop_size, max_upscale)
+            corner = int(top * height), int(left * width)
+            cut = pixels[corner[0] : int(bottom * height), corner[1] : int(right * width)]
+            pixels = _enlarge(cut, file, crop_size, max_upscale)
+            box = _find_box(file, corner, cut, pixels, crop_size) if folder.annotated else None
         except DataError as error:
             unusable.append(LeftOut(file, str(error)))
             continue
-        usable.append(GreyImage(pixels, folder.name, file.name, weight=1.0))
+        usable.append(GreyImage(pixels, folder.name, file.name, weight=1.0, box=box))
     if not usable:
         reasons = "".join(f"\n  {item.reason}" for item in unusable[:10])
         raise DataError(f"{root}: no usable image ({len(unusable)} file(s) left out){reasons}")
     return usable, unusable
+
+
+def _find_box(
+    file: Path, corner: tuple[int, int], cut: np.ndarray, pixels: np.ndarray, crop_size: int
+) -> Box | None:
+    try:
+        box = read_annotated_box(file)
+    except OSError as error:
+        raise DataError(f"{file}: its instance map in `cells` cannot be read ({error})") from error
+    if box is None:
+        return None
+    factor = pixels.shape[0] / cut.shape[0]
+    return move_box(box, corner, factor, (pixels.shape[0], pixels.shape[1]), crop_size)
+
+
+def _inside_boxes(images: list[GreyImage]) -> list[GreyImage]:
+    """Keep the images in which cells are drawn, each cut to its box."""
+    return [
+        replace(image, pixels=image.pixels[image.box[0] : image.box[2], image.box[1] : image.box[3]])
+        for image in images
+        if image.box is not None
+    ]
 
 
 def _find_files(root: Path) -> tuple[list[Path], list[LeftOut]]:

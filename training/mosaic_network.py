@@ -13,23 +13,28 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.network_layout import IMAGE_SIZE
+from training.rendering_network import (
+    LIGHT_CHANNELS,
+    LIGHT_SIZE,
+    MOSAIC_SIZE,
+    NOISE_CHANNELS,
+    DrawsReader,
+    RenderingNetwork,
+    light_fields,
+    video_fields,
+)
 
 GRID = 24
 """Sites per side of the periodic site table: more than the smallest spacing ever needs."""
-
-MOSAIC_SIZE = IMAGE_SIZE // 2
-"""The mosaic is sampled at every second pixel: distances are smooth enough to be interpolated."""
 
 MOSAIC_CHANNELS = 6
 MIN_SPACING, MAX_SPACING = 13.0, 60.0
 _SITE_NUMBERS = 4  # two for the position, two for the look of a cell
 _LATTICE_NUMBERS = 8  # spacing, jitter, rotation, two of stretch, two of offset, field parity
 _WARP_SIZE = 4
-_LIGHT_SIZE = 4
-_LEAK = 0.2
 _BEND = 0.15  # of a spacing
 
 
@@ -50,20 +55,6 @@ class MosaicArchitecture(BaseModel):
     width: int = Field(default=16, ge=8, le=256, multiple_of=8)
     spacing_median: float = Field(default=24.0, ge=MIN_SPACING, le=MAX_SPACING)
     spacing_log_sd: float = Field(default=0.2, ge=0.0, le=1.0)
-
-
-class _Draws:
-    """Hands out the numbers of a row of draws, part by part and always in the same order."""
-
-    def __init__(self, draws: Tensor) -> None:
-        self._draws = draws
-        self._at = 0
-
-    def take(self, *shape: int) -> Tensor:
-        n = math.prod(shape)
-        part = self._draws[:, self._at : self._at + n]
-        self._at += n
-        return part.reshape(-1, *shape)
 
 
 def _hexagon_offsets() -> list[tuple[int, int]]:
@@ -151,83 +142,34 @@ def draw_mosaic(lattice: Tensor, sites: Tensor, warp: Tensor, median: float, log
     )
 
 
-class _StyledConvolution(nn.Module):
-    """3 × 3 convolution with reflected edges, group normalisation, a style's scale and shift, leaky ReLU.
-
-    Reflection instead of zeros: zeros draw a frame around the image.
-    """
-
-    def __init__(self, inputs: int, outputs: int, style: int, stride: int = 1) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(
-            inputs, outputs, 3, stride=stride, padding=1, padding_mode="reflect", bias=False
-        )
-        self.normalisation = nn.GroupNorm(outputs // 8, outputs, affine=False)
-        self.style = nn.Linear(style, 2 * outputs)
-        nn.init.normal_(self.style.weight, 0.0, 0.02)
-        nn.init.zeros_(self.style.bias)
-
-    def forward(self, features: Tensor, style: Tensor) -> Tensor:
-        features = self.normalisation(self.convolution(features))
-        scale, shift = self.style(style)[:, :, None, None].chunk(2, dim=1)
-        return F.leaky_relu(torch.addcmul(shift, features, 1.0 + scale), _LEAK)
-
-
-class MosaicGenerator(nn.Module):
-    """Mosaic → encoder → 16 pixels → decoder → image, with noise of its own at every resolution."""
+class MosaicGenerator(RenderingNetwork):
+    """A random mosaic on a jittered grid, rendered."""
 
     def __init__(self, architecture: MosaicArchitecture) -> None:
-        super().__init__()
+        super().__init__(architecture.latent, architecture.width, MOSAIC_CHANNELS + LIGHT_CHANNELS)
         self.architecture = architecture
-        w = architecture.width
-        w128, w64, w32, w16 = w, 3 * w, 6 * w, 8 * w
-        style = 128
-        self.style = nn.Sequential(
-            nn.Linear(architecture.latent + _LATTICE_NUMBERS, style),
-            nn.LeakyReLU(_LEAK),
-            nn.Linear(style, style),
-            nn.LeakyReLU(_LEAK),
-        )
-        self.noise_channels = {16: 4, 32: 2, 64: 1, 128: 1}
-        self.enter = _StyledConvolution(MOSAIC_CHANNELS + 4, w64, style)
-        self.down32 = _StyledConvolution(w64, w32, style, stride=2)
-        self.down16 = _StyledConvolution(w32, w16, style, stride=2)
-        self.middle = nn.ModuleList(
-            [_StyledConvolution(w16 + 4, w16, style), _StyledConvolution(w16, w16, style)]
-        )
-        self.to32 = nn.Conv2d(w16, w32, 1)
-        self.up32 = _StyledConvolution(w32 + 2, w32, style)
-        self.to64 = nn.Conv2d(w32, w64, 1)
-        self.up64 = nn.ModuleList(
-            [_StyledConvolution(w64 + 1, w64, style), _StyledConvolution(w64, w64, style)]
-        )
-        self.to128 = nn.Conv2d(w64, w128, 1)
-        self.up128 = nn.ModuleList(
-            [_StyledConvolution(w128 + 3, w128, style), _StyledConvolution(w128, w128, style)]
-        )
-        self.leave = nn.Conv2d(w128, 1, 3, padding=1, padding_mode="reflect")
         self.draws = (
             architecture.latent
             + _LATTICE_NUMBERS
             + GRID * GRID * _SITE_NUMBERS
             + 2 * _WARP_SIZE**2
-            + 2 * _LIGHT_SIZE**2
+            + 2 * LIGHT_SIZE**2
             + 2
             + IMAGE_SIZE
-            + sum(channels * size**2 for size, channels in self.noise_channels.items())
+            + sum(channels * size**2 for size, channels in NOISE_CHANNELS.items())
         )
 
     def forward(self, draws: Tensor) -> Tensor:
         """Map standard normal numbers (B, draws) to images (B, 1, 128, 128) in -1..1."""
-        numbers = _Draws(draws)
+        numbers = DrawsReader(draws)
         latent = numbers.take(self.architecture.latent)
         lattice = numbers.take(_LATTICE_NUMBERS)
         sites = numbers.take(GRID * GRID, _SITE_NUMBERS)
         warp = numbers.take(2, _WARP_SIZE, _WARP_SIZE)
-        light = numbers.take(2, _LIGHT_SIZE, _LIGHT_SIZE)
+        light = numbers.take(2, LIGHT_SIZE, LIGHT_SIZE)
         slope = numbers.take(2)
         rows = numbers.take(1, IMAGE_SIZE, 1)
-        noise = {s: numbers.take(c, s, s) for s, c in self.noise_channels.items()}
+        noise = {s: numbers.take(c, s, s) for s, c in NOISE_CHANNELS.items()}
 
         with torch.no_grad():
             mosaic = draw_mosaic(
@@ -237,53 +179,9 @@ class MosaicGenerator(nn.Module):
                 self.architecture.spacing_median,
                 self.architecture.spacing_log_sd,
             )
-        light = self._light(light, slope)
-        style = self.style(torch.cat([latent, lattice], dim=1))
-
-        at64 = self.enter(_channels_last(torch.cat([mosaic, light], dim=1)), style)
-        at32 = self.down32(at64, style)
-        x = self.down16(at32, style)
-        x = _with(x, noise[16])
-        for layer in self.middle:
-            x = layer(x, style)
-        x = self.up32(_with(_double(self.to32(x)) + at32, noise[32]), style)
-        x = _with(_double(self.to64(x)) + at64, noise[64])
-        for layer in self.up64:
-            x = layer(x, style)
-        x = _with(_double(self.to128(x)), torch.cat([noise[128], self._video(rows, lattice)], dim=1))
-        for layer in self.up128:
-            x = layer(x, style)
-        return torch.tanh(self.leave(x))
-
-    @staticmethod
-    def _light(coarse: Tensor, slope: Tensor) -> Tensor:
-        """What illumination is made of, (B, 4, 64, 64): two smooth fields and two ramps of random slope."""
-        size = (MOSAIC_SIZE, MOSAIC_SIZE)
-        smooth = F.interpolate(coarse, size=size, mode="bicubic", align_corners=True)
-        ramp = torch.linspace(-1.5, 1.5, MOSAIC_SIZE, device=coarse.device, dtype=coarse.dtype)
-        x = (slope[:, 0, None, None] * ramp).expand(-1, *size)
-        y = (slope[:, 1, None, None] * ramp[:, None]).expand(-1, *size)
-        return torch.cat([smooth, x[:, None], y[:, None]], dim=1)
-
-    @staticmethod
-    def _video(rows: Tensor, lattice: Tensor) -> Tensor:
-        """Interlaced video, (B, 2, 128, 128): a number per row, and which of two fields a row is in."""
-        batch = rows.shape[0]
-        shape = (batch, 1, IMAGE_SIZE, IMAGE_SIZE)
-        field = 1.0 - 2.0 * (torch.arange(IMAGE_SIZE, device=rows.device) % 2).to(rows.dtype)
-        phase = torch.where(lattice[:, 7] < 0, -1.0, 1.0).to(rows.dtype)
-        parity = phase[:, None, None, None] * field[None, None, :, None]
-        return torch.cat([rows.expand(shape), parity.expand(shape)], dim=1)
-
-
-def _with(features: Tensor, noise: Tensor) -> Tensor:
-    return _channels_last(torch.cat([features, noise.to(features.dtype)], dim=1))
-
-
-def _double(features: Tensor) -> Tensor:
-    """Twice the resolution by bilinear interpolation (no checkerboard)."""
-    return F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
-
-
-def _channels_last(features: Tensor) -> Tensor:
-    return features.contiguous(memory_format=torch.channels_last)
+        return self.render(
+            torch.cat([mosaic, light_fields(light, slope)], dim=1),
+            torch.cat([latent, lattice], dim=1),
+            video_fields(rows, lattice[:, 7]),
+            noise,
+        )

@@ -13,6 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from training.labelled_network import LabelledArchitecture, LabelledGenerator
 from training.mosaic_network import MosaicArchitecture, MosaicGenerator
 from training.network_layout import IMAGE_SIZE
 
@@ -32,7 +33,9 @@ class DcganArchitecture(BaseModel):
     channels: tuple[int, int, int, int, int] = (2048, 1024, 512, 256, 128)
 
 
-Architecture = Annotated[DcganArchitecture | MosaicArchitecture, Field(discriminator="kind")]
+Architecture = Annotated[
+    DcganArchitecture | MosaicArchitecture | LabelledArchitecture, Field(discriminator="kind")
+]
 
 KERNEL = 5
 LEAK = 0.2
@@ -40,8 +43,10 @@ LEAK = 0.2
 PRESETS: dict[str, Architecture] = {
     "paper": DcganArchitecture(),
     "compact": MosaicArchitecture(),
+    "labelled": LabelledArchitecture(),
 }
-"""Named architectures: `paper` is the QCAV 2021 network, `compact` trains on two CPU cores."""
+"""Named architectures: `paper` is the QCAV 2021 network, `compact` trains on two CPU cores, and so does
+`labelled`, whose images come with labels."""
 
 
 class DcganGenerator(nn.Module):
@@ -103,7 +108,7 @@ class DcganDiscriminator(nn.Module):
         return scores.flatten()
 
 
-Generator = DcganGenerator | MosaicGenerator
+Generator = DcganGenerator | MosaicGenerator | LabelledGenerator
 
 
 def build_generator(architecture: Architecture) -> Generator:
@@ -112,7 +117,9 @@ def build_generator(architecture: Architecture) -> Generator:
         generator: Generator = DcganGenerator(architecture)
         generator.apply(_initialise_dcgan)
         return generator
-    return MosaicGenerator(architecture)
+    if isinstance(architecture, MosaicArchitecture):
+        return MosaicGenerator(architecture)
+    return LabelledGenerator(architecture)
 
 
 def _initialise_dcgan(module: nn.Module) -> None:
@@ -143,6 +150,8 @@ __all__ = [
     "DcganDiscriminator",
     "DcganGenerator",
     "Generator",
+    "LabelledArchitecture",
+    "LabelledGenerator",
     "MosaicArchitecture",
     "MosaicGenerator",
     "build_dcgan_discriminator",

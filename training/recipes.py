@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.augmentation import augment
+from training.border_reader import BorderReader, disturb, reading_loss
 from training.distributed import average_gradients
+from training.mosaic.labels import SOFT_WIDTH
+from training.mosaic.parameters import Conditions
+from training.mosaic.scene import Scene
 from training.networks import (
     Architecture,
     DcganArchitecture,
     Generator,
+    LabelledArchitecture,
+    LabelledGenerator,
     build_dcgan_discriminator,
 )
 from training.pretrained_features import DESCRIPTION
@@ -24,25 +32,54 @@ from training.projected_discriminator import (
     generator_hinge,
 )
 
-RecipeName = Literal["paper", "projected"]
+RecipeName = Literal["paper", "projected", "rendered", "paired"]
+
+
+_READING_WEIGHT = 3.0
+"""Weight of what cannot be read beside the adversarial losses of six heads."""
+
+_HALF_WIDTH = 1.5
+"""Half the width, in pixels, of the borders that the recipe `paired` asks for."""
+
+_READER_RATE = 5.0
+"""Learning rate of the reader over that of the others: it has to follow the generator."""
 
 
 class RecipeError(Exception):
     """A recipe cannot train this architecture."""
 
 
+@dataclass(frozen=True)
+class Annotated:
+    """Real crops with expert borders.
+
+    Attributes:
+        images: (B, 1, 128, 128) in -1..1.
+        borders: (B, 1, 128, 128), 1 on borders three pixels wide, else 0.
+        areas: (B, 1, 128, 128), 1 where the borders are known, else 0.
+    """
+
+    images: Tensor
+    borders: Tensor
+    areas: Tensor
+
+
 class Recipe(Protocol):
     """One way to train a generator."""
 
     pretrained: str
+    needs_annotations: bool
 
-    def step(self, real: Tensor, draws: Tensor, randomness: torch.Generator) -> dict[str, Tensor]:
+    def step(
+        self, real: Tensor, draws: Tensor, randomness: torch.Generator, annotated: Annotated | None = None
+    ) -> dict[str, Tensor]:
         """Update discriminator and generator once.
 
         Args:
             real: (B, 1, 128, 128) in -1..1.
             draws: (B, draws) standard normal.
             randomness: for augmentation, on the CPU.
+            annotated: crops with expert borders, for a recipe that needs them.
 
         Returns:
             Losses by name, detached scalars.
@@ -60,6 +97,8 @@ class Recipe(Protocol):
 
 class _Adversaries:
     """A generator, a discriminator, and an Adam optimiser for each."""
+
+    needs_annotations = False
 
     def __init__(
         self,
@@ -120,7 +159,9 @@ class PaperRecipe(_Adversaries):
         discriminator = build_dcgan_discriminator(architecture).to(device)
         super().__init__(generator, discriminator, learning_rate, (0.5, 0.999), autocast)
 
-    def step(self, real: Tensor, draws: Tensor, randomness: torch.Generator) -> dict[str, Tensor]:
+    def step(
+        self, real: Tensor, draws: Tensor, randomness: torch.Generator, annotated: Annotated | None = None
+    ) -> dict[str, Tensor]:
         """See `Recipe.step`."""
         with self.precision():
             fake = self.generator(draws)
@@ -150,13 +191,30 @@ class ProjectedRecipe(_Adversaries):
         discriminator = ProjectedDiscriminator().to(device).to(memory_format=torch.channels_last)
         super().__init__(generator, discriminator, learning_rate, (0.0, 0.99), autocast)
 
-    def step(self, real: Tensor, draws: Tensor, randomness: torch.Generator) -> dict[str, Tensor]:
+    def step(
+        self, real: Tensor, draws: Tensor, randomness: torch.Generator, annotated: Annotated | None = None
+    ) -> dict[str, Tensor]:
         """See `Recipe.step`."""
+        with self.precision():
+            fake = self.generator(draws)
+        return self.compete(real, fake, randomness)
+
+    def compete(
+        self, real: Tensor, fake: Tensor, randomness: torch.Generator, penalty: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Update the discriminator, then the generator that made `fake`.
+
+        Args:
+            real: (B, 1, 128, 128) in -1..1.
+            fake: the same, with the gradient of the generator.
+            randomness: for augmentation, on the CPU.
+            penalty: what the generator is also to make small, if anything.
+        """
         with self.precision():
             with torch.no_grad():
                 seen_real = self.projector(augment(real, randomness))
             # The projection is frozen: the fakes' serves the discriminator's and the generator's step.
-            seen_fake = self.projector(augment(self.generator(draws), randomness))
+            seen_fake = self.projector(augment(fake, randomness))
             on_real = self.discriminator(seen_real)
             on_fake = self.discriminator([x.detach() for x in seen_fake])
             loss_d = discriminator_hinge(on_real, on_fake)
@@ -164,7 +222,7 @@ class ProjectedRecipe(_Adversaries):
         self.discriminator.requires_grad_(False)
         with self.precision():
             loss_g = generator_hinge(self.discriminator(seen_fake))
-        self.update(self.of_generator, loss_g)
+        self.update(self.of_generator, loss_g if penalty is None else loss_g + penalty)
         self.discriminator.requires_grad_(True)
         return {
             "loss_d": loss_d.detach(),
@@ -183,10 +241,118 @@ class ProjectedRecipe(_Adversaries):
         self.projector.load_state_dict(state["projector"])
 
 
+class RenderedRecipe(ProjectedRecipe):
+    """The projected recipe for a labelled generator, whose borders have to be where its label says.
+
+    A reader learns to find the label's borders in rendered images, and the generator is penalised for what
+    cannot be read. No annotated image is needed: label → image → label is the cycle of cycle-consistent
+    training (Zhu et al., ICCV 2017), for the one direction in which labels are unlimited.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        architecture: Architecture,
+        learning_rate: float,
+        autocast: torch.dtype | None,
+    ) -> None:
+        if not isinstance(generator, LabelledGenerator):
+            raise RecipeError(
+                "the recipe `rendered` trains networks with labels (preset labelled); use the recipe "
+                "`projected` for this one"
+            )
+        super().__init__(generator, architecture, learning_rate, autocast)
+        self.labelled = generator
+        self.reader = BorderReader().to(self.device).to(memory_format=torch.channels_last)
+        self.of_reader = torch.optim.Adam(self.reader.parameters(), learning_rate * _READER_RATE)
+
+    def step(
+        self, real: Tensor, draws: Tensor, randomness: torch.Generator, annotated: Annotated | None = None
+    ) -> dict[str, Tensor]:
+        """See `Recipe.step`."""
+        scenes = self.labelled.draw_scenes(draws.cpu().numpy(), Conditions())
+        borders, seen = self._label_maps(scenes)
+        with self.precision():
+            fake = self.labelled.render_scenes(draws, scenes)
+            loss_r = self._teaching_loss(Annotated(fake.detach(), borders, seen), annotated, randomness)
+        self.update(self.of_reader, loss_r)
+        self.reader.requires_grad_(False)
+        with self.precision():
+            unread = self._read(fake, borders, seen, randomness)
+        losses = self.compete(real, fake, randomness, _READING_WEIGHT * unread)
+        self.reader.requires_grad_(True)
+        return {**losses, "loss_reader": loss_r.detach(), "unread": unread.detach()}
+
+    def _teaching_loss(
+        self, rendered: Annotated, annotated: Annotated | None, randomness: torch.Generator
+    ) -> Tensor:
+        """Return what the reader is to make small; it learns from the rendered images."""
+        return self._read(rendered.images, rendered.borders, rendered.areas, randomness)
+
+    def _read(self, images: Tensor, borders: Tensor, seen: Tensor, randomness: torch.Generator) -> Tensor:
+        disturbed, (borders, seen) = disturb(images, [borders, seen], randomness)
+        return reading_loss(self.reader(disturbed), borders, seen)
+
+    def _label_maps(self, scenes: list[Scene]) -> tuple[Tensor, Tensor]:
+        """Return borders and where guttae leave them visible, each (B, 1, 128, 128), 0 to 1."""
+        border = torch.from_numpy(np.stack([scene.raster.border for scene in scenes]))[:, None]
+        guttae = torch.from_numpy(np.stack([scene.guttae for scene in scenes]))[:, None]
+        return self._border_map(border).to(self.device), (~guttae).float().to(self.device)
+
+    def _border_map(self, distance: Tensor) -> Tensor:
+        """Turn distances to the border in pixels into the map that the reader learns."""
+        return torch.exp(-0.5 * (distance / SOFT_WIDTH) ** 2)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Recipe.state_dict`."""
+        return {
+            **super().state_dict(),
+            "reader": self.reader.state_dict(),
+            "of_reader": self.of_reader.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Recipe.load_state_dict`."""
+        super().load_state_dict(state)
+        self.reader.load_state_dict(state["reader"])
+        self.of_reader.load_state_dict(state["of_reader"])
+
+
+class PairedRecipe(RenderedRecipe):
+    """As `rendered`, but the reader learns from expert borders on real images alone.
+
+    So a border has to look, where the label has it, as experts see borders; and the reader and the
+    generator cannot agree on a way of drawing them that no expert would read.
+    """
+
+    needs_annotations = True
+
+    def _teaching_loss(
+        self, rendered: Annotated, annotated: Annotated | None, randomness: torch.Generator
+    ) -> Tensor:
+        if annotated is None:
+            raise RecipeError("the recipe `paired` needs images with expert borders")
+        return self._read(annotated.images, annotated.borders, annotated.areas, randomness)
+
+    def _border_map(self, distance: Tensor) -> Tensor:
+        """Borders three pixels wide, as the experts' are taken."""
+        return (distance <= _HALF_WIDTH).float()
+
+
 RECIPES: dict[RecipeName, type[PaperRecipe] | type[ProjectedRecipe]] = {
     "paper": PaperRecipe,
     "projected": ProjectedRecipe,
+    "rendered": RenderedRecipe,
+    "paired": PairedRecipe,
 }
+
+
+DEFAULT_RECIPES = "rendered for the preset labelled, else projected"
+
+
+def default_recipe(architecture: Architecture) -> RecipeName:
+    """Return the recipe that suits an architecture, where the user names none."""
+    return "rendered" if isinstance(architecture, LabelledArchitecture) else "projected"
 
 
 def _cross_entropy(scores: Tensor, target: float) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from training.card import Card, Data, FidRecord, Training
 from training.checkpoint import SUFFIX, Checkpoint, save_checkpoint
 from training.evaluation import evaluate
+from training.label_statistics import measure_labels
 from training.networks import IMAGE_SIZE
 from training.recipes import RECIPES
 from training.trainer import Trainer
@@ -50,7 +51,8 @@ def record(
     fid, statistics = evaluate(
         unscored, trainer.dataset, count=count, seed=seed, device=trainer.device, inception=inception
     )
-    card = card.model_copy(update={"fid": fid, "statistics": statistics})
+    labels = measure_labels(unscored, seed=seed, device=trainer.device)
+    card = card.model_copy(update={"fid": fid, "statistics": statistics, "labels": labels})
     sha256 = save_checkpoint(path, trainer.average, card)
     return Recorded(path, sha256, fid)
 
@@ -87,6 +89,7 @@ def make_card(trainer: Trainer) -> Card:
             torch=torch.__version__,
             git_revision=git_revision(),
             seed=settings.seed,
+            start_from=settings.start_from,
             pretrained=RECIPES[settings.recipe].pretrained,
         ),
         fid=None,

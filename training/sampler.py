@@ -14,10 +14,16 @@ import torch
 
 from training.checkpoint import Checkpoint
 from training.latents import draw_normals
-from training.networks import IMAGE_SIZE, to_grey_levels
+from training.mosaic.parameters import Conditions
+from training.mosaic.scene import Scene
+from training.networks import IMAGE_SIZE, LabelledGenerator, to_grey_levels
 
 BATCH = 16
 """Images per run of the network. Part of the contract: another value would change bytes."""
+
+
+class NotLabelledError(TypeError):
+    """Labels or conditions were asked of a checkpoint that has none."""
 
 
 class Sampler:
@@ -35,6 +41,21 @@ class Sampler:
             torch.backends.cudnn.benchmark = False
             torch.backends.cudnn.deterministic = True
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether the checkpoint's images come with labels and take conditions."""
+        return isinstance(self._generator, LabelledGenerator)
+
+    def require_labels(self) -> LabelledGenerator:
+        """Return the generator, if its images have labels.
+
+        Raises:
+            NotLabelledError: they have none.
+        """
+        if not isinstance(self._generator, LabelledGenerator):
+            raise NotLabelledError(f"{self.checkpoint.card.name} has no labels and takes no conditions")
+        return self._generator
+
     def batch(self, seed: int, block: int) -> np.ndarray:
         """Generate the images with indices block * BATCH to block * BATCH + BATCH - 1.
 
@@ -45,6 +66,30 @@ class Sampler:
         with torch.inference_mode():
             images = self._generator(torch.from_numpy(draws).to(self.device))
             return to_grey_levels(images).cpu().numpy()
+
+    def scenes(self, seed: int, block: int, conditions: Conditions) -> tuple[np.ndarray, list[Scene]]:
+        """Generate the images of a block under conditions, and the scenes that their labels are made of.
+
+        image(checkpoint, seed, index, conditions) is pure as well; without a condition it is the image that
+        `batch` gives.
+
+        Args:
+            seed: seed of the images.
+            block: as in `batch`.
+            conditions: what is asked of every image.
+
+        Returns:
+            uint8 grey levels, shape (BATCH, 128, 128), and BATCH scenes; `Scene.label` makes a label.
+
+        Raises:
+            NotLabelledError: the checkpoint has no labels.
+        """
+        generator = self.require_labels()
+        draws = draw_normals(seed, block * BATCH, BATCH, generator.draws)
+        scenes = generator.draw_scenes(draws, conditions)
+        with torch.inference_mode():
+            images = generator.render_scenes(torch.from_numpy(draws).to(self.device), scenes)
+            return to_grey_levels(images).cpu().numpy(), scenes
 
     def images(self, seed: int, start: int, count: int) -> Iterator[np.ndarray]:
         """Yield images start to start + count - 1 in order, as uint8 arrays (1..BATCH, 128, 128)."""
@@ -60,4 +105,4 @@ def plan_blocks(start: int, count: int) -> Iterator[tuple[int, int, int]]:
         yield block, max(start - base, 0), min(end - base, BATCH)
 
 
-__all__ = ["BATCH", "IMAGE_SIZE", "Sampler", "plan_blocks"]
+__all__ = ["BATCH", "IMAGE_SIZE", "NotLabelledError", "Sampler", "plan_blocks"]

@@ -30,10 +30,15 @@ class TrainingSettings(BaseModel):
         default="float32", description="of the convolutions; bfloat16 is faster on a recent GPU"
     )
 
+    start_from: str | None = Field(
+        default=None, description="sha256 of the checkpoint whose weights the generator starts from"
+    )
+
     def digest(self, image_list: str) -> str:
         """Return eight hexadecimal digits that tell these settings on these images from others.
 
         The number of images to see is left out: a run may be made longer.
         """
-        text = self.model_dump_json(exclude={"images"}) + image_list
+        # Without what is not set, so that runs from before a setting existed keep their names.
+        text = self.model_dump_json(exclude={"images"}, exclude_none=True) + image_list
         return hashlib.sha256(text.encode()).hexdigest()[:8]

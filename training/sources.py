@@ -21,6 +21,7 @@ class _SourceEntry(BaseModel):
     region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     citation: str = ""
     terms: str = "not stated"
+    annotated: bool = False
 
 
 class _SourcesFile(BaseModel):
@@ -73,7 +74,7 @@ def read_sources(path: Path) -> Sources:
         raise DataError(f"{path}: {where}: {first['msg']}") from error
     return Sources(
         folders=tuple(
-            ImageFolder(path.parent / e.path, e.weight, e.region, e.citation, e.terms)
+            ImageFolder(path.parent / e.path, e.weight, e.region, e.citation, e.terms, e.annotated)
             for e in entries.source
         ),
         max_upscale=entries.max_upscale,
@@ -117,7 +118,9 @@ def sources_of_card(card: Card, data: Path) -> Sources:
         )
     return Sources(
         folders=tuple(
-            ImageFolder(data if missing else data / s.name, s.weight, s.region, s.citation, s.terms)
+            ImageFolder(
+                data if missing else data / s.name, s.weight, s.region, s.citation, s.terms, s.annotated
+            )
             for s in card.data.sources
         ),
         max_upscale=card.data.max_upscale,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,12 +17,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from training import distributed
+from training.checkpoint import Checkpoint
 from training.images import Dataset, draw_crops
 from training.latents import draw_normals
 from training.networks import Generator, build_generator, to_grey_levels
-from training.recipes import RECIPES
+from training.recipes import RECIPES, Annotated
 from training.run_folder import RunError, RunFolder
 from training.settings import TrainingSettings
+from training.warm_start import WarmStartError, start_from
 
 GRID_SEED = 0
 GRID_IMAGES = 40
@@ -50,15 +52,58 @@ class Intervals:
     score: int = 20_000
 
 
+class AnnotatedBatch(Protocol):
+    """Crops with expert borders."""
+
+    @property
+    def images(self) -> np.ndarray:
+        """Grey levels, uint8 (B, 128, 128)."""
+        ...
+
+    @property
+    def borders(self) -> np.ndarray:
+        """Borders three pixels wide, bool (B, 128, 128)."""
+        ...
+
+    @property
+    def areas(self) -> np.ndarray:
+        """Where the borders are known, bool (B, 128, 128)."""
+        ...
+
+
+class AnnotatedBatches(Protocol):
+    """A source of crops with expert borders."""
+
+    def batch(self, step: int) -> AnnotatedBatch:
+        """Return the crops of a step; they depend on the step alone."""
+        ...
+
+
 class Trainer:
     """A generator in training, the running average of its weights, and a recipe."""
 
     def __init__(
-        self, settings: TrainingSettings, dataset: Dataset, folder: RunFolder, device: str
+        self,
+        settings: TrainingSettings,
+        dataset: Dataset,
+        folder: RunFolder,
+        device: str,
+        *,
+        beginning: Checkpoint | None = None,
+        annotated: AnnotatedBatches | None = None,
     ) -> None:
         """Start a run, or take it up where its folder's state left it.
 
+        Args:
+            settings: of the run.
+            dataset: what it is trained on.
+            folder: its run folder.
+            device: cpu, cuda or cuda:N.
+            beginning: the checkpoint of `settings.start_from`; not needed by a run that has a state.
+            annotated: crops with expert borders, for a recipe that learns from them.
+
         Raises:
+            WarmStartError: the run starts from a checkpoint that is missing here or does not fit.
             TrainingError: the batch cannot be shared by the processes.
             RecipeError: the recipe cannot train this architecture.
             RunError: the folder's state cannot be read, or is that of another run.
@@ -74,17 +119,25 @@ class Trainer:
             )
         torch.manual_seed(settings.seed)
         self.generator: Generator = build_generator(settings.architecture)
+        if beginning is not None:
+            start_from(self.generator, beginning)
         self.generator.to(self.device).to(memory_format=torch.channels_last)
         self.average: Generator = copy.deepcopy(self.generator).eval().requires_grad_(False)
         autocast = torch.bfloat16 if settings.precision == "bfloat16" else None
         self.recipe = RECIPES[settings.recipe](
             self.generator, settings.architecture, settings.learning_rate, autocast
         )
+        self.annotated = annotated
         self.images = 0
         self.seconds = 0.0
         state = folder.load_state(self.device)
         if state is not None:
             self._restore(state)
+        elif settings.start_from is not None and beginning is None:
+            raise WarmStartError(
+                f"this run starts from the checkpoint with sha256 {settings.start_from}; give it with "
+                "--start-from"
+            )
 
     def train(
         self,
@@ -201,9 +254,22 @@ class Trainer:
         crops = torch.from_numpy(draw_crops(self.dataset.training, own, rng))
         real = (crops[:, None].to(self.device).float() / 127.5) - 1.0
         draws = torch.randn(own, self.generator.draws, generator=randomness).to(self.device)
-        losses = self.recipe.step(real, draws, randomness)
+        losses = self.recipe.step(real, draws, randomness, self._draw_annotated())
         self._average_weights()
         return losses
+
+    def _draw_annotated(self) -> Annotated | None:
+        if not self.recipe.needs_annotations:
+            return None
+        if self.annotated is None:
+            raise TrainingError(f"the recipe `{self.settings.recipe}` needs images with expert borders")
+        step = self.images // self.settings.batch * self.processes + self.rank
+        drawn = self.annotated.batch(step)
+        images, borders, areas = (
+            torch.from_numpy(part)[:, None].to(self.device).float()
+            for part in (drawn.images, drawn.borders, drawn.areas)
+        )
+        return Annotated(images / 127.5 - 1.0, borders, areas)
 
     @torch.no_grad()
     def _average_weights(self) -> None:

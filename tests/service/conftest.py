@@ -31,6 +31,17 @@ def server(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     live.stop()
 
 
+@pytest.fixture(scope="session")
+def labelled_server(
+    labelled_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    """Yield a running service that offers `tiny-labelled` beside `tiny`, its default."""
+    folder = str(labelled_checkpoint.parent)
+    live = LiveServer(tmp_path_factory.mktemp("home"), checkpoint_dir=folder, default_model="tiny")
+    yield live
+    live.stop()
+
+
 @contextmanager
 def _serve_here(runtime: Runtime) -> Iterator[Client]:
     app = create_app()

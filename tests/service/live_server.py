@@ -20,6 +20,8 @@ import numpy as np
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.process_environment import ENVIRONMENT
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 300
 """Nothing takes this long but on a machine with far too much to do."""
@@ -33,7 +35,11 @@ def free_port() -> int:
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
     """Return variables for a server that knows no setting but these, and keeps its files in `home`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ENDOTWIN_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("ENDOTWIN_") and name not in ENVIRONMENT  # the service sets these itself
+    }
     # One thread: the tests share the machine with the server, and bytes do not depend on it.
     own = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "true", "OMP_NUM_THREADS": "1"}
     return {**kept, **own, **{f"ENDOTWIN_{name.upper()}": value for name, value in settings.items()}}

@@ -7,6 +7,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,9 @@ def begin(kind: str, count: int, seed: int = 7, start: int = 0) -> Archive:
 def write(archive: Archive, images: np.ndarray, cuts: tuple[int, ...] = ()) -> bytes:
     """Write an archive with one call of `add` per piece that the images are cut into."""
     pieces = np.split(images, sorted(cuts))
-    return archive.head() + b"".join(archive.add(piece) for piece in pieces) + archive.tail()
+    with closing(archive):
+        data = archive.head() + b"".join(archive.add(piece) for piece in pieces)
+        return data + b"".join(archive.held_back()) + archive.tail()
 
 
 def png_pixels(content: bytes) -> np.ndarray:
@@ -99,6 +102,21 @@ def test_numpy_reads_an_npy_of_the_announced_length(count: int) -> None:
     data = write(archive, images)
     assert archive.content_length == len(data)
     assert np.array_equal(np.load(io.BytesIO(data), allow_pickle=False), images)
+
+
+@few
+@given(COUNTS, SEEDS, STARTS)
+def test_numpy_reads_an_npz_of_the_announced_length(count: int, seed: int, start: int) -> None:
+    images = make_images(count)
+    archive = begin("npz", count, seed, start)
+    data = write(archive, images)
+    assert archive.content_length == len(data)
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        assert list(arrays) == ["seed", "model", "checkpoint_sha256", "conditions", "images", "index"]
+        assert np.array_equal(arrays["images"], images)
+        assert arrays["index"].tolist() == list(range(start, start + count))
+        assert arrays["seed"] == seed
+        assert (arrays["model"], arrays["checkpoint_sha256"], arrays["conditions"]) == (MODEL, DIGEST, "")
 
 
 def test_an_npy_is_what_numpy_writes() -> None:
@@ -204,12 +222,15 @@ def test_local_headers_of_a_zip_are_complete() -> None:
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_an_archive_takes_exactly_the_images_it_was_begun_for(kind: str) -> None:
-    archive = begin(kind, 3)
-    archive.add(make_images(2))
-    with pytest.raises(ValueError, match="only 2 images for an archive of 3"):
-        archive.tail()
-    with pytest.raises(ValueError, match="4 images for an archive of 3"):
+    with closing(begin(kind, 3)) as archive:
+        archive.head()
         archive.add(make_images(2))
+        with pytest.raises(ValueError, match="only 2 images for an archive of 3"):
+            list(archive.held_back())
+        with pytest.raises(ValueError, match="only 2 images for an archive of 3"):
+            archive.tail()
+        with pytest.raises(ValueError, match="4 images for an archive of 3"):
+            archive.add(make_images(2))
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -222,10 +243,11 @@ def test_an_archive_takes_exactly_the_images_it_was_begun_for(kind: str) -> None
     ],
 )
 def test_what_is_no_batch_of_grey_levels_is_refused(kind: str, images: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="uint8"):
-        begin(kind, 3).add(images)
+    with closing(begin(kind, 3)) as archive, pytest.raises(ValueError, match="uint8"):
+        archive.add(images)
 
 
-def test_an_npy_refuses_another_size() -> None:
-    with pytest.raises(ValueError, match="128 x 128"):
-        begin("npy", 1).add(make_images(1, size=64))
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_an_array_refuses_another_size(kind: str) -> None:
+    with closing(begin(kind, 1)) as archive, pytest.raises(ValueError, match="128 x 128"):
+        archive.add(make_images(1, size=64))

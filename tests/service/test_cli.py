@@ -41,6 +41,14 @@ def expected(tiny_checkpoint: Path) -> np.ndarray:
     return np.concatenate(list(Sampler(load_checkpoint(tiny_checkpoint)).images(7, 10, 20)))
 
 
+@pytest.fixture
+def run_labelled(run: Run, labelled_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return `run` with a second model, one with labels."""
+    monkeypatch.setenv("ENDOTWIN_CHECKPOINT_DIR", str(labelled_checkpoint.parent))
+    monkeypatch.setenv("ENDOTWIN_DEFAULT_MODEL", "tiny")
+    return run
+
+
 def entries(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -58,6 +66,44 @@ def test_an_archive_is_the_one_the_service_streams(
     reply = server.generate(f"n=20&seed=7&start=10&format={kind}")
     assert (tmp_path / "set").read_bytes() == reply.body
     assert entries(tmp_path) == ["set"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels"),
+    [
+        ("tar", "borders,instances,cells"),
+        ("zip", "soft,guttae,parameters"),
+        ("npz", "borders,soft,instances,guttae,parameters"),
+        ("npy", None),
+    ],
+)
+def test_labels_are_those_that_the_service_streams(
+    kind: str,
+    labels: str | None,
+    run_labelled: Run,
+    labelled_server: LiveServer,
+    tmp_path: Path,
+) -> None:
+    order = ["--n", 5, "--seed", 7, "--start", 13, "--density", "1500:2500", "--pixel-size", "1.0"]
+    order += [] if labels is None else ["--labels", labels]
+    result = run_labelled("generate", *order, "-o", f"set.{kind}")
+    assert result.exit_code == 0, result.output
+    assert "model tiny-labelled," in result.output
+    query = f"n=5&seed=7&start=13&format={kind}&density=1500:2500&pixel_size=1.0"
+    reply = labelled_server.generate(query if labels is None else f"{query}&labels={labels}")
+    assert (tmp_path / f"set.{kind}").read_bytes() == reply.body
+
+
+def test_a_folder_with_labels_holds_the_files_of_the_tar(run_labelled: Run, tmp_path: Path) -> None:
+    order = ("generate", "--n", 3, "--seed", 7, "--labels", "borders,instances,parameters", "--age", 60)
+    for output in ("set", "set.tar"):
+        assert run_labelled(*order, "-o", output).exit_code == 0
+    with tarfile.open(tmp_path / "set.tar") as tar:
+        contents = {member.name: tar.extractfile(member).read() for member in tar}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "set").iterdir()} == contents
+    assert len(contents) == 3 * 4
+    assert run_labelled("generate", "-o", "set", "--force").exit_code == 0
+    assert len(entries(tmp_path / "set")) == 2
 
 
 def test_the_suffix_chooses_the_format(run: Run, tmp_path: Path, expected: np.ndarray) -> None:
@@ -117,6 +163,12 @@ def test_a_checkpoint_file_instead_of_a_name(run: Run, tiny_checkpoint: Path, tm
         (["-o", "set", "--format", "rar"], "rar"),
         (["-o", "set", "--device", "tpu"], "auto, cpu, cuda or cuda:INDEX, got 'tpu'"),
         (["-o", "set", "--model", "other"], "there is no model 'other'; there are tiny"),
+        (["-o", "set", "--labels", "border"], "labels must be one or more of borders, soft"),
+        (["-o", "set", "--labels", "soft"], "labels takes a labelled model, and there is none here"),
+        (["-o", "set", "--labels", "soft", "--format", "npy"], "format npy has no place for soft"),
+        (["-o", "set", "--density", "2e3"], "density must be a number or LOW:HIGH"),
+        (["-o", "set", "--density", "2000"], "density takes a labelled model"),
+        (["-o", "set", "--cv", "0.6", "--hexagonality", "0.85"], "cannot be had together"),
         (["-o", "set", "--model", "tiny", "--checkpoint", "x"], "--model or --checkpoint, not both"),
     ],
 )
@@ -213,6 +265,20 @@ def test_models_are_listed_with_their_fid(run: Run, tiny_checkpoint: Path, tmp_p
     assert run("models").output == "tiny  FID 123.50  none (default)\n"
 
 
+def test_a_model_with_labels_is_marked(run_labelled: Run) -> None:
+    assert run_labelled("models").output.splitlines() == [
+        "tiny           FID 123.50  none (default)",
+        "tiny-labelled  FID 150.00  none (labels)",
+    ]
+
+
+def test_a_checkpoint_file_without_labels(run: Run, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    result = run("generate", "--checkpoint", tiny_checkpoint, "--labels", "soft", "-o", "set")
+    assert result.exit_code == 2
+    assert "has no labels and takes no conditions" in " ".join(result.output.split())
+    assert entries(tmp_path) == []
+
+
 def test_a_folder_without_models(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENDOTWIN_CHECKPOINT_DIR", str(tmp_path))
     result = run("models")
@@ -220,7 +286,7 @@ def test_a_folder_without_models(run: Run, tmp_path: Path, monkeypatch: pytest.M
     assert "no *.safetensors in" in result.output
 
 
-@pytest.mark.parametrize("source", ["set", "set.tar", "set.zip", "set.npy"])
+@pytest.mark.parametrize("source", ["set", "set.tar", "set.zip", "set.npy", "set.npz"])
 def test_a_sheet_of_every_format(source: str, run: Run, tmp_path: Path, expected: np.ndarray) -> None:
     run("generate", "--n", 20, "--seed", 7, "--start", 10, "-o", source)
     result = run("sheet", source, "-o", "sheet.png")

@@ -16,7 +16,7 @@ from PIL import Image
 from training.checkpoint import file_sha256, load_checkpoint
 from training.sampler import Sampler
 
-FORMATS = ["tar", "zip", "npy"]
+FORMATS = ["tar", "zip", "npy", "npz"]
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,7 @@ def test_headers_say_where_images_come_from(fifty: dict[str, Reply], tiny_checkp
     assert [headers[f"X-Endotwin-{name}"] for name in ("Seed", "Start", "Count")] == ["7", "0", "50"]
     assert headers["Content-Disposition"] == 'attachment; filename="endotwin-tiny-7-0-50.tar"'
     assert headers["Content-Type"] == "application/x-tar"
+    assert (headers["X-Endotwin-Labels"], headers["X-Endotwin-Conditions"]) == ("none", "none")
     assert "Content-Length" not in headers
     assert int(fifty["npy"].headers["Content-Length"]) == 128 + 50 * 128 * 128
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from live_server import LiveServer
 
 from service.errors import ApiError
-from service.models import Model, Models
+from service.models import Model, Models, load_checkpoints
 from service.parameters import DESCRIPTIONS, parse
-from training.checkpoint import load_checkpoint
 
 WRONG_QUERIES = [
     ("n=0", "invalid_parameter", "n", "from 1 to 5000"),
@@ -39,6 +40,8 @@ WRONG_QUERIES = [
     ("format=png", "invalid_parameter", "format", "tar, zip, npy"),
     ("format=TAR", "invalid_parameter", "format", "tar, zip, npy"),
     ("format=", "invalid_parameter", "format", "tar, zip, npy"),
+    ("labels=borders", "invalid_parameter", "labels", "labelled model, and there is none here"),
+    ("density=2000&model=tiny", "invalid_parameter", "density", "there is none here"),
     ("model=nope", "invalid_parameter", "model", "tiny"),
     ("model=../tiny", "invalid_parameter", "model", "tiny"),
     ("model=", "invalid_parameter", "model", "tiny"),
@@ -97,19 +100,20 @@ def test_refusals_are_counted(server: LiveServer) -> None:
 
 
 @pytest.fixture(scope="module")
-def models(tiny_checkpoint: object) -> Models:
-    checkpoint = load_checkpoint(tiny_checkpoint)
-
+def models(labelled_checkpoint: Path) -> Models:
     class NoImages:
         def batch(self, seed: int, block: int) -> None:
             raise AssertionError("reading a query generates nothing")
 
-    return Models([Model(card=checkpoint.card, sha256=checkpoint.sha256, sampler=NoImages())], "tiny")
+    checkpoints = load_checkpoints(labelled_checkpoint.parent, allow_unscored=False).values()
+    return Models([Model(one.card, one.sha256, NoImages()) for one in checkpoints], "tiny")
 
 
 _pairs = st.tuples(
     st.sampled_from([*DESCRIPTIONS, "x"]) | st.text(max_size=5),
-    st.integers(-2, 2**64).map(str) | st.sampled_from(["tar", "npy", "tiny"]) | st.text(max_size=9),
+    st.integers(-2, 2**64).map(str)
+    | st.sampled_from(["tar", "npy", "tiny", "tiny-labelled", "borders", "2000", "0.3:0.5"])
+    | st.text(max_size=9),
 )
 
 
@@ -129,3 +133,4 @@ def test_any_query_is_read_or_refused(models: Models, query: str) -> None:
         assert 1 <= wanted.n <= 100
         assert 0 <= wanted.seed < 2**64
         assert 0 <= wanted.start <= wanted.start + wanted.n - 1 < 2**53
+        assert wanted.model.name == "tiny-labelled" or not wanted.labelling

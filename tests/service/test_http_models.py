@@ -12,13 +12,23 @@ import pytest
 from live_server import LiveServer
 
 from service import metrics
+from service.parameters import DESCRIPTIONS
 from training.checkpoint import file_sha256, read_card
 
 
 def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path) -> None:
     reply = server.request("/models", "GET")
     assert json.loads(reply.body) == {
-        "models": [{"name": "tiny", "sha256": file_sha256(tiny_checkpoint), "fid": 123.5, "default": True}]
+        "models": [
+            {
+                "name": "tiny",
+                "sha256": file_sha256(tiny_checkpoint),
+                "fid": 123.5,
+                "default": True,
+                "labels": False,
+                "population": None,
+            }
+        ]
     }
 
 
@@ -47,7 +57,7 @@ def test_documentation_page_shows_the_parameters(server: LiveServer) -> None:
     assert server.request("/", "GET").headers["Content-Type"].startswith("text/html")
     paths = json.loads(server.request("/docs.json", "GET").body)["paths"]
     shown = [parameter["name"] for parameter in paths["/generate"]["post"]["parameters"]]
-    assert shown == ["n", "seed", "start", "format", "model"]
+    assert shown == list(DESCRIPTIONS)
     assert "/models/{name}" in paths
 
 

@@ -77,6 +77,7 @@ def result(measured: FidRecord, recorded: FidRecord | None) -> Evaluation:
         checkpoint_sha256="0" * 64,
         measured=measured,
         statistics=image_statistics(images, images),
+        labels=None,
         recorded=recorded,
     )
 

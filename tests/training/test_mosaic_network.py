@@ -16,12 +16,12 @@ from training.mosaic_network import (
     GRID,
     MAX_SPACING,
     MIN_SPACING,
-    MOSAIC_SIZE,
     MosaicArchitecture,
     MosaicGenerator,
     draw_mosaic,
 )
 from training.network_layout import IMAGE_SIZE
+from training.rendering_network import MOSAIC_SIZE, video_fields
 
 MEDIAN, LOG_SD = 24.0, 0.2
 ROW = math.sqrt(3) / 2
@@ -203,9 +203,9 @@ def test_no_convolution_pads_with_zeros(generator: MosaicGenerator) -> None:
         assert float(spread.max()) < 1e-5  # zeros would make the edge of a flat field differ
 
 
-def test_rows_of_video_are_told_apart_by_parity(generator: MosaicGenerator) -> None:
-    rows, lattice = torch.randn(2, 1, IMAGE_SIZE, 1), torch.tensor([[0.0] * 7 + [1.0], [0.0] * 7 + [-1.0]])
-    video = generator._video(rows, lattice)
+def test_rows_of_video_are_told_apart_by_parity() -> None:
+    rows = torch.randn(2, 1, IMAGE_SIZE, 1)
+    video = video_fields(rows, torch.tensor([1.0, -1.0]))
     assert video.shape == (2, 2, IMAGE_SIZE, IMAGE_SIZE)
     torch.testing.assert_close(video[:, 0], rows[:, 0].expand(2, IMAGE_SIZE, IMAGE_SIZE))
     assert video[0, 1, :4, 0].tolist() == [1.0, -1.0, 1.0, -1.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import signal
@@ -23,16 +24,17 @@ pytest.importorskip(
 )
 
 import tiny_run
-from tiny_run import BATCH, SAVE_EVERY, assert_same_state, flat_state, start
+from tiny_run import BATCH, SAVE_EVERY, assert_same_state, flat_state, start, weights_digest
 
-from training.checkpoint import Checkpoint
+from training.checkpoint import Checkpoint, load_checkpoint
 from training.figures import sample_grid
 from training.images import Dataset
-from training.recipes import RecipeError
+from training.recipes import RecipeError, RenderedRecipe
 from training.recording import make_card
 from training.run_folder import RunError
 from training.sampler import Sampler
 from training.trainer import GRID_IMAGES, Intervals, Trainer, TrainingError
+from training.warm_start import WarmStartError
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = Intervals(statistics=10**6, save=10**6, samples=0, score=0)
@@ -49,7 +51,7 @@ def dataset(data: Path) -> Dataset:
     return tiny_run.load(data)
 
 
-@pytest.mark.parametrize(("kind", "steps"), [("dcgan", 8), ("mosaic", 3)])
+@pytest.mark.parametrize(("kind", "steps"), [("dcgan", 8), ("mosaic", 3), ("labelled", 3)])
 def test_a_resumed_run_equals_an_uninterrupted_one(
     kind: str, steps: int, dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -76,7 +78,7 @@ def test_training_changes_every_weight_of_both_networks(dataset: Dataset, tmp_pa
     assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize("kind", ["dcgan", "mosaic"])
+@pytest.mark.parametrize("kind", ["dcgan", "mosaic", "labelled"])
 def test_bfloat16_trains_float32_weights(kind: str, dataset: Dataset, tmp_path: Path) -> None:
     trainer = start(kind, dataset, tmp_path, precision="bfloat16")
     trainer.train(BATCH, Intervals(statistics=BATCH, save=BATCH, samples=0, score=0))
@@ -280,6 +282,116 @@ def test_the_card_describes_the_run(dataset: Dataset, tmp_path: Path) -> None:
     assert str(tmp_path) not in card.model_dump_json()  # no path of a machine
 
 
+# Borders that can be read
+
+
+def test_the_rendered_recipe_trains_generator_discriminator_and_reader(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    trainer = start("labelled", dataset, tmp_path)
+    recipe = trainer.recipe
+    assert isinstance(recipe, RenderedRecipe)
+    networks = {
+        "generator": trainer.generator,
+        "discriminator": recipe.discriminator,
+        "reader": recipe.reader,
+    }
+    before = {name: copy.deepcopy(network.state_dict()) for name, network in networks.items()}
+    trainer.train(BATCH, Intervals(statistics=BATCH, save=BATCH, samples=0, score=0))
+    for name, network in networks.items():
+        # Not the biases: the hinge's gradients of the last one cancel out.
+        weights = {key: value for key, value in network.named_parameters() if key.endswith("weight")}
+        same = [key for key, value in weights.items() if torch.equal(value, before[name][key])]
+        assert not same, name
+        assert all(parameter.requires_grad for parameter in network.parameters()), name
+    (record,) = trainer.folder.read_statistics()
+    assert {"loss_d", "loss_g", "loss_reader", "unread"} <= record.keys()
+    assert 0 < record["unread"] < 2
+
+
+def test_what_cannot_be_read_is_held_against_the_generator(dataset: Dataset, tmp_path: Path) -> None:
+    """Another reader, and the same first step changes the generator otherwise."""
+    runs = [start("labelled", dataset, tmp_path / name) for name in ("one", "other")]
+    assert isinstance(runs[1].recipe, RenderedRecipe)
+    with torch.no_grad():
+        for parameter in runs[1].recipe.reader.parameters():
+            parameter.neg_()
+    for run in runs:
+        run.train(BATCH, QUIET)
+    weights = [run.generator.state_dict()["leave.weight"] for run in runs]
+    assert not torch.equal(*weights)
+    states = [flat_state(run) for run in runs]
+    heads = [key for key in states[0] if key.startswith("/recipe/discriminator/")]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in heads)  # it saw the same images
+
+
+# A start from another checkpoint
+
+
+def test_a_run_starts_from_a_checkpoint(dataset: Dataset, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    beginning = load_checkpoint(tiny_checkpoint)
+    trainer = start("mosaic", dataset, tmp_path, beginning, start_from=beginning.sha256)
+    first = beginning.generator.state_dict()
+    for network in (trainer.generator, trainer.average):
+        assert all(torch.equal(first[key], value) for key, value in network.state_dict().items())
+    trainer.train(BATCH, QUIET)
+    assert make_card(trainer).training.start_from == beginning.sha256
+    # The state is enough to go on: the checkpoint is not needed again.
+    resumed = start("mosaic", dataset, tmp_path, start_from=beginning.sha256)
+    assert resumed.images == BATCH
+    resumed.train(2 * BATCH, QUIET)
+    trainer.train(2 * BATCH, QUIET)
+    assert_same_state(trainer, resumed)
+
+
+def test_a_resumed_run_goes_on_from_its_state_not_from_the_checkpoint(
+    dataset: Dataset, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    beginning = load_checkpoint(tiny_checkpoint)
+    trainer = start("mosaic", dataset, tmp_path, beginning, start_from=beginning.sha256)
+    trainer.train(BATCH, QUIET)
+    again = start("mosaic", dataset, tmp_path, beginning, start_from=beginning.sha256)
+    assert weights_digest(again) == weights_digest(trainer)
+
+
+def test_a_labelled_run_starts_from_an_unlabelled_checkpoint(
+    dataset: Dataset, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    beginning = load_checkpoint(tiny_checkpoint)
+    trainer = start("labelled", dataset, tmp_path, beginning, start_from=beginning.sha256)
+    old = beginning.generator.state_dict()["leave.weight"]
+    assert torch.equal(trainer.generator.state_dict()["leave.weight"], old)
+
+
+def test_a_run_that_starts_from_a_checkpoint_is_another_run(
+    dataset: Dataset, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    beginning = load_checkpoint(tiny_checkpoint)
+    plain = start("mosaic", dataset, tmp_path)
+    warm = start("mosaic", dataset, tmp_path, beginning, start_from=beginning.sha256)
+    assert plain.folder.path != warm.folder.path
+    assert weights_digest(plain) != weights_digest(warm)
+
+
+def test_a_run_without_the_checkpoint_that_it_starts_from_asks_for_it(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        WarmStartError,
+        match=f"starts from the checkpoint with sha256 {'0' * 64}; give it with --start-from",
+    ):
+        start("mosaic", dataset, tmp_path, start_from="0" * 64)
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused(
+    dataset: Dataset, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    beginning = load_checkpoint(tiny_checkpoint)
+    with pytest.raises(WarmStartError, match="tiny is built otherwise"):
+        start("dcgan", dataset, tmp_path, beginning, start_from=beginning.sha256)
+    assert not list(tmp_path.rglob("state.pt"))
+
+
 # The average of the weights
 
 
@@ -334,6 +446,14 @@ def test_a_run_that_diverges_stops_and_keeps_its_last_good_state(
     state = flat_state(trainer)
     assert state["/images"] == 2 * BATCH
     assert all(torch.isfinite(value).all() for value in state.values() if isinstance(value, torch.Tensor))
+
+
+@pytest.mark.parametrize("kind", ["dcgan", "mosaic"])
+def test_the_rendered_recipe_refuses_a_network_without_labels(
+    kind: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match="the recipe `rendered` trains networks with labels"):
+        start(kind, dataset, tmp_path, recipe="rendered")
 
 
 def test_the_paper_recipe_refuses_another_network(dataset: Dataset, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from training import distributed
+from training.checkpoint import Checkpoint
 from training.images import Dataset, ImageFolder, load_dataset
-from training.networks import DcganArchitecture, MosaicArchitecture
+from training.networks import DcganArchitecture, LabelledArchitecture, MosaicArchitecture
 from training.run_folder import RunFolder
 from training.settings import TrainingSettings
 from training.trainer import Intervals, Trainer
@@ -36,6 +37,14 @@ SETTINGS = {
         average_half_life=16,
         seed=3,
     ),
+    "labelled": TrainingSettings(
+        name="tiny",
+        architecture=LabelledArchitecture(latent=8, width=8),
+        recipe="rendered",
+        batch=BATCH,
+        average_half_life=16,
+        seed=3,
+    ),
 }
 
 
@@ -43,10 +52,13 @@ def load(data: Path) -> Dataset:
     return load_dataset([ImageFolder(data)])
 
 
-def start(kind: str, dataset: Dataset, runs: Path, **changes: Any) -> Trainer:
+def start(
+    kind: str, dataset: Dataset, runs: Path, beginning: Checkpoint | None = None, **changes: Any
+) -> Trainer:
     """Start or resume a tiny run on the CPU, with changed settings if need be."""
     settings = SETTINGS[kind].model_copy(update=changes)
-    return Trainer(settings, dataset, RunFolder.of(runs, settings, dataset.digest), "cpu")
+    folder = RunFolder.of(runs, settings, dataset.digest)
+    return Trainer(settings, dataset, folder, "cpu", beginning=beginning)
 
 
 def flat_state(trainer: Trainer) -> dict[str, Any]:

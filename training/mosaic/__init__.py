@@ -1,0 +1,1 @@
+"""Cell mosaics drawn from parameters that a clinician knows, and the labels that follow from them."""

@@ -1,0 +1,34 @@
+"""The command `endotwin-training mosaic`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from tqdm import tqdm
+
+from training.mosaic.report import comparison_table, draw_sheet, full_table, plot_comparisons
+from training.mosaic.requested import combinations, compare
+from training.whole_file import whole_file
+
+
+def mosaic_command(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the table and the pictures.")
+    ] = Path("out/mosaic"),
+    images: Annotated[int, typer.Option(min=1, help="Mosaics to pool for each combination.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the mosaics.")] = 0,
+) -> None:
+    """Measure mosaics over the whole range of parameters, and draw some with their labels to look at."""
+    comparisons = [
+        compare(requested, images, seed + k)
+        for k, requested in enumerate(tqdm(list(combinations()), unit="combination"))
+    ]
+    plot_comparisons(comparisons, images, output / "mosaic.png")
+    with whole_file(output / "mosaic.md") as file:
+        file.write(f"{comparison_table(comparisons)}\n{full_table(comparisons)}".encode())
+    with whole_file(output / "sheet.png") as file:
+        draw_sheet(seed).save(file, format="PNG")
+    typer.echo(comparison_table(comparisons))
+    typer.echo(f"Written to {output}: mosaic.png, mosaic.md, sheet.png")
