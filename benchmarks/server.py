@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlencode
 
 _HOST = "127.0.0.1"
 _ROOT = Path(__file__).resolve().parents[1]
@@ -42,13 +43,14 @@ class Server:
     pid: int
     ready_seconds: float
 
-    def fetch(self, n: int, seed: int, kind: str) -> float:
+    def fetch(self, n: int, seed: int, kind: str, **more: str) -> float:
         """Ask for images 0 to n - 1 of a seed and read the response to its end.
 
         Args:
             n: number of images.
             seed: their seed.
             kind: tar, zip or npy.
+            more: further parameters of the request.
 
         Returns:
             Seconds from opening the connection to the last byte.
@@ -59,7 +61,8 @@ class Server:
         buffer = bytearray(_READ_BYTES)
         began = time.perf_counter()
         with closing(HTTPConnection(_HOST, self.port)) as connection:
-            connection.request("POST", f"/generate?n={n}&seed={seed}&format={kind}")
+            query = urlencode({"n": n, "seed": seed, "format": kind, **more})
+            connection.request("POST", f"/generate?{query}")
             response = connection.getresponse()
             if response.status != 200:
                 raise ServerError(f"{response.status}: {response.read().decode(errors='replace')}")

@@ -19,7 +19,8 @@ import typer
 from benchmarks.report import Comparison, Memory, Report, describe_machine, describe_model, write_report
 from benchmarks.server import Server, running_server
 from service.device import describe_device, resolve_device
-from service.models import choose_default, load_checkpoints
+from service.labelling import LabellingError
+from service.models import choose_default, choose_labelled, load_checkpoints
 from service.process_environment import ENVIRONMENT
 from service.settings import load_settings, variable
 from training.checkpoint import Checkpoint
@@ -33,6 +34,8 @@ POOL = 8
 """Batches of ready-made draws that the bare loop goes through in turn."""
 
 MEMORY_COUNTS = (500, 20_000)
+
+LABELS = "borders,instances,parameters"
 
 Timer = Callable[[int], float]
 """Makes that many images and returns the seconds it took."""
@@ -67,13 +70,13 @@ def main(
         variable("max_images"): str(max(n, WARM_UP, *MEMORY_COUNTS)),
     }
     machine = describe_machine(describe_device(target))  # before this run makes a load of its own
-    checkpoint = _default_checkpoint()
+    checkpoint, labelled = _checkpoints()
 
     typer.echo(f"{rounds} rounds of {n} images of model {checkpoint.card.name} on {machine['device']}")
     with running_server(settings, log) as server:
         start_ups = [server.ready_seconds]
         typer.echo(f"server ready after {server.ready_seconds:.1f} s")
-        timers = _timers(checkpoint, target, server)
+        timers = _timers(checkpoint, target, server) | _labelled_timers(labelled, server)
         comparison = Comparison(n, _measure(timers, n, rounds), BARE)
 
     peaks = []
@@ -96,11 +99,29 @@ def _share_environment() -> None:
         os.execve(sys.executable, command, {**os.environ, **ENVIRONMENT})
 
 
-def _default_checkpoint() -> Checkpoint:
-    """Load what the service answers with when a request names no model."""
+def _checkpoints() -> tuple[Checkpoint, str | None]:
+    """Load what the service answers with when a request names no model; and name the labelled model."""
     settings = load_settings()
     checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
-    return checkpoints[choose_default(checkpoints, settings.default_model)]
+    default = choose_default(checkpoints, settings.default_model)
+    cards = {name: checkpoint.card for name, checkpoint in checkpoints.items()}
+    try:
+        labelled = choose_labelled(cards, None, default, "labels")
+    except LabellingError:
+        labelled = None
+    return checkpoints[default], labelled
+
+
+def _labelled_timers(name: str | None, server: Server) -> dict[str, Timer]:
+    """Return the service's streams of a labelled model, without and with labels; none without a model."""
+    if name is None:
+        return {}
+    return {
+        f"service, tar, {name}": lambda count: server.fetch(count, SEED, "tar", model=name),
+        f"service, tar, {name} with {LABELS}": lambda count: server.fetch(
+            count, SEED, "tar", model=name, labels=LABELS
+        ),
+    }
 
 
 def _timers(checkpoint: Checkpoint, device: torch.device, server: Server) -> dict[str, Timer]:
