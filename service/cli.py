@@ -10,15 +10,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from service.archives import FORMATS
 from service.contact_sheet import ContactSheetError, draw_contact_sheet, read_images
 from service.interruption import noted_signals
-from service.labelling import LABELS, Labelling, LabellingError, parse_labels
+from service.labelling import Labelling, LabellingError, parse_labels
 from service.layouts.writing import LAYOUTS
+from service.options import (
+    Age,
+    CheckpointFile,
+    Cv,
+    Density,
+    Device,
+    Guttae,
+    Hexagonality,
+    Labels,
+    ModelName,
+    PixelSize,
+    check_one_model,
+    given,
+)
 from service.output_files import OutputError, new_file
 from service.sets.command import set_command
 
@@ -59,10 +73,6 @@ class Layout(StrEnum):
     IMAGEFOLDER = "imagefolder"
 
 
-def _condition(meaning: str) -> Any:
-    return typer.Option(metavar="NUMBER|LOW:HIGH", help=meaning)
-
-
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it is there already.")]
 
 
@@ -88,34 +98,16 @@ def generate_command(
         int | None,
         typer.Option(min=2, help="Of a layout: of so many indices, the last is a validation image."),
     ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help=f"One or more of {', '.join(LABELS)}, joined by commas.")
-    ] = None,
-    density: Annotated[str | None, _condition("Cells per mm², 500 to 4500.")] = None,
-    cv: Annotated[
-        str | None, _condition("Coefficient of variation of the cells' areas, 0.15 to 0.60.")
-    ] = None,
-    hexagonality: Annotated[
-        str | None, _condition("Share of cells with six neighbours, 0.25 to 0.85.")
-    ] = None,
-    guttae: Annotated[str | None, _condition("Share of the image under guttae, 0 to 0.4.")] = None,
-    age: Annotated[str | None, _condition("Years, 5 to 105: the rest follows published norms.")] = None,
-    pixel_size: Annotated[
-        str | None, typer.Option(help="Side of a pixel in micrometres, 0.3 to 3. Default: 0.9.")
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="A name from `endotwin models`. Default: the service's default, or a labelled one."
-        ),
-    ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="A checkpoint file, instead of a model's name.")
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="auto, cpu, cuda or cuda:INDEX. Default: ENDOTWIN_DEVICE, else auto."),
-    ] = None,
+    labels: Labels = None,
+    density: Density = None,
+    cv: Cv = None,
+    hexagonality: Hexagonality = None,
+    guttae: Guttae = None,
+    age: Age = None,
+    pixel_size: PixelSize = None,
+    model: ModelName = None,
+    checkpoint: CheckpointFile = None,
+    device: Device = None,
     force: Force = False,
 ) -> None:
     """Generate images to a folder, tar, zip, npy or npz file, without a server.
@@ -133,8 +125,7 @@ def generate_command(
       endotwin generate --n 500 --seed 7 --labels borders,instances --density 1500:2500 -o labelled
       endotwin generate --n 500 --seed 7 --layout nnunet -o nnUNet_raw/Dataset501_Endotwin
     """
-    if model is not None and checkpoint is not None:
-        raise typer.BadParameter("give --model or --checkpoint, not both")
+    check_one_model(model, checkpoint)
     if layout is not None and kind is not None:
         raise typer.BadParameter("give --layout or --format, not both")
     if layout is not None and force:
@@ -142,24 +133,20 @@ def generate_command(
     if layout is None and validation_every is not None:
         raise typer.BadParameter("--validation-every takes a --layout")
 
+    conditions = given(
+        density=density, cv=cv, hexagonality=hexagonality, guttae=guttae, age=age, pixel_size=pixel_size
+    )
     with noted_signals() as stop_if_asked:
+        from service.checkpoint_choice import OrderError  # noqa: PLC0415
         from service.conditions import parse_conditions  # noqa: PLC0415
-        from service.generation import FAILURES, Order, OrderError, generate  # noqa: PLC0415
+        from service.generation import FAILURES, Order, generate  # noqa: PLC0415
 
-        given = {
-            "density": density,
-            "cv": cv,
-            "hexagonality": hexagonality,
-            "guttae": guttae,
-            "age": age,
-            "pixel_size": pixel_size,
-        }
         with _reported(*FAILURES):
             try:
                 named = () if labels is None else parse_labels(labels)
                 labelling = Labelling(
                     named if layout is None else LAYOUTS[layout].choose_labels(named),
-                    parse_conditions({name: text for name, text in given.items() if text is not None}),
+                    parse_conditions(conditions),
                 )
                 order = Order(secrets.randbits(64) if seed is None else seed, start, n, labelling)
                 outcome = generate(

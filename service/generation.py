@@ -8,29 +8,24 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
 from tqdm import tqdm
 
 from service.archives import FORMATS, Archive, check_format
 from service.batches import Batch, make_batch
+from service.checkpoint_choice import OrderError, choose_checkpoint, with_device
 from service.device import describe_device, resolve_device
-from service.labelling import PLAIN, Labelling, LabellingError
+from service.labelling import PLAIN, Labelling
 from service.layouts.samples import LayoutSample, LayoutSet, layout_samples
 from service.layouts.writing import LAYOUTS, write_layout
-from service.models import choose_default, choose_labelled, load_checkpoints, population_of
 from service.output_files import OutputError, new_file, new_folder
 from service.samples import sample_files
-from service.settings import Settings, SettingsError, load_settings
-from training.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from service.settings import SettingsError, load_settings
+from training.checkpoint import Checkpoint, CheckpointError
 from training.latents import MAX_INDEX, MAX_SEED
 from training.sampler import Sampler, plan_blocks
 
 FAILURES = (CheckpointError, OSError, OutputError, SettingsError)
 """What can go wrong with an order that is valid; each says so in words for the caller."""
-
-
-class OrderError(ValueError):
-    """An order that nothing can fulfil; the message says what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class Order:
         """Check the ranges.
 
         Raises:
-            OrderError: a number is out of range.
+            service.checkpoint_choice.OrderError: a number is out of range.
         """
         if not 0 <= self.seed <= MAX_SEED:
             raise OrderError(f"the seed must be from 0 to {MAX_SEED}, got {self.seed}")
@@ -93,7 +88,7 @@ def generate(
         stop_if_asked: is called for every batch; what it raises ends the work and leaves nothing behind.
 
     Raises:
-        OrderError: there is no model of that name, or no device can have that name.
+        service.checkpoint_choice.OrderError: there is no model of that name, or no device can have that name.
         service.labelling.LabellingError: the model has no labels, the format no place for them, or a part
             of a layout no image.
         service.settings.SettingsError: a setting or the device does not fit this machine.
@@ -103,9 +98,9 @@ def generate(
     """
     if kind in FORMATS:
         check_format(kind, order.labelling.labels)
-    settings = load_settings() if device is None else _with_device(load_settings(), device)
+    settings = with_device(load_settings(), device)
     target = resolve_device(settings.device)
-    checkpoint = _choose_checkpoint(settings, order.labelling, model, checkpoint_path)
+    checkpoint = choose_checkpoint(settings, order.labelling, model, checkpoint_path)
     sampler = Sampler(checkpoint, str(target))
     with tqdm(total=order.count, unit=" images", disable=None) as progress:
         began = time.perf_counter()
@@ -132,33 +127,6 @@ def generate(
                 _write_archive(batches, archive, output, replace=replace)
         seconds = time.perf_counter() - began
     return Outcome(checkpoint, describe_device(target), seconds)
-
-
-def _choose_checkpoint(
-    settings: Settings, labelling: Labelling, model: str | None, path: Path | None
-) -> Checkpoint:
-    """Load the checkpoint of a file, else that of a name, else the one that the service would choose."""
-    if path is not None:
-        checkpoint = load_checkpoint(path, require_fid=not settings.allow_unscored)
-        if labelling and population_of(checkpoint.card) is None:
-            raise LabellingError("checkpoint", f"{path}: has no labels and takes no conditions")
-        return checkpoint
-    checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
-    if model is not None and model not in checkpoints:
-        raise OrderError(f"there is no model {model!r}; there are {', '.join(sorted(checkpoints))}")
-    default = choose_default(checkpoints, settings.default_model)
-    if labelling:
-        cards = {name: checkpoint.card for name, checkpoint in checkpoints.items()}
-        return checkpoints[choose_labelled(cards, model, default, labelling.field)]
-    return checkpoints[model or default]
-
-
-def _with_device(settings: Settings, device: str) -> Settings:
-    """Return the settings with another device, checked as the variable is."""
-    try:
-        return Settings(**{**settings.model_dump(), "device": device})
-    except ValidationError as error:
-        raise OrderError(f"the device must be auto, cpu, cuda or cuda:INDEX, got {device!r}") from error
 
 
 def _batches(

@@ -66,7 +66,7 @@ class LabelledGenerator(RenderingNetwork):
         super().__init__(
             architecture.latent,
             architecture.width,
-            MOSAIC_CHANNELS + LIGHT_CHANNELS + GUTTAE_CHANNELS,
+            MOSAIC_CHANNELS + LIGHT_CHANNELS,
             FINE_CHANNELS,
         )
         self.architecture = architecture
@@ -120,9 +120,7 @@ class LabelledGenerator(RenderingNetwork):
         about = torch.from_numpy(np.stack([self._about(scene) for scene in scenes])).to(draws.device)
         half = IMAGE_SIZE // MOSAIC_SIZE
         images = self.render(
-            torch.cat(
-                [F.avg_pool2d(mosaic, half), light_fields(light, slope), F.avg_pool2d(guttae, half)], dim=1
-            ),
+            torch.cat([F.avg_pool2d(mosaic, half), light_fields(light, slope)], dim=1),
             torch.cat([latent, about, draws[:, _LATTICE_COLUMNS], parity], dim=1),
             video_fields(rows, parity[:, 0]),
             noise,
@@ -167,7 +165,11 @@ def _fields(scene: Scene) -> np.ndarray:
 
 
 def _cover(images: Tensor, guttae: Tensor, depth: Tensor) -> Tensor:
-    """Darken and blur images (B, 1, 128, 128) where guttae (B, 1, 128, 128), 0 to 1, cover them."""
+    """Darken and blur images (B, 1, 128, 128) where guttae (B, 1, 128, 128), 0 to 1, cover them.
+
+    This is done to what the network rendered, which does not know where guttae are: a network that is told,
+    and is trained on images with few of them, learns to render them away again.
+    """
     around = F.interpolate(
         F.avg_pool2d(images, 16, stride=16), size=images.shape[2:], mode="bilinear", align_corners=False
     )

@@ -10,6 +10,8 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
+from service.checkpoint_choice import OrderError, choose_checkpoint, with_device
+from service.labelling import Labelling
 from service.sets.claim import check_place
 from service.sets.destination import Destination, StorageError
 from service.sets.estimate import estimate
@@ -19,7 +21,7 @@ from service.sets.place import Place
 from service.sets.plan import PartError, Shard, choose_part, plan_set
 from service.sets.progress import Progress, format_bytes, format_seconds, print_note
 from service.sets.run import Outcome, make_set
-from service.sets.source import choose_checkpoint, load_generator, with_device
+from service.sets.source import load_generator
 from service.sets.spec import SetSpec
 from service.sets.survey import survey
 from service.sets.verify import load_manifest, verify_set
@@ -28,10 +30,6 @@ from training.checkpoint import Checkpoint, CheckpointError
 
 FAILURES = (CheckpointError, OSError, SetError, SettingsError, StorageError)
 """What can go wrong with an order that is valid; each says so in words for the caller."""
-
-
-class OrderError(ValueError):
-    """An order that nothing can fulfil; the message says what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,9 @@ class Desk:
     checkpoint_path: Path | None
     stop_if_asked: Callable[[], None]
 
-    def checkpoint(self, model: str | None) -> Checkpoint:
-        """Load the checkpoint: of the file that was named, else of the name, else the default."""
-        return choose_checkpoint(self.settings, model, self.checkpoint_path)
+    def checkpoint(self, labelling: Labelling, model: str | None) -> Checkpoint:
+        """Load the checkpoint; see `service.checkpoint_choice.choose_checkpoint`."""
+        return choose_checkpoint(self.settings, labelling, model, self.checkpoint_path)
 
 
 def open_desk(
@@ -61,6 +59,7 @@ def open_desk(
     """Read the settings and open the destination.
 
     Raises:
+        OrderError: no device can have that name.
         one of FAILURES: a setting or the AWS configuration makes no sense.
     """
     settings = with_device(load_settings(), device)
@@ -68,21 +67,25 @@ def open_desk(
     return Desk(place, destination, settings, model, checkpoint_path, stop_if_asked)
 
 
-def make(desk: Desk, wanted: dict[str, Any], shards: str | None, *, replace_wrong: bool) -> None:
+def make(
+    desk: Desk, wanted: dict[str, Any], labelling: Labelling, shards: str | None, *, replace_wrong: bool
+) -> None:
     """Make what is missing of a set.
 
     Args:
         desk: where, and by which checkpoint.
-        wanted: fields of the spec that were given.
+        wanted: fields of the spec that were given, without those of the labelling.
+        labelling: what comes with the images, and what they meet.
         shards: `A:B`, or None for all.
         replace_wrong: replace what is damaged or foreign.
 
     Raises:
-        OrderError: there is no such set, or it has no such shards.
+        OrderError: there is no such set or model, or the set has no such shards.
+        service.labelling.LabellingError: the model has no labels.
         one of FAILURES: it went wrong.
     """
-    checkpoint = desk.checkpoint(desk.model)
-    spec = _spec(checkpoint, wanted)
+    checkpoint = desk.checkpoint(labelling, desk.model)
+    spec = _spec(checkpoint, wanted, labelling)
     part = _part(spec, shards)
     outcome = _run(desk, checkpoint, spec, part, replace_wrong=replace_wrong)
     if outcome.manifest is None:
@@ -91,17 +94,18 @@ def make(desk: Desk, wanted: dict[str, Any], shards: str | None, *, replace_wron
         _tell(desk, checkpoint, outcome.manifest)
 
 
-def foretell(desk: Desk, wanted: dict[str, Any], shards: str | None) -> None:
+def foretell(desk: Desk, wanted: dict[str, Any], labelling: Labelling, shards: str | None) -> None:
     """Say what `make` would do, how much it would write and how long it would take; write nothing.
 
     Args and errors are those of `make`.
     """
-    checkpoint = desk.checkpoint(desk.model)
-    spec = _spec(checkpoint, wanted)
+    checkpoint = desk.checkpoint(labelling, desk.model)
+    spec = _spec(checkpoint, wanted, labelling)
     part = _part(spec, shards)
     replaced = check_place(spec, desk.destination, distrusted=frozenset(), replace_wrong=True)
     state = survey(spec, desk.destination, part, stop_if_asked=desk.stop_if_asked)
     typer.echo(f"{desk.place}: {spec.n} images of seed {spec.seed}, from index {spec.start} on,")
+    _tell_labelling(spec)
     typer.echo(f"model {spec.model}, in {spec.shards} shards, {part[0].key} to {part[-1].key} asked for")
     for name in replaced:
         typer.echo(f"not of this set, replaced only with --replace-wrong: {name}")
@@ -148,7 +152,7 @@ def verify(desk: Desk, *, replace_wrong: bool) -> bool:
     if not replace_wrong:
         typer.echo(f"{len(problems)} wrong; with --replace-wrong they are made again", err=True)
         return False
-    checkpoint = desk.checkpoint(desk.model or spec.model)
+    checkpoint = desk.checkpoint(spec.labelling, desk.model or spec.model)
     if checkpoint.sha256 != spec.checkpoint_sha256:
         raise SetError(
             f"the set was made with a checkpoint of sha256 {spec.checkpoint_sha256}, and "
@@ -160,8 +164,9 @@ def verify(desk: Desk, *, replace_wrong: bool) -> bool:
     return outcome.manifest is not None
 
 
-def _spec(checkpoint: Checkpoint, wanted: dict[str, Any]) -> SetSpec:
+def _spec(checkpoint: Checkpoint, wanted: dict[str, Any], labelling: Labelling) -> SetSpec:
     model = checkpoint.card.name
+    wanted = {**wanted, "labels": labelling.labels or None, "conditions": dict(labelling.given) or None}
     name = f"endotwin-{model}-{wanted['seed']}"
     try:
         return SetSpec(**{"name": name, **wanted, "model": model, "checkpoint_sha256": checkpoint.sha256})
@@ -221,4 +226,13 @@ def _tell(desk: Desk, checkpoint: Checkpoint, manifest: Manifest) -> None:
         "shards, "
         f"{format_bytes(manifest.bytes)}: {desk.place} is complete"
     )
+    _tell_labelling(spec)
     typer.echo(f"model {card.name}, recorded FID {fid}, terms: {card.data.terms}")
+
+
+def _tell_labelling(spec: SetSpec) -> None:
+    labelling = spec.labelling
+    if labelling.labels:
+        typer.echo(f"labels {', '.join(labelling.labels)}")
+    if labelling.given:
+        typer.echo(f"conditions {', '.join(f'{name} {value}' for name, value in labelling.given.items())}")

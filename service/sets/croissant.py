@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.archives import FORMATS
+from service.labelling import LABELS
 from service.sets.manifest import ShardEntry
 from service.sets.spec import SetSpec
 from training.card import Card
@@ -79,26 +80,26 @@ def croissant(spec: SetSpec, card: Card, shards: Sequence[ShardEntry], descripti
         }
         for entry in shards
     ]
-    images = {
-        "@type": "cr:FileSet",
-        "@id": "images",
-        "name": "images",
-        "description": "one 8-bit grey PNG file of 128 x 128 pixels per image",
-        "containedIn": [{"@id": entry.key} for entry in shards],
-        "encodingFormat": "image/png",
-        "includes": "*.png",
-    }
-    fields = [
-        _field("name", "sc:Text", "seed and index, such as 7-00000042", {"fileProperty": "filename"}),
-        _field("image", "sc:ImageObject", "the image", {"fileProperty": "content"}),
+    # Files that fit are taken: those of labels, such as 7-00000042.borders.png, must not count as images.
+    pattern = "*[0-9].png" if spec.labelling.image_labels else "*.png"
+    images = _file_set("images", "one 8-bit grey PNG file of 128 x 128 pixels per image", pattern, shards)
+    labels = [
+        _file_set(
+            label,
+            f"one grey PNG file of 128 x 128 pixels per image: {LABELS[label]}",
+            f"*.{label}.png",
+            shards,
+        )
+        for label in spec.labelling.image_labels
     ]
-    records = {
-        "@type": "cr:RecordSet",
-        "@id": "samples",
-        "name": "samples",
-        "description": "one record per image",
-        "field": fields,
-    }
+    # A record set for each: readers do not join more than two sets of files in one record.
+    records = [
+        _record_set("samples", "images", "one record per image", "image", "the image"),
+        *(
+            _record_set(f"{label}-labels", label, f"the label {label} of each image", label, LABELS[label])
+            for label in spec.labelling.image_labels
+        ),
+    ]
     document = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -111,18 +112,44 @@ def croissant(spec: SetSpec, card: Card, shards: Sequence[ShardEntry], descripti
         "datePublished": card.created,
         "creator": {"@type": "sc:Organization", "name": "Endotwin"},
         "citeAs": "; ".join(filter(None, [_METHOD, *(source.citation for source in card.data.sources)])),
-        "distribution": [*files, images],
-        "recordSet": [records],
+        "distribution": [*files, images, *labels],
+        "recordSet": records,
     }
     return (json.dumps(document, indent=1) + "\n").encode()
 
 
-def _field(name: str, kind: str, description: str, extract: dict[str, str]) -> dict[str, Any]:
+def _file_set(name: str, description: str, includes: str, shards: Sequence[ShardEntry]) -> dict[str, Any]:
     return {
-        "@type": "cr:Field",
-        "@id": f"samples/{name}",
-        "name": f"samples/{name}",
+        "@type": "cr:FileSet",
+        "@id": name,
+        "name": name,
         "description": description,
-        "dataType": kind,
-        "source": {"fileSet": {"@id": "images"}, "extract": extract},
+        "containedIn": [{"@id": entry.key} for entry in shards],
+        "encodingFormat": "image/png",
+        "includes": includes,
+    }
+
+
+def _record_set(name: str, files: str, description: str, field: str, meaning: str) -> dict[str, Any]:
+    """Return a set of records, each of one file's name and its pixels."""
+
+    def describe(field: str, kind: str, description: str, extract: str) -> dict[str, Any]:
+        return {
+            "@type": "cr:Field",
+            "@id": f"{name}/{field}",
+            "name": f"{name}/{field}",
+            "description": description,
+            "dataType": kind,
+            "source": {"fileSet": {"@id": files}, "extract": {"fileProperty": extract}},
+        }
+
+    return {
+        "@type": "cr:RecordSet",
+        "@id": name,
+        "name": name,
+        "description": description,
+        "field": [
+            describe("name", "sc:Text", "seed and index, such as 7-00000042", "filename"),
+            describe(field, "sc:ImageObject", meaning, "content"),
+        ],
     }

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 
 from service.archives import FORMATS
+from service.batches import Batch, make_batch
+from service.labelling import Labelling
 from service.models import BatchSource
 from service.sets.plan import Shard
 from service.sets.spec import SetSpec
@@ -38,7 +41,7 @@ def shard_pieces(
 ) -> Iterator[tuple[np.ndarray, bytes]]:
     """Yield a shard piece by piece; its bytes follow from the checkpoint, the spec and the shard alone.
 
-    The device generates one batch ahead of the one that is encoded, so memory does not grow with the shard.
+    The device generates one batch ahead of the one that is labelled and encoded, so memory does not grow with the shard.
 
     Args:
         source: the checkpoint's generator on its device.
@@ -47,15 +50,22 @@ def shard_pieces(
         device: the one thread that runs `source`.
 
     Yields:
-        images, uint8 grey levels (0..16, 128, 128), and the bytes of the file that they add.
+        images, uint8 grey levels (0..16, 128, 128), and the bytes of the file that they and
+        their labels add.
     """
-    archive = FORMATS[spec.format](
-        spec.seed, shard.start, shard.samples, spec.model, spec.checkpoint_sha256
-    )
-    yield np.empty((0, 0, 0), np.uint8), archive.head()
-    for images in _batches(source, spec.seed, shard, device):
-        yield images, archive.add(images)
-    yield np.empty((0, 0, 0), np.uint8), archive.tail()
+    nothing = np.empty((0, 0, 0), np.uint8)
+    labelling = spec.labelling
+    with closing(
+        FORMATS[spec.format](
+            spec.seed, shard.start, shard.samples, spec.model, spec.checkpoint_sha256, labelling
+        )
+    ) as archive:
+        yield nothing, archive.head()
+        for batch in _batches(source, spec.seed, shard, labelling, device):
+            yield batch.images, archive.add(batch.images, batch.labels())
+        for piece in archive.held_back():
+            yield nothing, piece
+        yield nothing, archive.tail()
 
 
 def write_shard(
@@ -86,15 +96,17 @@ def write_shard(
     return Digests(size, content.hexdigest(), pixels.hexdigest())
 
 
-def _batches(source: BatchSource, seed: int, shard: Shard, device: Executor) -> Iterator[np.ndarray]:
-    ahead: tuple[Future[np.ndarray], int, int] | None = None
+def _batches(
+    source: BatchSource, seed: int, shard: Shard, labelling: Labelling, device: Executor
+) -> Iterator[Batch]:
+    ahead: tuple[Future[Batch], int, int] | None = None
     try:
         for block, first, last in plan_blocks(shard.start, shard.samples):
-            current, ahead = ahead, (device.submit(source.batch, seed, block), first, last)
+            current, ahead = ahead, (device.submit(make_batch, source, seed, block, labelling), first, last)
             if current is not None:
-                yield current[0].result()[current[1] : current[2]]
+                yield current[0].result().part(current[1], current[2])
         if ahead is not None:
-            yield ahead[0].result()[ahead[1] : ahead[2]]
+            yield ahead[0].result().part(ahead[1], ahead[2])
     finally:
         if ahead is not None:
             ahead[0].cancel()

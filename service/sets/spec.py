@@ -8,6 +8,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from service.conditions import parse_conditions
+from service.labelling import Labelling, parse_labels
 from service.sets.sizes import DEFAULT_SHARD_SIZE, LARGEST_SHARD, MAX_SHARDS
 from training.latents import MAX_INDEX, MAX_SEED
 
@@ -31,6 +33,10 @@ class SetSpec(BaseModel):
     shard_size: int = Field(
         default=DEFAULT_SHARD_SIZE, ge=1, le=LARGEST_SHARD, description="images of every shard but the last"
     )
+    labels: tuple[str, ...] | None = Field(default=None, description="labels of the images, in their order")
+    conditions: dict[str, str] | None = Field(
+        default=None, description="what every image meets, such as density 1500:2500"
+    )
 
     @model_validator(mode="after")
     def _check_range(self) -> Self:
@@ -45,6 +51,22 @@ class SetSpec(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_labelling(self) -> Self:
+        """Refuse what is unknown, and every way of writing but one: the digest is over what is written."""
+        labels = None if self.labels is None else parse_labels(",".join(self.labels))
+        if labels != self.labels:
+            raise ValueError(f"labels must be in the order {labels}, got {self.labels}")
+        conditions = dict(self.labelling.given)
+        if self.conditions is not None and conditions != self.conditions:
+            raise ValueError(f"conditions must be written as {conditions}, got {self.conditions}")
+        return self
+
+    @property
+    def labelling(self) -> Labelling:
+        """What comes with the images, and what they meet."""
+        return Labelling(self.labels or (), parse_conditions(self.conditions or {}))
+
     @property
     def shards(self) -> int:
         """Number of shards."""
@@ -53,7 +75,7 @@ class SetSpec(BaseModel):
     @property
     def identity(self) -> dict[str, Any]:
         """Everything but n: sets that differ in nothing else have their full shards in common."""
-        return self.model_dump(exclude={"n"}, exclude_none=True)
+        return self.model_dump(mode="json", exclude={"n"}, exclude_none=True)
 
     @property
     def digest(self) -> str:

@@ -1,0 +1,133 @@
+"""What each part of the labelled generator is worth to a segmenter: the same utility trial without it.
+
+Run it as `python -m benchmarks.ablations --sources S --checkpoint C`; README.md in this folder tells more.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from training.checkpoint import load_checkpoint
+from training.latents import draw_normals
+from training.mosaic.drawing import Mosaic, MosaicShape
+from training.mosaic.raster import rasterise
+from training.mosaic.scene import SCENE_NUMBERS, Scene
+from training.mosaic.tessellation import tessellate
+from training.networks import to_grey_levels
+from training.sampler import BATCH, Sampler
+from training.sources import read_sources
+from training.utility.checkpoint_source import SEED, WITHOUT_GUTTAE
+from training.utility.labelled_source import NamedSource
+from training.utility.report import markdown_table
+from training.utility.settings import UtilitySettings
+from training.utility.utility_data import load_utility_data
+from training.utility.utility_run import run_utility
+
+_JITTERS = (0.06, 0.18)
+"""Of the jittered hexagons, in spacings: from nearly regular to as irregular as the peers' patterns."""
+
+_MARGIN = 3.0
+
+
+class Ablated:
+    """A labelled checkpoint with one part taken away (a `LabelledSource`)."""
+
+    def __init__(self, sampler: Sampler, change: Callable[[np.ndarray, list[Scene]], list[Scene]]) -> None:
+        """Take the part away by `change`, which may alter the random numbers (B, draws) and the scenes."""
+        self._generator = sampler.require_labels()
+        self._change = change
+
+    def batch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return block `index`: images and borders, both uint8 (16, 128, 128)."""
+        draws = draw_normals(SEED, index * BATCH, BATCH, self._generator.draws)
+        scenes = self._change(draws, self._generator.draw_scenes(draws, WITHOUT_GUTTAE))
+        with torch.inference_mode():
+            images = to_grey_levels(self._generator.render_scenes(torch.from_numpy(draws), scenes))
+        return images.numpy(), np.stack([scene.label().borders for scene in scenes])
+
+
+def with_everything(draws: np.ndarray, scenes: list[Scene]) -> list[Scene]:
+    """Take nothing away."""
+    return scenes
+
+
+def with_one_style(latent: int) -> Callable[[np.ndarray, list[Scene]], list[Scene]]:
+    """Give every image the same style vector."""
+
+    def change(draws: np.ndarray, scenes: list[Scene]) -> list[Scene]:
+        draws[:, SCENE_NUMBERS : SCENE_NUMBERS + latent] = 0.0
+        return scenes
+
+    return change
+
+
+def with_jittered_hexagons(draws: np.ndarray, scenes: list[Scene]) -> list[Scene]:
+    """Draw every mosaic as the Voronoi diagram of a jittered hexagonal grid with cells of the same size."""
+    return [_on_hexagons(row, scene) for row, scene in zip(draws, scenes, strict=True)]
+
+
+def _on_hexagons(numbers: np.ndarray, scene: Scene) -> Scene:
+    rng = np.random.default_rng(abs(int(numbers[0] * 2**40)))
+    spacing = scene.mosaic.shape.spacing
+    half = 64.0 + _MARGIN * spacing
+    reach = np.arange(-math.ceil(2.5 * half / spacing), math.ceil(2.5 * half / spacing) + 1)
+    a, b = (part.ravel() for part in np.meshgrid(reach, reach))
+    angle = rng.uniform(0.0, 2.0 * math.pi)
+    x, y = (a + 0.5 * b) * spacing, math.sqrt(0.75) * b * spacing
+    turned = np.column_stack(
+        [math.cos(angle) * x - math.sin(angle) * y, math.sin(angle) * x + math.cos(angle) * y]
+    )
+    turned += rng.uniform(0.0, spacing, size=2)
+    sites = turned[(np.abs(turned) < half).all(axis=1)] + 64.0
+    jitter = rng.uniform(*_JITTERS)
+    sites += jitter * spacing * rng.standard_normal(sites.shape)
+    mosaic = Mosaic(
+        tessellate(sites, np.zeros(len(sites))),
+        np.arange(len(sites)),
+        MosaicShape(scene.mosaic.shape.cell_area, jitter, 0.0),
+    )
+    raster = rasterise(mosaic)
+    looks = rng.standard_normal((len(sites), 2)).astype(np.float32)
+    return dataclasses.replace(scene, mosaic=mosaic, raster=raster, looks=looks[raster.owner])
+
+
+def main(
+    *,
+    sources: Annotated[Path, typer.Option(help="TOML file of the images the generator was trained with.")],
+    checkpoint: Annotated[Path, typer.Option(help="A labelled checkpoint.")],
+    seeds: Annotated[int, typer.Option(min=1)] = 3,
+    output: Annotated[
+        Path, typer.Option(help="Results; that of `endotwin-training utility` may be used.")
+    ] = Path("out/utility"),
+) -> None:
+    """Train the utility trial's segmenter on images of a checkpoint with one part taken away at a time."""
+    sampler = Sampler(load_checkpoint(checkpoint))
+    latent = sampler.require_labels().architecture.latent
+    variants = {
+        "everything": with_everything,
+        "one-style": with_one_style(latent),
+        "jittered-hexagons": with_jittered_hexagons,
+    }
+    data = load_utility_data(read_sources(sources))
+    for name, change in variants.items():
+        report = run_utility(
+            data,
+            UtilitySettings(),
+            output,
+            arms=["synthetic"],
+            seeds=range(seeds),
+            source=NamedSource(f"{name}-{sampler.checkpoint.sha256[:8]}", Ablated(sampler, change)),
+        )
+    typer.echo(markdown_table(report))
+
+
+if __name__ == "__main__":
+    typer.run(main)
