@@ -233,7 +233,8 @@ def evaluate(
         inception=inception,
     )
     typer.echo(result.table())
-    typer.echo(f"\nWritten to {output}: evaluation.json, spectra.png, generated.png")
+    sheets = "generated.png, labelled.png" if result.labels is not None else "generated.png"
+    typer.echo(f"\nWritten to {output}: evaluation.json, spectra.png, {sheets}")
 
 
 @app.command(epilog="Example:  endotwin-training card checkpoints/compact.safetensors")

@@ -21,7 +21,9 @@ from training.fid import DEFAULT_CACHE, cached_features, features, fid_from_feat
 from training.figures import plot_spectra, save_grid
 from training.images import Dataset, draw_crops
 from training.inception import FEATURES, load_inception
+from training.label_sheet import save_label_sheet
 from training.label_statistics import measure_labels
+from training.mosaic.parameters import Conditions
 from training.networks import IMAGE_SIZE
 from training.sampler import Sampler
 from training.sources import sources_of_card
@@ -288,7 +290,7 @@ def run_evaluation(
         checkpoint_path: a checkpoint, with or without a recorded FID.
         data: the folder that holds the sources its card names, see `sources_of_card`.
         output: folder for `evaluation.json`, `spectra.png` and `generated.png`, the first images of the
-            seed; no real image is written.
+            seed, and for a labelled generator `labelled.png`; no real image is written.
         count: images on either side, at least 2,048.
         seed: None for the one the card's score was made with, else 0.
         device: torch device for the generator and for Inception.
@@ -331,6 +333,9 @@ def run_evaluation(
         np.concatenate(list(Sampler(checkpoint, device).images(seed, 0, GRID_IMAGES))),
         output / "generated.png",
     )
+    if result.labels is not None:
+        images, scenes = Sampler(checkpoint, device).scenes(seed, 0, Conditions())
+        save_label_sheet(images, [scene.label() for scene in scenes], output / "labelled.png")
     return result
 
 
