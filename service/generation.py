@@ -88,7 +88,8 @@ def generate(
         stop_if_asked: is called for every batch; what it raises ends the work and leaves nothing behind.
 
     Raises:
-        service.checkpoint_choice.OrderError: there is no model of that name, or no device can have that name.
+        service.checkpoint_choice.OrderError: there is no model of that name, or no device can have that
+            name.
         service.labelling.LabellingError: the model has no labels, the format no place for them, or a part
             of a layout no image.
         service.settings.SettingsError: a setting or the device does not fit this machine.

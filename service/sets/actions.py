@@ -14,6 +14,7 @@ from service.checkpoint_choice import OrderError, choose_checkpoint, with_device
 from service.labelling import Labelling
 from service.sets.claim import check_place
 from service.sets.destination import Destination, StorageError
+from service.sets.documents import conditions_in_words
 from service.sets.estimate import estimate
 from service.sets.manifest import Manifest, SetError
 from service.sets.open_destination import open_destination
@@ -235,4 +236,4 @@ def _tell_labelling(spec: SetSpec) -> None:
     if labelling.labels:
         typer.echo(f"labels {', '.join(labelling.labels)}")
     if labelling.given:
-        typer.echo(f"conditions {', '.join(f'{name} {value}' for name, value in labelling.given.items())}")
+        typer.echo(f"conditions {conditions_in_words(spec)}")

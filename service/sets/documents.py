@@ -46,7 +46,7 @@ def _sums(shards: Sequence[ShardEntry], files: Mapping[str, bytes]) -> bytes:
 def _description(spec: SetSpec, card: Card) -> str:
     labelling = spec.labelling
     labelled = f", with the labels {', '.join(labelling.labels)}" if labelling.labels else ""
-    met = f" Every image was asked for with {_conditions(spec)}." if labelling.given else ""
+    met = f" Every image was asked for with {conditions_in_words(spec)}." if labelling.given else ""
     return (
         f"{spec.n:,} synthetic specular-microscopy images of the human corneal endothelium, 128 x 128 "
         "pixels, "
@@ -55,7 +55,8 @@ def _description(spec: SetSpec, card: Card) -> str:
     )
 
 
-def _conditions(spec: SetSpec) -> str:
+def conditions_in_words(spec: SetSpec) -> str:
+    """Return the conditions of a set, such as `density 1500:2500, age 60`."""
     return ", ".join(f"{name} {value}" for name, value in spec.labelling.given.items())
 
 
@@ -80,7 +81,7 @@ def _readme(spec: SetSpec, card: Card, shards: Sequence[ShardEntry], description
     suffix = shards[0].key.rsplit(".", 1)[-1]
     labelling = spec.labelling
     rows = f"| labels | {', '.join(labelling.labels)} |\n" if labelling.labels else ""
-    rows += f"| conditions | {_conditions(spec)} |\n" if labelling.given else ""
+    rows += f"| conditions | {conditions_in_words(spec)} |\n" if labelling.given else ""
     size = sum(entry.bytes for entry in shards)
     return f"""\
 ---
@@ -166,22 +167,13 @@ def _labels(spec: SetSpec) -> str:
     labels = spec.labelling.labels
     if not labels:
         return ""
-    lines = [
-        f"- `SEED-INDEX.{name}.png`: {LABELS[name]}."
-        if name in IMAGE_LABELS
-        else f"- {name}: {LABELS[name]}."
-        for name in labels
-    ]
-    return (
-        "\n".join(
-            [
-                "Beside every image its labels, which are what the image was drawn from, not segmented:",
-                "",
-                *lines,
-            ]
-        )
-        + "\n\n"
-    )
+    files = {name: f"`SEED-INDEX.{name}.png`" if name in IMAGE_LABELS else name for name in labels}
+    listed = "".join(f"- {file}: {LABELS[name]}.\n" for name, file in files.items())
+    return f"""\
+Beside every image its labels, which are what it was drawn from, not segmented:
+
+{listed}
+"""
 
 
 def _instances(spec: SetSpec, suffix: str) -> str:

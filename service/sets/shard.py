@@ -41,7 +41,8 @@ def shard_pieces(
 ) -> Iterator[tuple[np.ndarray, bytes]]:
     """Yield a shard piece by piece; its bytes follow from the checkpoint, the spec and the shard alone.
 
-    The device generates one batch ahead of the one that is labelled and encoded, so memory does not grow with the shard.
+    The device generates one batch ahead of the one that is labelled and encoded, so memory does not grow
+    with the shard.
 
     Args:
         source: the checkpoint's generator on its device.

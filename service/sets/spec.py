@@ -35,7 +35,7 @@ class SetSpec(BaseModel):
     )
     labels: tuple[str, ...] | None = Field(default=None, description="labels of the images, in their order")
     conditions: dict[str, str] | None = Field(
-        default=None, description="what every image meets, such as density 1500:2500"
+        default=None, min_length=1, description="what every image meets, such as density 1500:2500"
     )
 
     @model_validator(mode="after")

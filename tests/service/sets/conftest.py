@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from etils import epath
+from mlcroissant._src.operation_graph.operations import extract
 from set_tools import Workshop, never, without_aws_configuration
 from swift_server import ACCESS_KEY, SECRET_KEY, Swift, missing, running_swift
 
@@ -32,6 +34,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     for name, value in without_aws_configuration().items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def empty_croissant_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give mlcroissant a cache of the test's own: it takes shards of one relative name for the same."""
+    monkeypatch.setattr(extract, "EXTRACT_PATH", epath.Path(tmp_path / "croissant"))
 
 
 @pytest.fixture(scope="session")

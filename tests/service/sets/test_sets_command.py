@@ -111,6 +111,9 @@ def test_a_dry_run_tells_and_writes_nothing(run: Run, tmp_path: Path) -> None:
         (["--n", "5", "--seed", "7", "http://host/x"], "a folder or s3://bucket/prefix"),
         (["--verify", "--n", "5", "data"], "--verify takes the set as its manifest describes it"),
         (["--n", "5", "--seed", "7", "--model", "a", "--checkpoint", "b", "data"], "not both"),
+        (["--n", "5", "--seed", "7", "--model", "other", "data"], "no model 'other'; there are tiny"),
+        (["--n", "5", "--seed", "7", "--device", "tpu", "data"], "cpu, cuda or cuda:INDEX, got 'tpu'"),
+        (["--n", "5", "--seed", "7", "--labels", "soft", "data"], "labels takes a labelled model"),
     ],
 )
 def test_bad_usage_is_explained(arguments: list[str], message: str, run: Run, tmp_path: Path) -> None:
@@ -120,18 +123,11 @@ def test_bad_usage_is_explained(arguments: list[str], message: str, run: Run, tm
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--verify", "data"], "no set is there, or one that is not finished yet"),
-        ([*map(str, SMALL), "--model", "other", "data"], "there is no model 'other'; there are tiny"),
-        ([*map(str, SMALL), "--device", "tpu", "data"], "auto, cpu, cuda or cuda:INDEX, got 'tpu'"),
-    ],
-)
-def test_a_failure_is_one_line(arguments: list[str], message: str, run: Run, tmp_path: Path) -> None:
-    result = run(*arguments)
+def test_a_failure_is_one_line(run: Run, tmp_path: Path) -> None:
+    result = run("--verify", "data")
     assert result.exit_code == 1
-    assert message in result.output
+    assert "no set is there, or one that is not finished yet" in result.output
+    assert len(result.output.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
 

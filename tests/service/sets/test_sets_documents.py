@@ -42,6 +42,7 @@ def test_mlcroissant_finds_nothing_wrong(made: tuple[Path, Manifest]) -> None:
     assert all(files[entry.key].sha256 == entry.sha256 for entry in manifest.shards)
 
 
+@pytest.mark.usefixtures("empty_croissant_cache")
 def test_mlcroissant_reads_the_images(made: tuple[Path, Manifest], images: np.ndarray) -> None:
     dataset = mlcroissant.Dataset(jsonld=str(made[0] / "croissant.json"))
     read = {

@@ -71,10 +71,17 @@ def test_what_is_no_part_is_refused(part: str) -> None:
         {"checkpoint_sha256": "1" * 64},
         {"format": "zip"},
         {"shard_size": 9},
+        {"labels": ("borders",)},
+        {"conditions": {"density": "2000"}},
     ],
 )
 def test_what_changes_bytes_changes_the_digest(change: dict[str, object]) -> None:
     assert spec(**change).digest != spec().digest
+
+
+def test_sets_from_before_there_were_labels_keep_their_digest() -> None:
+    digest = "c2f63abdd0c87433ab8613eb1907b3e0fcc809f38248302ca51f0d3ddf1e6a47"
+    assert spec().digest == digest
 
 
 @pytest.mark.parametrize(
@@ -91,6 +98,13 @@ def test_what_changes_bytes_changes_the_digest(change: dict[str, object]) -> Non
         {"name": "a/b"},
         {"format": "npy"},
         {"colour": "red"},
+        {"labels": ()},
+        {"labels": ("border",)},
+        {"labels": ("instances", "borders")},
+        {"conditions": {}},
+        {"conditions": {"colour": "red"}},
+        {"conditions": {"density": "2000.0"}},
+        {"conditions": {"density": "9000"}},
     ],
 )
 def test_what_cannot_be_made_is_refused(wrong: dict[str, object]) -> None:
