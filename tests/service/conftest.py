@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from live_server import Client, LiveServer, free_port, wait_for
+from live_server import MAX_STREAMS, Client, LiveServer, free_port, wait_for
 
 from service.app import create_app
 from service.device import DeviceThread
@@ -17,8 +17,6 @@ from service.models import BatchSource, Model, Models
 from service.runtime import Runtime
 from service.settings import Settings
 from training.checkpoint import load_checkpoint
-
-MAX_STREAMS = 8
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.process_environment import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[2]
+MAX_STREAMS = 8
+"""Streams that the servers of most tests allow."""
+
 PATIENCE_SECONDS = 300
 """Nothing takes this long but on a machine with far too much to do."""
 

@@ -8,8 +8,7 @@ import time
 from contextlib import ExitStack
 
 import numpy as np
-from conftest import MAX_STREAMS
-from live_server import LiveServer, wait_for
+from live_server import MAX_STREAMS, LiveServer, wait_for
 
 from training.sampler import BATCH
 

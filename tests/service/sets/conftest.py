@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from etils import epath
 from mlcroissant._src.operation_graph.operations import extract
-from set_tools import Workshop, never, without_aws_configuration
+from set_tools import Open, Workshop, never, without_aws_configuration
 from swift_server import ACCESS_KEY, SECRET_KEY, Swift, missing, running_swift
 
 from service.sets.bucket import BucketDestination
@@ -70,9 +70,6 @@ def bucket(swift_server: Swift) -> str:
     name = f"data-{next(_numbers)}"
     swift_server.client().create_bucket(Bucket=name)
     return name
-
-
-Open = Callable[..., BucketDestination]
 
 
 @pytest.fixture

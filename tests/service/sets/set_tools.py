@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from live_server import ROOT, environment
 
+from service.sets.bucket import BucketDestination
 from service.sets.destination import Destination
 from service.sets.manifest import Manifest
 from service.sets.plan import Shard
@@ -24,6 +25,9 @@ from service.sets.source import Generator
 from service.sets.spec import SetSpec
 from training.card import Card
 from training.checkpoint import Checkpoint
+
+Open = Callable[..., BucketDestination]
+"""Opens a place in a bucket, with changed settings if need be."""
 
 
 @dataclass

@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import Open
 from fault_proxy import KINDS, FaultProxy, running_proxy
 from live_server import free_port
-from set_tools import Workshop, digests
+from set_tools import Open, Workshop, digests
 from swift_server import Swift
 
 from service.sets import bucket as bucket_module

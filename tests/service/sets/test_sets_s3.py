@@ -10,9 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Open
 from live_server import PATIENCE_SECONDS, wait_for
-from set_tools import Counting, Workshop, digests, small_disk, start_command
+from set_tools import Counting, Open, Workshop, digests, small_disk, start_command
 from swift_server import Swift
 
 from service.sets import bucket as bucket_module
