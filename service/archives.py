@@ -58,6 +58,11 @@ class Archive(ABC):
         self.checkpoint_sha256 = checkpoint_sha256
         self.labelling = labelling
         self.added = 0
+        self._begin()
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Make ready what the format needs, once everything else of the archive is known."""
 
     def head(self) -> bytes:
         """Return the bytes before the first image."""
@@ -130,17 +135,7 @@ class TarArchive(Archive):
     media_type = "application/x-tar"
     suffix = ".tar"
 
-    def __init__(
-        self,
-        seed: int,
-        start: int,
-        count: int,
-        model: str,
-        checkpoint_sha256: str,
-        labelling: Labelling = PLAIN,
-    ) -> None:
-        """Begin a tar; see `Archive`."""
-        super().__init__(seed, start, count, model, checkpoint_sha256, labelling)
+    def _begin(self) -> None:
         self._size = 0
 
     def _encode(self, images: np.ndarray, labels: Sequence[Label]) -> bytes:
@@ -168,17 +163,7 @@ class ZipArchive(Archive):
     media_type = "application/zip"
     suffix = ".zip"
 
-    def __init__(
-        self,
-        seed: int,
-        start: int,
-        count: int,
-        model: str,
-        checkpoint_sha256: str,
-        labelling: Labelling = PLAIN,
-    ) -> None:
-        """Begin a zip; see `Archive`."""
-        super().__init__(seed, start, count, model, checkpoint_sha256, labelling)
+    def _begin(self) -> None:
         self._window = _Window()
         self._zip = zipfile.ZipFile(self._window, "w", zipfile.ZIP_STORED)
 
@@ -202,18 +187,8 @@ class NpyArchive(Archive):
     suffix = ".npy"
     holds = frozenset()
 
-    def __init__(
-        self,
-        seed: int,
-        start: int,
-        count: int,
-        model: str,
-        checkpoint_sha256: str,
-        labelling: Labelling = PLAIN,
-    ) -> None:
-        """Begin an array; see `Archive`."""
-        super().__init__(seed, start, count, model, checkpoint_sha256, labelling)
-        array = _image_array("|u1", count)
+    def _begin(self) -> None:
+        array = _image_array("|u1", self.count)
         self._header = array.header
         self.content_length = array.size
 
@@ -238,28 +213,18 @@ class NpzArchive(Archive):
     suffix = ".npz"
     holds = frozenset(LABELS) - {"cells"}
 
-    def __init__(
-        self,
-        seed: int,
-        start: int,
-        count: int,
-        model: str,
-        checkpoint_sha256: str,
-        labelling: Labelling = PLAIN,
-    ) -> None:
-        """Begin arrays; see `Archive`."""
-        super().__init__(seed, start, count, model, checkpoint_sha256, labelling)
+    def _begin(self) -> None:
         constants = {
-            "seed": np.array(seed, "<u8"),
-            "model": np.array(model),
-            "checkpoint_sha256": np.array(checkpoint_sha256),
-            "conditions": np.array(labelling.query),
+            "seed": np.array(self.seed, "<u8"),
+            "model": np.array(self.model),
+            "checkpoint_sha256": np.array(self.checkpoint_sha256),
+            "conditions": np.array(self.labelling.query),
         }
-        growing = {"images": _image_array("|u1", count), "index": ArraySpec("<u8", (count,))}
-        for name in labelling.image_labels:
-            growing[name] = _image_array("<u2" if name == "instances" else "|u1", count)
-        if "parameters" in labelling.labels:
-            growing |= {name: ArraySpec("<f8", (count,)) for name in _PARAMETERS}
+        growing = {"images": _image_array("|u1", self.count), "index": ArraySpec("<u8", (self.count,))}
+        for name in self.labelling.image_labels:
+            growing[name] = _image_array("<u2" if name == "instances" else "|u1", self.count)
+        if "parameters" in self.labelling.labels:
+            growing |= {name: ArraySpec("<f8", (self.count,)) for name in _PARAMETERS}
         self._writer = NpzWriter(constants, growing)
         self.content_length = self._writer.content_length
 

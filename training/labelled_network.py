@@ -25,6 +25,7 @@ from training.rendering_network import (
     LIGHT_SIZE,
     MOSAIC_SIZE,
     NOISE_CHANNELS,
+    NOISE_NUMBERS,
     DrawsReader,
     RenderingNetwork,
     light_fields,
@@ -78,7 +79,7 @@ class LabelledGenerator(RenderingNetwork):
             + 2
             + 1  # depth of guttae
             + IMAGE_SIZE
-            + sum(channels * size**2 for size, channels in NOISE_CHANNELS.items())
+            + NOISE_NUMBERS
         )
 
     def forward(self, draws: Tensor) -> Tensor:

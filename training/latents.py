@@ -6,6 +6,8 @@ depend on nothing but the seed, the index and how many numbers the network takes
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
@@ -50,3 +52,8 @@ def draw_normals(seed: int, start: int, count: int, draws: int) -> np.ndarray:
     uniform = (torch.from_numpy(words.astype(np.float64)) + 0.5) / 2.0**32
     normal: np.ndarray = torch.special.ndtri(uniform).to(torch.float32).numpy()
     return normal
+
+
+def to_uniform(normal: float) -> float:
+    """Turn a standard normal number into one that is uniform in 0..1: its share of the distribution."""
+    return 0.5 * math.erfc(-float(normal) / math.sqrt(2.0))

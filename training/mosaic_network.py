@@ -21,6 +21,7 @@ from training.rendering_network import (
     LIGHT_SIZE,
     MOSAIC_SIZE,
     NOISE_CHANNELS,
+    NOISE_NUMBERS,
     DrawsReader,
     RenderingNetwork,
     light_fields,
@@ -156,7 +157,7 @@ class MosaicGenerator(RenderingNetwork):
             + 2 * LIGHT_SIZE**2
             + 2
             + IMAGE_SIZE
-            + sum(channels * size**2 for size, channels in NOISE_CHANNELS.items())
+            + NOISE_NUMBERS
         )
 
     def forward(self, draws: Tensor) -> Tensor:

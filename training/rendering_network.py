@@ -25,6 +25,9 @@ STYLE_EXTRA = 8
 NOISE_CHANNELS = {16: 4, 32: 2, 64: 1, 128: 1}
 """Channels of noise by resolution."""
 
+NOISE_NUMBERS = sum(channels * size**2 for size, channels in NOISE_CHANNELS.items())
+"""Standard normal numbers per image that the noise takes."""
+
 _STYLE = 128
 _LEAK = 0.2
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.latents import to_uniform
 from training.mosaic.tessellation import Tessellation, correct_weights, tessellate
 from training.network_layout import IMAGE_SIZE
 
@@ -147,13 +148,13 @@ def _grid(lattice: np.ndarray, spacing: float, margin: float) -> tuple[np.ndarra
         spacing: of the sites, in pixels.
         margin: how far around the image, in spacings.
     """
-    angle = 2.0 * math.pi * _uniform(lattice[0])
+    angle = 2.0 * math.pi * to_uniform(lattice[0])
     stretch = np.clip(_STRETCH * lattice[1:3], -_LARGEST_STRETCH, _LARGEST_STRETCH)
     reach = math.ceil((IMAGE_SIZE / 2.0 + margin * spacing) * 1.6 / spacing) + 1
     axis = np.arange(-reach, reach + 1)
     a, b = (part.ravel() for part in np.meshgrid(axis, axis))
     x, y = (a + 0.5 * b) * spacing, (0.5 * math.sqrt(3.0)) * b * spacing
-    x, y = x + spacing * _uniform(lattice[3]), y + spacing * _uniform(lattice[4])
+    x, y = x + spacing * to_uniform(lattice[3]), y + spacing * to_uniform(lattice[4])
     # Stretching along one axis and along the diagonal, each by a factor and its inverse: areas stay.
     x, y = x * math.exp(stretch[0]), y * math.exp(-stretch[0])
     even, odd = math.cosh(stretch[1]), math.sinh(stretch[1])
@@ -170,7 +171,3 @@ def _outside(positions: np.ndarray, margin: float, spacing: float) -> np.ndarray
     half = IMAGE_SIZE / 2.0
     outside: np.ndarray = np.any(np.abs(positions - half) > half + margin * spacing, axis=1)
     return outside
-
-
-def _uniform(normal: float) -> float:
-    return 0.5 * math.erfc(-float(normal) / math.sqrt(2.0))

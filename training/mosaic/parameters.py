@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from training.latents import to_uniform
 from training.mosaic.age import norms_at
 from training.mosaic.calibration import UnreachableError, reachable_hexagonality
 
@@ -200,7 +201,7 @@ def draw_parameters(numbers: np.ndarray, conditions: Conditions, population: Ima
         population: where the rest comes from.
     """
     density_z, cv_z, hexagonality_z, guttae_z, age_z = (float(number) for number in numbers)
-    age = None if conditions.age is None else conditions.age.at(_share(age_z))
+    age = None if conditions.age is None else conditions.age.at(to_uniform(age_z))
     cv, hexagonality = _draw_form(cv_z, hexagonality_z, age, conditions, population)
     return Parameters(
         density=_draw_density(density_z, age, conditions, population),
@@ -216,7 +217,7 @@ def _draw_density(
     number: float, age: float | None, conditions: Conditions, population: ImagePopulation
 ) -> float:
     if conditions.density is not None:
-        return conditions.density.at(_share(number))
+        return conditions.density.at(to_uniform(number))
     if age is not None:
         norms = norms_at(age)
         wanted = norms.density * math.exp(norms.density_log_sd * number)
@@ -241,11 +242,11 @@ def _draw_form(
         usual_cv = norms.cv + norms.cv_sd * cv_number
         usual_hexagonality = norms.hexagonality + norms.hexagonality_sd * hexagonality_number
     if conditions.hexagonality is not None:
-        hexagonality = conditions.hexagonality.at(_share(hexagonality_number))
+        hexagonality = conditions.hexagonality.at(to_uniform(hexagonality_number))
         if conditions.cv is not None:
-            return conditions.cv.at(_share(cv_number)), hexagonality
+            return conditions.cv.at(to_uniform(cv_number)), hexagonality
         return _clip(usual_cv, *(reachable_cv(hexagonality) or CV)), hexagonality
-    cv = _clip(usual_cv, *_SAFE_CV) if conditions.cv is None else conditions.cv.at(_share(cv_number))
+    cv = _clip(usual_cv, *_SAFE_CV) if conditions.cv is None else conditions.cv.at(to_uniform(cv_number))
     least, greatest = reachable_hexagonality(cv)
     low, high = max(least, _SAFE_HEXAGONALITY[0]), min(greatest, _SAFE_HEXAGONALITY[1])
     return cv, _clip(usual_hexagonality, low, high)
@@ -255,10 +256,10 @@ def _draw_guttae(
     number: float, age: float | None, conditions: Conditions, population: ImagePopulation
 ) -> float:
     if conditions.guttae is not None:
-        return conditions.guttae.at(_share(number))
+        return conditions.guttae.at(to_uniform(number))
     if age is not None or population.guttae_share == 0.0:  # the norms are of healthy corneas
         return 0.0
-    beyond = 1.0 - (1.0 - _share(number)) / population.guttae_share
+    beyond = 1.0 - (1.0 - to_uniform(number)) / population.guttae_share
     return population.guttae_largest * max(0.0, beyond)
 
 
@@ -278,8 +279,3 @@ def _within(value: float, limits: tuple[float, float]) -> bool:
 
 def _clip(value: float, low: float, high: float) -> float:
     return min(max(value, low), high)
-
-
-def _share(normal: float) -> float:
-    """Turn a standard normal number into one that is uniform in 0..1."""
-    return 0.5 * math.erfc(-normal / math.sqrt(2.0))
