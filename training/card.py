@@ -72,6 +72,11 @@ class FidScore(_Record):
     first_count: int = Field(ge=2)
     second_count: int = Field(ge=2)
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Images on either side: only scores of equal counts compare."""
+        return self.first_count, self.second_count
+
 
 class FidRecord(_Record):
     """The recorded score, and what it has to be read beside."""
@@ -87,6 +92,13 @@ class FidRecord(_Record):
     pytorch_fid: str
     seed: int = Field(description="seed of the generated images and of the crops")
     device: str
+
+    def difference_from(self, other: FidRecord) -> float | None:
+        """Return this FID minus another one; None where counts or seeds differ, which tells nothing."""
+        own, then = self.generated_training, other.generated_training
+        if self.seed != other.seed or own.counts != then.counts:
+            return None
+        return own.fid - then.fid
 
 
 class ImageStatistics(_Record):
@@ -112,6 +124,76 @@ class LabelStatistics(_Record):
     displacement_reach: float = Field(description="pixels searched to either side; half of it is chance")
 
 
+class Spread(_Record):
+    """A score over several draws of images."""
+
+    mean: float
+    deviation: float = Field(ge=0, description="sample standard deviation over the draws")
+
+
+class ScoreSummary(_Record):
+    """How far apart two kinds of images are, by every score on the same Inception features."""
+
+    fid: Spread
+    kid: Spread = Field(description="can be just below 0: it is unbiased")
+    precision: Spread = Field(description="share of the first near the second")
+    recall: Spread = Field(description="share of the second near the first")
+    density: Spread = Field(description="how densely the second lies around the first; about 1 for equals")
+    coverage: Spread = Field(description="share of the second with one of the first in its neighbourhood")
+
+
+class MemorisationSummary(_Record):
+    """Whether generated images are copies of training crops (`training.evidence.memorisation_record`)."""
+
+    verdict: str
+    images: int = Field(ge=1, description="generated images, and held-out crops of the control")
+    threshold: float = Field(description="largest similarity of a held-out crop to a training crop")
+    beyond: int = Field(ge=0, description="generated images above the threshold")
+    copies: int = Field(ge=0, description="generated images as similar as copies are")
+    nearer_to_training: float | None = Field(
+        ge=0, le=1, description="share nearer to training images than to as many held-out ones"
+    )
+
+
+class CellSummary(_Record):
+    """The cells that were found in a set of crops, pooled; None where there were none."""
+
+    cells: int = Field(ge=0)
+    density: float | None = Field(description="cells per 10,000 pixels")
+    cv: float | None = Field(description="standard deviation of the areas over their mean")
+    hexagonality: float | None = Field(description="share of cells with six neighbours")
+    area_distance: float | None = Field(
+        description="Wasserstein distance of the areas to those of training crops, in pixels"
+    )
+
+
+class MorphometrySummary(_Record):
+    """Cells of generated and real crops, found by one method (`training.evidence.morphometry_record`)."""
+
+    generated: CellSummary
+    training: CellSummary = Field(description="its distance is to a second draw: what chance leaves")
+    held_out: CellSummary | None
+
+
+class EvidenceRecord(_Record):
+    """What `endotwin-training evaluate --record` found; the first draw is that of the recorded FID."""
+
+    created: str = Field(description="date, ISO 8601")
+    count: int = Field(ge=2, description="images on either side of every score")
+    draws: int = Field(ge=2)
+    seed: int
+    protocol: str
+    generated_training: ScoreSummary
+    generated_held_out: ScoreSummary | None
+    real_real: ScoreSummary = Field(description="training crops against other training crops")
+    real_held_out: ScoreSummary | None
+    noise_real: ScoreSummary
+    memorisation: MemorisationSummary | None
+    morphometry: MorphometrySummary | None
+    device: str
+    versions: dict[str, str]
+
+
 class Card(_Record):
     """Everything a reader of a checkpoint has to know; stored as JSON in the checkpoint's header."""
 
@@ -126,3 +208,4 @@ class Card(_Record):
     fid: FidRecord | None
     statistics: ImageStatistics | None = None
     labels: LabelStatistics | None = None
+    evidence: EvidenceRecord | None = None

@@ -14,12 +14,15 @@ import typer
 from pydantic import ValidationError
 
 from training import distributed
+from training.blind_test.command import blind_test_app
 from training.card import Card
 from training.checkpoint import CheckpointError, load_checkpoint, read_card
 from training.command_options import UsageError, chosen_device
 from training.curation.command import EPILOG as CURATE_EPILOG
 from training.curation.command import curate_command
-from training.evaluation import MINIMUM_COUNT, EvaluationError, quick_score, run_evaluation
+from training.evaluation import COUNT, MINIMUM_COUNT, EvaluationError, quick_score
+from training.evidence.command import EPILOG as EVALUATE_EPILOG
+from training.evidence.command import evaluate_command
 from training.figures import draw_run_figures, sample_grid
 from training.images import DataError, Dataset
 from training.inception import InceptionError
@@ -43,8 +46,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Turn folders of specular-microscopy images into a generator checkpoint with its recorded FID.",
 )
-
-RECORD_COUNT = 3_000
 
 _T = TypeVar("_T")
 
@@ -94,7 +95,7 @@ def train(
     score_count: Annotated[int, typer.Option(min=2, help="Images of a quick FID; not comparable.")] = 500,
     record_count: Annotated[
         int, typer.Option(help="Images on each side of the recorded FID; 0: do not record yet.")
-    ] = RECORD_COUNT,
+    ] = COUNT,
     inception: Annotated[Path | None, typer.Option(help="File of the Inception weights.")] = None,
     max_upscale: Annotated[
         float, typer.Option(help="With --data: enlarge images smaller than a crop by up to this.")
@@ -176,24 +177,16 @@ def record_command(
         Path | None,
         typer.Option("--output", "-o", help="Folder of the checkpoint; default: the run folder."),
     ] = None,
-    count: Annotated[int, typer.Option(help="Images on each side of the scores.")] = RECORD_COUNT,
+    count: Annotated[int, typer.Option(help="Images on each side of the scores.")] = COUNT,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     inception: Annotated[Path | None, typer.Option(help="File of the Inception weights.")] = None,
     max_upscale: Annotated[float, typer.Option(help="As it was for `train`.")] = 1.0,
     validation_share: Annotated[float, typer.Option(help="As it was for `train`.")] = 0.2,
 ) -> None:
     """Make a checkpoint, with its recorded FID, of a run as it stands (give the images as for `train`)."""
-    settings_file = run / "settings.json"
-    if not settings_file.is_file():
-        raise RunError(f"{run}: not a run folder (it has no settings.json)")
-    try:
-        settings = TrainingSettings.model_validate_json(settings_file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunError(
-            f"{settings_file}: not the settings of a run, or those of another version"
-        ) from error
-    dataset = _load(_sources(data, sources, max_upscale, validation_share))
     folder = RunFolder(run)
+    settings = folder.read_settings()
+    dataset = _load(_sources(data, sources, max_upscale, validation_share))
     expected = RunFolder.name_of(settings, dataset.digest)
     if run.resolve().name != expected:
         raise RunError(
@@ -206,45 +199,16 @@ def record_command(
     _record(trainer, output or run, count, inception)
 
 
-@app.command(
-    epilog="Example:  endotwin-training evaluate checkpoints/compact.safetensors --data ../shared/data"
-)
-def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint file.")],
-    data: Annotated[Path, typer.Option("--data", help="Folder that holds the checkpoint's sources.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for evaluation.json and the figures.")
-    ] = Path("out/evaluation"),
-    count: Annotated[int, typer.Option(help="Images on each side of the scores.")] = RECORD_COUNT,
-    seed: Annotated[
-        int | None, typer.Option(help="Default: the seed the card's score was made with.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    inception: Annotated[Path | None, typer.Option(help="File of the Inception weights.")] = None,
-) -> None:
-    """Measure a checkpoint again on the images it was trained on, and compare with its card."""
-    result = run_evaluation(
-        checkpoint,
-        data,
-        count=count,
-        seed=seed,
-        output=output,
-        device=chosen_device(device),
-        inception=inception,
-    )
-    typer.echo(result.table())
-    sheets = "generated.png, labelled.png" if result.labels is not None else "generated.png"
-    typer.echo(f"\nWritten to {output}: evaluation.json, spectra.png, {sheets}")
-
-
 @app.command(epilog="Example:  endotwin-training card checkpoints/compact.safetensors")
 def card(checkpoint: Annotated[Path, typer.Argument(help="A checkpoint file.")]) -> None:
     """Print a checkpoint's card as JSON."""
     typer.echo(read_card(checkpoint).model_dump_json(indent=2))
 
 
+app.command(name="evaluate", epilog=EVALUATE_EPILOG)(evaluate_command)
 app.command(name="curate", epilog=CURATE_EPILOG)(curate_command)
 app.command(name="mosaic")(mosaic_command)
+app.add_typer(blind_test_app, name="blind-test")
 app.command(name="utility")(utility_command(CheckpointSource))
 
 

@@ -11,6 +11,8 @@ import torch
 from pytorch_fid.inception import InceptionV3
 
 from training.inception import FEATURES
+from training.sampler import BATCH as ALIGNED
+from training.sampler import Sampler
 from training.whole_file import whole_file
 
 BATCH = 32
@@ -94,24 +96,85 @@ def cached_features(
     Returns:
         float32, shape (N, 2048).
     """
-    if cache is None:
+
+    def compute() -> np.ndarray:
         return features(images, model, device=device, batch=batch, progress=progress)
-    path = cache.expanduser() / f"{_key(images, inception_sha256, torch.device(device).type)}.npy"
-    known = _read(path, len(images))
+
+    if cache is None:
+        return compute()
+    digest = _key(inception_sha256, device, f"{images.dtype} {images.shape}")
+    digest.update(images.tobytes())
+    return _cached(cache, digest.hexdigest(), len(images), compute, progress)
+
+
+def generated_features(
+    sampler: Sampler,
+    seed: int,
+    start: int,
+    count: int,
+    model: InceptionV3,
+    inception_sha256: str,
+    *,
+    cache: Path | None = DEFAULT_CACHE,
+    progress: Callable[[int], object] | None = None,
+) -> np.ndarray:
+    """Return the features of images start to start + count - 1 of a seed, as `cached_features`.
+
+    Images that come from a file are not generated again, but for one batch: the file's name holds a digest
+    of the architecture and of the weights (not of the checkpoint's file, so a card may change), the seed
+    and the range, and in case the code that draws has changed, of the first images of the range.
+
+    Args:
+        sampler: generates the images, on the device on which their features are computed.
+        seed: of the images.
+        start: index of the first.
+        count: number of images, at least 1.
+        model: from `load_inception`.
+        inception_sha256: digest of its weights.
+        cache: folder of the files; None computes without one.
+        progress: called with the number of images done, also when they come from a file.
+
+    Returns:
+        float32, shape (count, 2048).
+    """
+
+    def compute() -> np.ndarray:
+        images = np.concatenate(list(sampler.images(seed, start, count)))
+        return features(images, model, device=sampler.device, progress=progress)
+
+    if cache is None:
+        return compute()
+    digest = _key(inception_sha256, sampler.device, f"{seed} {start} {count}")
+    digest.update(sampler.checkpoint.card.architecture.model_dump_json().encode())
+    for name, tensor in sampler.checkpoint.generator.state_dict().items():
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    digest.update(sampler.batch(seed, start // ALIGNED).tobytes())
+    return _cached(cache, digest.hexdigest(), count, compute, progress)
+
+
+def _key(inception_sha256: str, device: str | torch.device, of: str) -> hashlib._Hash:
+    return hashlib.sha256(f"{inception_sha256} float32 {torch.device(device).type} {of}".encode())
+
+
+def _cached(
+    cache: Path,
+    key: str,
+    count: int,
+    compute: Callable[[], np.ndarray],
+    progress: Callable[[int], object] | None,
+) -> np.ndarray:
+    """Return the features in a file of the cache; compute them and write the file if there is none."""
+    path = cache.expanduser() / f"{key}.npy"
+    known = _read(path, count)
     if known is not None:
         if progress is not None:
-            progress(len(images))
+            progress(count)
         return known
-    found = features(images, model, device=device, batch=batch, progress=progress)
+    found = compute()
     with whole_file(path) as file:
         np.save(file, found, allow_pickle=False)
     return found
-
-
-def _key(images: np.ndarray, inception_sha256: str, device: str) -> str:
-    digest = hashlib.sha256(f"{inception_sha256} float32 {device} {images.dtype} {images.shape}".encode())
-    digest.update(images.tobytes())
-    return digest.hexdigest()
 
 
 def _read(path: Path, count: int) -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ PAPER_FID = 35.0
 """The paper's best, 3,000 generated images against 3,000 of its own crops."""
 
 _GAP = 2
+_DPI = 130
 _NOT_LOSSES = {"images", "epoch", "seconds", "session_seconds", "quick_fid"}
 
 
@@ -46,12 +48,6 @@ def sample_grid(images: np.ndarray, columns: int = 8) -> Image.Image:
     return Image.fromarray(sheet)
 
 
-def save_grid(images: np.ndarray, path: Path, columns: int = 8) -> None:
-    """Write a `sample_grid` as a PNG, whole or not at all."""
-    with whole_file(path) as file:
-        sample_grid(images, columns).save(file, format="PNG")
-
-
 def draw_run_figures(
     folder: Path, records: Sequence[Mapping[str, Any]], recorded: FidRecord | None = None
 ) -> None:
@@ -71,7 +67,18 @@ def draw_run_figures(
 def plot_fid(
     records: Sequence[Mapping[str, Any]], path: Path, *, recorded: FidRecord | None = None
 ) -> None:
-    """Draw FID over images seen (below) and epochs (above), as the paper's Fig. 10, into a PNG.
+    """Write a `fid_figure` as a PNG, whole or not at all.
+
+    Raises:
+        ValueError: no record holds a quick score.
+    """
+    _save(fid_figure(records, recorded=recorded), path)
+
+
+def fid_figure(
+    records: Sequence[Mapping[str, Any]], *, recorded: FidRecord | None = None, end: int | None = None
+) -> Figure:
+    """Draw FID over images seen (below) and epochs (above), as the paper's Fig. 10.
 
     The quick scores of a run are a curve, the recorded score is a star: FID falls with the count, so the
     star does not lie on the curve.
@@ -79,15 +86,15 @@ def plot_fid(
     Args:
         records: lines of a run's statistics; those with `images` and `quick_fid` are drawn, those with
             `images` and `epoch` say how many images an epoch has.
-        path: the PNG; appears whole or not at all.
         recorded: the recorded score of the run's end, and its floor.
+        end: images seen when that was recorded; None for the last record.
 
     Raises:
         ValueError: no record holds a quick score.
     """
     points = [(record["images"], record["quick_fid"]) for record in records if "quick_fid" in record]
     if not points:
-        raise ValueError(f"{path}: no quick FID in the statistics to draw")
+        raise ValueError("no quick FID in the statistics to draw")
     seen = [images for images, _ in points]
     figure = Figure(figsize=(7.5, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
@@ -98,8 +105,15 @@ def plot_fid(
     if recorded is not None:
         final, floor = recorded.generated_training, recorded.real_real
         counts = f"{final.first_count:,} / {final.second_count:,} images"
-        end = max(record["images"] for record in records)
-        axes.plot([end], [final.fid], "*", ms=13, color="C3", label=f"recorded, {final.fid:.1f} ({counts})")
+        seen_at_end = max(record["images"] for record in records) if end is None else end
+        axes.plot(
+            [seen_at_end],
+            [final.fid],
+            "*",
+            ms=13,
+            color="C3",
+            label=f"recorded, {final.fid:.1f} ({counts})",
+        )
         axes.axhline(floor.fid, ls="--", color="C2", label=f"real against real, {floor.fid:.1f} ({counts})")
     axes.axhline(PAPER_FID, ls=":", color="0.35", label=f"the paper, {PAPER_FID:g} (3,000 / 3,000 images)")
     axes.set(xlabel="images seen", ylabel="FID (lower is better)", yscale="log")
@@ -119,7 +133,7 @@ def plot_fid(
         )
         epochs.set_xlabel("epochs")
     axes.legend(fontsize=8)
-    _save(figure, path)
+    return figure
 
 
 def plot_losses(records: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -148,12 +162,11 @@ def plot_losses(records: Sequence[Mapping[str, Any]], path: Path) -> None:
     _save(figure, path)
 
 
-def plot_spectra(statistics: ImageStatistics, path: Path) -> None:
-    """Draw the power spectra of generated images and real crops, one panel each way, into a PNG.
+def spectra_figure(statistics: ImageStatistics) -> Figure:
+    """Draw the power spectra of generated images and real crops, one panel each way.
 
     Args:
         statistics: from `image_statistics`.
-        path: the PNG; appears whole or not at all.
     """
     figure = Figure(figsize=(11.0, 3.8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -176,9 +189,23 @@ def plot_spectra(statistics: ImageStatistics, path: Path) -> None:
         f"generated {statistics.generated_correlation:.4f}, real {statistics.real_correlation:.4f}",
         fontsize=10,
     )
-    _save(figure, path)
+    return figure
+
+
+def figure_png(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()
+
+
+def image_png(image: Image.Image) -> bytes:
+    """Return a picture as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def _save(figure: Figure, path: Path) -> None:
     with whole_file(path) as file:
-        figure.savefig(file, format="png", dpi=130)
+        figure.savefig(file, format="png", dpi=_DPI)

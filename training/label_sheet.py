@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from training.mosaic.labels import Label
-from training.whole_file import whole_file
 
 COLUMNS = 8
 _ZOOM = 2
@@ -37,12 +35,6 @@ def draw_label_sheet(images: np.ndarray, labels: Sequence[Label], columns: int =
             y = (2 * (k // columns) + below) * height
             sheet[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
     return Image.fromarray(sheet)
-
-
-def save_label_sheet(images: np.ndarray, labels: Sequence[Label], path: Path) -> None:
-    """Write a `draw_label_sheet` as a PNG, whole or not at all."""
-    with whole_file(path) as file:
-        draw_label_sheet(images, labels).save(file, format="PNG")
 
 
 def _tiles(image: np.ndarray, label: Label) -> tuple[np.ndarray, np.ndarray]:

@@ -41,6 +41,20 @@ class RunFolder:
             f"-{settings.digest(image_list)}"
         )
 
+    def read_settings(self) -> TrainingSettings:
+        """Return what the run was asked for.
+
+        Raises:
+            RunError: the folder is none of a run, or of one of another version.
+        """
+        path = self.path / "settings.json"
+        if not path.is_file():
+            raise RunError(f"{self.path}: not a run folder (it has no settings.json)")
+        try:
+            return TrainingSettings.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunError(f"{path}: not the settings of a run, or those of another version") from error
+
     def save_state(self, state: dict[str, Any]) -> None:
         """Replace the state on disk; a kill at any moment leaves the old or the new one, whole."""
         with whole_file(self.state_path) as file:

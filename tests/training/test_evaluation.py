@@ -1,8 +1,7 @@
-"""The recorded score: its protocol, what it is refused for, and the `evaluate` command's logic."""
+"""The recorded score: its protocol, what it is refused for, whether its images are the card's."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,22 +10,17 @@ import pytest
 from PIL import Image
 
 from training import evaluation
-from training.card import Card, FidRecord, FidScore, ImageStatistics
-from training.checkpoint import load_checkpoint, read_card, save_checkpoint
-from training.evaluation import (
-    Evaluation,
-    EvaluationError,
-    evaluate,
-    load_sources,
-    quick_score,
-    run_evaluation,
-)
-from training.images import DataError, Dataset, ImageFolder, draw_crops, load_dataset
-from training.inception import InceptionError, find_weights
+from training.card import Card, FidRecord, FidScore
+from training.checkpoint import load_checkpoint, read_card
+from training.evaluation import EvaluationError, evaluate, load_sources, quick_score
+from training.fid import features, fid_from_features
+from training.images import DataError, Dataset, GreyImage, ImageFolder, draw_crops, load_dataset
+from training.inception import InceptionError, find_weights, load_inception
 from training.sampler import Sampler
+from training.sources import sources_of_card
 from training.statistics import image_statistics
 
-COUNT = 12
+COUNT = 8
 
 
 @pytest.fixture(scope="module")
@@ -63,25 +57,6 @@ def inception() -> Path:
         pytest.skip(str(error).splitlines()[0])
 
 
-def with_fid(record: FidRecord | None, fid: float, count: int = 3000) -> FidRecord:
-    """Return a record whose main score has another value and another count."""
-    assert record is not None
-    score = FidScore(fid=fid, first="a", second="b", first_count=count, second_count=count)
-    return record.model_copy(update={"generated_training": score})
-
-
-def result(measured: FidRecord, recorded: FidRecord | None) -> Evaluation:
-    images = np.random.default_rng(0).integers(0, 256, size=(2, 128, 128), dtype=np.uint8)
-    return Evaluation(
-        name="tiny",
-        checkpoint_sha256="0" * 64,
-        measured=measured,
-        statistics=image_statistics(images, images),
-        labels=None,
-        recorded=recorded,
-    )
-
-
 def test_too_few_images_are_refused(tiny_checkpoint: Path, dataset: Dataset) -> None:
     with pytest.raises(EvaluationError, match="at least 2048 images on either side, got 2047"):
         evaluate(load_checkpoint(tiny_checkpoint), dataset, count=2047)
@@ -91,7 +66,7 @@ def test_images_of_the_card_are_found_and_split_as_they_were(
     card: Card, folder: Path, dataset: Dataset
 ) -> None:
     for data in (folder, folder / "made-up"):
-        found = load_sources(card, data)
+        found = load_sources(card, sources_of_card(card, data), data)
         assert found.digest == dataset.digest
         assert [image.file for image in found.held_out] == [image.file for image in dataset.held_out]
         assert found.sources == dataset.sources
@@ -102,48 +77,28 @@ def test_other_images_are_refused_and_counted(card: Card, folder: Path, tmp_path
     for path in sorted((folder / "made-up").iterdir())[:3]:
         (tmp_path / "made-up" / path.name).write_bytes(path.read_bytes())
     with pytest.raises(EvaluationError) as caught:
-        load_sources(card, tmp_path)
-    assert "not the images that tiny was trained on" in str(caught.value)
-    assert "made-up: 3 + 1 held out in the card, 2 + 1 here" in str(caught.value)
+        load_sources(card, sources_of_card(card, tmp_path), tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path}: these are not the images that tiny was trained on")
+    assert "in the card: made-up: 3 + 1 held out\n  here: made-up: 2 + 1 held out" in str(caught.value)
 
 
 def test_missing_source_is_named(card: Card, folder: Path) -> None:
     other = card.data.sources[0].model_copy(update={"name": "elsewhere"})
     data = card.data.model_copy(update={"sources": (*card.data.sources, other)})
     with pytest.raises(DataError, match="missing here: elsewhere"):
-        load_sources(card.model_copy(update={"data": data}), folder)
+        sources_of_card(card.model_copy(update={"data": data}), folder)
 
 
-def test_difference_is_only_told_at_equal_counts(card: Card) -> None:
-    assert result(with_fid(card.fid, 30.5), with_fid(card.fid, 30.0)).difference == pytest.approx(0.5)
-    assert result(with_fid(card.fid, 30.5), with_fid(card.fid, 30.0, count=2500)).difference is None
-    assert result(with_fid(card.fid, 30.5), None).difference is None
+def test_difference_is_only_told_at_equal_counts_and_seeds(card: Card) -> None:
+    assert card.fid is not None
 
+    def with_fid(fid: float, *, count: int = 3000, seed: int = 0) -> FidRecord:
+        score = FidScore(fid=fid, first="a", second="b", first_count=count, second_count=count)
+        return card.fid.model_copy(update={"generated_training": score, "seed": seed})  # type: ignore[union-attr]
 
-def test_table_shows_what_was_measured_beside_the_card(card: Card) -> None:
-    text = result(with_fid(card.fid, 30.5), with_fid(card.fid, 30.0)).table()
-    row = next(line for line in text.splitlines() if line.startswith("a / b"))
-    assert row.split()[-2:] == ["30.50", "30.00"]
-    assert "3,000 / 3,000" in row
-    assert "FID differs from the card's by +0.500" in text
-    assert "training crops / training crops" in text
-    assert "uniform noise / training crops" in text
-
-
-def test_table_does_not_compare_other_counts(card: Card) -> None:
-    text = result(with_fid(card.fid, 30.5), with_fid(card.fid, 30.0, count=2500)).table()
-    row = next(line for line in text.splitlines() if line.startswith("a / b"))
-    assert row.split()[-2:] == ["30.50", "-"]
-    assert "measured at 2,500 / 2,500 images; scores at other counts cannot be compared" in text
-
-
-def test_table_without_held_out_images_or_card(card: Card) -> None:
-    measured = with_fid(card.fid, 30.5).model_copy(
-        update={"generated_held_out": None, "real_held_out": None}
-    )
-    text = result(measured, None).table()
-    assert "held-out" not in text
-    assert "the card holds no FID" in text
+    assert with_fid(30.5).difference_from(with_fid(30.0)) == pytest.approx(0.5)
+    assert with_fid(30.5).difference_from(with_fid(30.0, count=2500)) is None
+    assert with_fid(30.5).difference_from(with_fid(30.0, seed=1)) is None
 
 
 @dataclass
@@ -169,53 +124,48 @@ def test_quick_score_needs_two_images(dataset: Dataset) -> None:
         quick_score(dataset, count=1)
 
 
-def test_evaluation_from_end_to_end(
-    card: Card,
-    folder: Path,
+def test_the_protocol_of_a_record(
     dataset: Dataset,
     inception: Path,
     tiny_checkpoint: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What `endotwin-training evaluate` does, at a count that takes seconds; the second run reproduces."""
+    """Images, crops and noise by their seeds, as every card says; features and distance from scratch."""
     monkeypatch.setattr(evaluation, "MINIMUM_COUNT", COUNT)
-    path = tmp_path / "tiny.safetensors"
     checkpoint = load_checkpoint(tiny_checkpoint)
-    cache = tmp_path / "features"
     fid, statistics = evaluate(
-        checkpoint, dataset, count=COUNT, seed=5, inception=inception, cache=cache, quiet=True
+        checkpoint, dataset, count=COUNT, seed=5, inception=inception, cache=tmp_path, quiet=True
     )
     assert fid.generated_held_out is not None
     assert fid.real_held_out is not None
-    for measured in (
-        fid.generated_training,
-        fid.generated_held_out,
-        fid.real_real,
-        fid.real_held_out,
-        fid.noise_real,
+
+    def crops(images: list[GreyImage], part: int) -> np.ndarray:
+        return draw_crops(images, COUNT, np.random.default_rng([5, part]))
+
+    images = np.concatenate(list(Sampler(checkpoint).images(5, 0, COUNT)))
+    sets = (
+        images,
+        crops(dataset.training, 1),
+        crops(dataset.training, 2),
+        crops(dataset.held_out, 3),
+        np.random.default_rng([5, 4]).integers(0, 256, size=images.shape, dtype=np.uint8),
+    )
+    model, _ = load_inception(inception)
+    generated, training, again, held_out, noise = (features(one, model) for one in sets)
+    for score, first, second in (
+        (fid.generated_training, generated, training),
+        (fid.generated_held_out, generated, held_out),
+        (fid.real_real, training, again),
+        (fid.real_held_out, training, held_out),
+        (fid.noise_real, noise, training),
     ):
-        assert (measured.first_count, measured.second_count) == (COUNT, COUNT)
+        assert score.fid == pytest.approx(fid_from_features(first, second), abs=1e-4)
+        assert score.counts == (COUNT, COUNT)
     assert fid.real_real.fid < fid.generated_training.fid
-    assert fid.real_real.fid < fid.noise_real.fid
     assert (fid.seed, fid.device, fid.precision) == (5, "cpu", "float32")
     assert "default_rng([5, k])" in fid.protocol
-    generated = np.concatenate(list(Sampler(checkpoint).images(5, 0, COUNT)))
-    crops = draw_crops(dataset.training, COUNT, np.random.default_rng([5, 1]))
-    assert statistics == image_statistics(generated, crops)
-
-    save_checkpoint(path, checkpoint.generator, card.model_copy(update={"fid": fid}))
-    output = tmp_path / "out"
-    again = run_evaluation(
-        path, folder, output=output, count=COUNT, inception=inception, cache=cache, quiet=True
-    )
-    assert again.difference == 0.0
-    assert again.measured == fid
-    written = json.loads((output / "evaluation.json").read_text())
-    assert written["difference"] == 0.0
-    assert FidRecord.model_validate(written["measured"]) == fid
-    assert ImageStatistics.model_validate(written["statistics"]) == statistics
-    assert sorted(p.name for p in output.iterdir()) == ["evaluation.json", "generated.png", "spectra.png"]
+    assert statistics == image_statistics(sets[0], sets[1])
 
 
 def test_without_held_out_images_two_scores_are_absent(

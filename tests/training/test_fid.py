@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from pytorch_fid.fid_score import calculate_frechet_distance
 
-from training.fid import cached_features, features, fid_from_features
+from training.checkpoint import load_checkpoint
+from training.fid import cached_features, features, fid_from_features, generated_features
 from training.inception import InceptionError, find_weights, load_inception
+from training.sampler import Sampler
 
 
 def whitened(n: int, dims: int, seed: int) -> np.ndarray:
@@ -127,3 +131,41 @@ def test_damaged_cache_is_computed_again(
         np.save(path, np.array([{"no": "features"}], dtype=object), allow_pickle=True)
     np.testing.assert_array_equal(cached_features(images, model, digest, cache=tmp_path), found)
     np.testing.assert_array_equal(np.load(path), found)
+
+
+def test_generated_images_are_known_again_by_weights_seed_and_range(
+    inception: tuple[object, str], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    model, digest = inception
+    sampler = Sampler(load_checkpoint(tiny_checkpoint))
+    found = generated_features(sampler, 5, 3, 4, model, digest, cache=tmp_path)
+    images = np.concatenate(list(sampler.images(5, 3, 4)))
+    np.testing.assert_array_equal(found, features(images, model))
+    (path,) = tmp_path.iterdir()
+    np.save(path, found + 1)  # what comes back now can only come from the file
+    np.testing.assert_array_equal(
+        generated_features(sampler, 5, 3, 4, model, digest, cache=tmp_path), found + 1
+    )
+    for seed, start, count in ((6, 3, 4), (5, 4, 4), (5, 3, 3)):
+        other = generated_features(sampler, seed, start, count, model, digest, cache=tmp_path)
+        images = np.concatenate(list(sampler.images(seed, start, count)))
+        np.testing.assert_array_equal(other, features(images, model))
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_another_card_is_the_same_generator_and_other_weights_are_another(
+    inception: tuple[object, str], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    model, digest = inception
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    found = generated_features(Sampler(checkpoint), 5, 0, 2, model, digest, cache=tmp_path)
+    (path,) = tmp_path.iterdir()
+    np.save(path, found + 1)
+    card = checkpoint.card.model_copy(update={"description": "told differently"})
+    renamed = replace(checkpoint, card=card, sha256="")
+    again = generated_features(Sampler(renamed), 5, 0, 2, model, digest, cache=tmp_path)
+    np.testing.assert_array_equal(again, found + 1)
+    with torch.no_grad():
+        next(iter(checkpoint.generator.parameters())).add_(0.5)
+    other = generated_features(Sampler(checkpoint), 5, 0, 2, model, digest, cache=tmp_path)
+    assert np.abs(other - found - 1).max() > 0.01

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from training.curation.decisions import Reason
 from training.curation.run import Curation
 from training.curation.summary import FileFate
+from training.html_page import close_page, open_page, picture
 from training.whole_file import whole_file
 
 REPORT = "report.private.html"
@@ -34,23 +34,14 @@ _TITLES = {
 }
 
 _STYLE = """
-:root { color-scheme: light; font: 15px/1.45 system-ui, sans-serif; color: #1c2733; background: #fff }
-body { max-width: 1180px; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.4rem; border-top: 1px solid #ccd5de;
-  padding-top: 1rem }
-.note { background: #fff4d6; border-left: 4px solid #b98500; padding: .6rem .9rem }
-table { border-collapse: collapse; width: 100% } td { padding: .15rem .6rem .15rem 0; white-space: nowrap }
-td.n { text-align: right; font-variant-numeric: tabular-nums } td.bar { width: 100% }
+td.bar { width: 100% }
 .bar span { display: block; height: 1.05rem; background: #8aa4bd } .left .bar span { background: #1f6f54 }
 .left td { font-weight: 600; border-top: 1px solid #ccd5de }
-.sheet { display: flex; flex-wrap: wrap; gap: 14px; align-items: flex-end }
-figure { margin: 0; max-width: 330px } figcaption { font-size: 12px; line-height: 1.3; color: #3d4b59 }
-code { user-select: all; font-size: 11.5px; background: #eef2f5; padding: 0 3px }
+figure { max-width: 330px }
 .pair { display: flex; gap: 3px; align-items: flex-end }
 .picture { position: relative; display: inline-block; overflow: hidden; line-height: 0;
   border: 1px solid #ccd5de }
 .picture i { position: absolute; outline: 2px solid #ffb000; box-shadow: 0 0 0 400px rgb(120 20 60 / 55%) }
-a { color: #155a8a }
 """
 
 
@@ -65,10 +56,8 @@ def write_report(curation: Curation, out: Path) -> Path:
 
 def _parts(curation: Curation) -> Iterable[str]:
     counts = curation.summary.counts
+    yield open_page("Curation report", _STYLE)
     yield (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Curation report</title><style>{_STYLE}</style></head><body><h1>Curation report</h1>"
         '<p class="note">This report shows originals, with whatever was burnt into them, names of patients '
         "included. It stays in the clinic, as every file here with <b>private</b> in its name.</p>"
         f"<p>{counts['found']:,} files found, {counts['kept']:,} images kept, {counts['kept by hand']:,} "
@@ -81,7 +70,7 @@ def _parts(curation: Curation) -> Iterable[str]:
         if files:
             yield _dropped(curation, reason, files)
     yield _kept(curation)
-    yield "</body></html>\n"
+    yield close_page()
 
 
 def _funnel(curation: Curation) -> str:
@@ -170,7 +159,6 @@ def _words(curation: Curation, file: FileFate) -> str:
 
 def _picture(curation: Curation, digest: str) -> str:
     record = curation.records[digest]
-    data = base64.b64encode(curation.store.thumbnail(digest)).decode()
     frame = ""
     if record.box and record.width and record.height and record.box.area < record.width * record.height:
         box = record.box
@@ -179,7 +167,7 @@ def _picture(curation: Curation, digest: str) -> str:
             f"width:{100 * box.width / record.width:.2f}%;height:{100 * box.height / record.height:.2f}%"
             '"></i>'
         )
-    return f'<span class="picture"><img alt="" src="data:image/jpeg;base64,{data}">{frame}</span>'
+    return f'<span class="picture">{picture(curation.store.thumbnail(digest), "jpeg")}{frame}</span>'
 
 
 def _distance(curation: Curation, file: FileFate) -> float:

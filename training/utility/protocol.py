@@ -12,9 +12,10 @@ def protocol() -> str:
     return (
         f"MONAI BasicUNet, features {segmenter.FEATURES}; batches of {BLOCK} crops of 128 × 128, each "
         "standardised; binary cross-entropy plus 1 - soft Dice in the annotated area; target: borders "
-        "three pixels wide; Adam, one-cycle rate; turns, flips, gamma, contrast, brightness, blur and "
-        f"noise. synthetic-then-real: the first {SYNTHETIC_SHARE:.3f} of the steps synthetic. Prediction "
-        f"in windows of 128 overlapping by {segmenter.OVERLAP:g}. Overlap: probability at least "
+        "three pixels wide; Adam, one-cycle rate; turns, flips, blotches, patches of other contrast, "
+        "gamma, contrast, brightness, blur and noise. synthetic-then-real: the first "
+        f"{SYNTHETIC_SHARE:.3f} of the steps synthetic. Prediction in windows of 128 overlapping by "
+        f"{segmenter.OVERLAP:g}. Overlap: probability at least "
         f"{scores.THRESHOLD:g}, thinned to lines, dilated 3 × 3, as the expert's, in the annotated area. "
         f"Cells: watershed on the probability blurred by {cells.SMOOTHING:g} px, basins at least "
         f"{cells.DEPTH:g} deep, counted if {cells.SHARE_INSIDE:g} of them lies in the annotated area, the "

@@ -11,7 +11,7 @@ Arm = Literal["real", "synthetic", "synthetic-then-real"]
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 
-SYNTHETIC_SHARE = 2 / 3
+SYNTHETIC_SHARE = 1 / 2
 """Share of the steps of synthetic-then-real that come before the real images."""
 
 

@@ -87,7 +87,7 @@ def test_the_arms_see_what_they_are_named_after(data: UtilityData, tmp_path: Pat
         source=NamedSource("voronoi", source),
         quiet=True,
     )
-    assert source.asked == [0, 1, 6, 7]  # two thirds of three steps, for each seed blocks of its own
+    assert source.asked == [0, 1, 6, 7]  # half of three steps, rounded up, for each seed blocks of its own
 
 
 def test_a_stopped_session_goes_on_and_ends_with_the_same_results(

@@ -1,0 +1,55 @@
+"""What `endotwin-training evaluate --record` wrote into a card is shown by the service."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from live_server import LiveServer
+
+from tests.conftest import make_card, save_tiny
+from training.card import EvidenceRecord, MemorisationSummary, ScoreSummary, Spread
+
+
+def evidence() -> EvidenceRecord:
+    spread = Spread(mean=0.75, deviation=0.125)
+    summary = ScoreSummary(
+        fid=spread, kid=spread, precision=spread, recall=spread, density=spread, coverage=spread
+    )
+    return EvidenceRecord(
+        created="2026-11-25",
+        count=3000,
+        draws=3,
+        seed=0,
+        protocol="made up for a test",
+        generated_training=summary,
+        generated_held_out=None,
+        real_real=summary,
+        real_held_out=None,
+        noise_real=summary,
+        memorisation=MemorisationSummary(
+            verdict="no copies found",
+            images=1000,
+            threshold=0.5,
+            beyond=0,
+            copies=0,
+            nearer_to_training=0.5,
+        ),
+        morphometry=None,
+        device="cpu",
+        versions={"python": "3.11"},
+    )
+
+
+def test_a_model_shows_its_evidence(tmp_path: Path) -> None:
+    for name in ("checkpoints", "home"):
+        (tmp_path / name).mkdir()
+    card = make_card().model_copy(update={"evidence": evidence()})
+    save_tiny(tmp_path / "checkpoints", card)
+    server = LiveServer(tmp_path / "home", checkpoint_dir=str(tmp_path / "checkpoints"))
+    try:
+        shown = json.loads(server.request("/models/tiny", "GET").body)["card"]["evidence"]
+    finally:
+        server.stop()
+    assert EvidenceRecord.model_validate(shown) == evidence()
+    assert shown["generated_training"]["coverage"] == {"mean": 0.75, "deviation": 0.125}

@@ -1,0 +1,1 @@
+"""The paper's expert evaluation: a shuffled set of generated and real crops, its page, and its score."""

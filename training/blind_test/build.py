@@ -1,0 +1,177 @@
+"""Builds a blind test: generated images and real crops, told apart by nothing but what they show."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
+
+from training.blind_test.documents import IMAGES, KEY, SET, BlindSet, Display, Key, KeyEntry, RealFrom
+from training.blind_test.errors import BlindTestError
+from training.blind_test.kind import Kind
+from training.blind_test.levelling import spread_levels
+from training.blind_test.whole_folder import whole_folder
+from training.checkpoint import Checkpoint
+from training.images import Dataset, GreyImage, draw_crops
+from training.networks import IMAGE_SIZE
+from training.sampler import Sampler
+
+MOST = 10_000
+"""Images of a class at most: they are held in memory, and no expert looks at more."""
+
+_REAL = 5  # second part of the seed of the crops; 1 to 4 are those of the recorded FID
+_TIME = 946_684_800  # 2000-01-01, of every file and folder
+
+
+class Plan(BaseModel):
+    """How a blind test is made.
+
+    Attributes:
+        generated: number of generated images.
+        real: number of real crops.
+        seed: of the generated images, of the crops, and of the order.
+        real_from: the images that the generator was trained on, or those held out.
+        scale: by how much the page enlarges an image.
+        display: enlarged in squares, or interpolated.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    generated: int = Field(default=1_000, ge=1, le=MOST)
+    real: int = Field(default=1_000, ge=1, le=MOST)
+    seed: int = Field(default=0, ge=0, lt=2**64)
+    real_from: RealFrom = "training"
+    scale: int = Field(default=4, ge=1, le=8)
+    display: Display = "crisp"
+
+
+def build(
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    out: Path,
+    plan: Plan,
+    *,
+    device: str = "cpu",
+    progress: Callable[[int], object] = lambda _: None,
+) -> Key:
+    """Write a blind test into a new folder; its bytes follow from checkpoint, images and plan.
+
+    Both classes go one way: levels spread to one range (`spread_levels`), shuffled, named by chance, stored
+    without compression (a compressed file's size tells how smooth an image is), written in the order of
+    their names, all with one time. Names and order are drawn from the digests of checkpoint and images
+    together with the seed, so that the seed alone does not give them away.
+
+    Args:
+        checkpoint: the generator; generated are the images 0, 1, … of the seed.
+        dataset: the images that real crops are drawn of, as in training, mirrored at random.
+        out: a folder that is empty or not there.
+        plan: counts, seed, and how the page shows an image.
+        device: torch device of the generator.
+        progress: called with the number of images that were just generated or written.
+
+    Returns:
+        The key, which was also written.
+
+    Raises:
+        BlindTestError: the folder is not free, or no image is held out where held-out ones are asked for.
+    """
+    images = _real_images(dataset, plan)
+    with whole_folder(out) as folder:
+        secret = hashlib.sha256(
+            f"{checkpoint.sha256} {dataset.digest} {plan.model_dump_json()}".encode()
+        ).digest()
+        rng = np.random.default_rng(int.from_bytes(secret))
+        entries, pixels = _draw(checkpoint, images, plan, device, progress)
+        shuffled = rng.permutation(len(entries))
+        names = sorted(rng.bytes(8).hex() for _ in entries)
+        files = {
+            name: _encode(spread_levels(pixels[position], rng))
+            for name, position in zip(names, shuffled, strict=True)
+        }
+        test = BlindSet(
+            digest=_digest(files),
+            image_size=IMAGE_SIZE,
+            scale=plan.scale,
+            display=plan.display,
+            order=hashlib.sha256(secret + b"order").hexdigest(),
+            images=tuple(names),
+        )
+        key = Key(
+            digest=test.digest,
+            checkpoint=checkpoint.card.name,
+            checkpoint_sha256=checkpoint.sha256,
+            data_sha256=dataset.digest,
+            same_data_as_checkpoint=dataset.digest == checkpoint.card.data.image_list_sha256,
+            real_from=plan.real_from,
+            real_images=len(images),
+            disjoint_crops=max(1, round(sum(image.pixels.size for image in images) / IMAGE_SIZE**2)),
+            seed=plan.seed,
+            images={name: entries[position] for name, position in zip(names, shuffled, strict=True)},
+        )
+        _write(folder, files, test, key, progress)
+    return key
+
+
+def _real_images(dataset: Dataset, plan: Plan) -> list[GreyImage]:
+    if plan.real_from == "training":
+        return dataset.training
+    if not dataset.held_out:
+        raise BlindTestError(
+            "no image is held out (validation share 0), so there are no held-out crops; "
+            "take them from the training images"
+        )
+    return dataset.held_out
+
+
+def _draw(
+    checkpoint: Checkpoint,
+    images: list[GreyImage],
+    plan: Plan,
+    device: str,
+    progress: Callable[[int], object],
+) -> tuple[list[KeyEntry], np.ndarray]:
+    """Return what is what, and uint8 grey levels (generated + real, 128, 128)."""
+    parts = []
+    for part in Sampler(checkpoint, device).images(plan.seed, 0, plan.generated):
+        parts.append(part)
+        progress(len(part))
+    parts.append(draw_crops(images, plan.real, np.random.default_rng([plan.seed, _REAL])))
+    entries = [KeyEntry(kind=Kind.GENERATED, index=k) for k in range(plan.generated)]
+    entries += [KeyEntry(kind=Kind.REAL, index=k) for k in range(plan.real)]
+    return entries, np.concatenate(parts)
+
+
+def _encode(image: np.ndarray) -> bytes:
+    """Encode grey levels as a PNG that holds nothing but them; its size follows from the image's alone."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG", compress_level=0)
+    return file.getvalue()
+
+
+def _digest(files: dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, data in sorted(files.items()):
+        digest.update(f"{name} {hashlib.sha256(data).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _write(
+    folder: Path, files: dict[str, bytes], test: BlindSet, key: Key, progress: Callable[[int], object]
+) -> None:
+    (folder / IMAGES).mkdir()
+    for name, data in files.items():  # in the order of their names, which chance has given
+        path = folder / IMAGES / f"{name}.png"
+        path.write_bytes(data)
+        os.utime(path, (_TIME, _TIME))
+        progress(1)
+    (folder / SET).write_text(test.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (folder / KEY).write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (folder / KEY).chmod(0o600)
+    for path in (folder / IMAGES, folder / SET, folder / KEY):
+        os.utime(path, (_TIME, _TIME))

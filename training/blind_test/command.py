@@ -1,0 +1,193 @@
+"""`endotwin-training blind-test`: build, serve, score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+from pydantic import ValidationError
+from tqdm import tqdm
+
+from training.blind_test.answers import AnswerStore
+from training.blind_test.build import Plan, build
+from training.blind_test.documents import ANSWERS, KEY, Display, RealFrom, read_key, read_set
+from training.blind_test.errors import BlindTestError
+from training.blind_test.listening import is_loopback, serve
+from training.blind_test.report import report_page
+from training.blind_test.score import BlindTestScores, score
+from training.blind_test.whole_folder import require_free
+from training.checkpoint import load_checkpoint
+from training.command_options import UsageError, chosen_device
+from training.images import DataError
+from training.sources import read_sources, sources_of_card
+from training.whole_file import whole_file
+
+blind_test_app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Let experts say which images are real and which are generated (docs/blind-test.md).",
+)
+
+_Folder = Annotated[Path, typer.Argument(help="Folder of the blind test.")]
+_DEFAULTS = Plan()
+
+
+@blind_test_app.command(
+    name="build",
+    epilog="Example:  endotwin-training blind-test build checkpoints/compact.safetensors "
+    "--data ../shared/data blind-test/",
+)
+def build_command(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint file.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the blind test; empty, or not there yet.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder that holds the checkpoint's sources.")
+    ] = None,
+    sources: Annotated[
+        Path | None,
+        typer.Option("--sources", help="Instead of --data: TOML file that lists the folders."),
+    ] = None,
+    generated: Annotated[int, typer.Option(help="Generated images.")] = _DEFAULTS.generated,
+    real: Annotated[int, typer.Option(help="Real crops.")] = _DEFAULTS.real,
+    seed: Annotated[int, typer.Option(help="Of images, crops and order.")] = _DEFAULTS.seed,
+    real_from: Annotated[
+        str, typer.Option(help="Crops of the images trained on, or held out: training, held-out.")
+    ] = _DEFAULTS.real_from,
+    scale: Annotated[
+        int, typer.Option(help="The page enlarges by this factor, where it has the room.")
+    ] = _DEFAULTS.scale,
+    display: Annotated[
+        str, typer.Option(help="Enlarged in squares or interpolated: crisp, smooth.")
+    ] = _DEFAULTS.display,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Make a shuffled set of generated images and real crops. It holds crops of real images."""
+    if (data is None) == (sources is None):
+        raise UsageError("give the images either as --data FOLDER or as --sources FILE")
+    plan = _plan(
+        generated=generated,
+        real=real,
+        seed=seed,
+        real_from=_choice("real-from", real_from, get_args(RealFrom)),
+        scale=scale,
+        display=_choice("display", display, get_args(Display)),
+    )
+    torch_device = chosen_device(device)
+    with _told():
+        require_free(out)
+        loaded = load_checkpoint(checkpoint)
+        found = read_sources(sources) if sources else sources_of_card(loaded.card, data or Path())
+        with tqdm(total=2 * generated + real, unit="image", disable=None) as bar:
+            key = build(loaded, found.load(), out, plan, device=torch_device, progress=bar.update)
+    if not key.same_data_as_checkpoint:
+        typer.echo(
+            f"Note: {key.checkpoint} was not trained on these images; a difference between the collections "
+            "tells the classes apart, too.",
+            err=True,
+        )
+    if real > key.disjoint_crops:
+        typer.echo(
+            f"Note: {key.real_images} real images hold about {key.disjoint_crops} crops side by side; "
+            f"{real} crops overlap, and an expert may recognise cells seen before.",
+            err=True,
+        )
+    typer.echo(f"{out}: {generated} generated images, {real} crops of {real_from} images, shuffled")
+    typer.echo(
+        f"{out / KEY} tells which is which: keep it where no expert looks. Then: blind-test serve {out}"
+    )
+
+
+@blind_test_app.command(name="serve", epilog="Example:  endotwin-training blind-test serve blind-test/")
+def serve_command(
+    out: _Folder,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0: reachable from other devices.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: one that is free.")] = 8800,
+) -> None:
+    """Serve the page on which experts answer, until Ctrl-C; every answer is stored at once."""
+
+    def started(address: str) -> None:
+        typer.echo(f"Open {address}   (Ctrl-C stops; nothing is lost)")
+
+    if not is_loopback(host):
+        typer.echo(
+            f"Note: {host} can be reached from other machines. There is no login and no encryption: "
+            "whoever reaches the page sees the images, real ones among them, and can answer under any "
+            "name.",
+            err=True,
+        )
+    with _told():
+        serve(out, host, port, started)
+
+
+@blind_test_app.command(name="score", epilog="Example:  endotwin-training blind-test score blind-test/")
+def score_command(
+    out: _Folder,
+    key: Annotated[
+        Path | None, typer.Option("--key", help=f"The key; default: {KEY} in the folder.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for score.json and score.html; default: OUT/score."),
+    ] = None,
+) -> None:
+    """Score the answers so far, for each expert and for all, as JSON and as an HTML report."""
+    output = output or out / "score"
+    with _told():
+        blind_set = read_set(out)
+        found_key = read_key(key or out / KEY, blind_set)
+        if not (out / ANSWERS).is_file():
+            raise BlindTestError(f"{out}: nobody has answered yet: there is no {ANSWERS}")
+        store = AnswerStore(out / ANSWERS)
+        try:
+            scores = score(found_key, store.all())
+        finally:
+            store.close()
+    with whole_file(output / "score.json") as file:
+        file.write((scores.model_dump_json(indent=2) + "\n").encode())
+    with whole_file(output / "score.html") as file:
+        file.write(report_page(scores).encode())
+    typer.echo(_table(scores))
+    typer.echo(f"\nWritten to {output}: score.json, score.html")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what is wrong with a blind test into an error that the command line prints."""
+    try:
+        yield
+    except BlindTestError as error:
+        raise DataError(str(error)) from error
+
+
+def _plan(**values: object) -> Plan:
+    try:
+        return Plan.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"--{first['loc'][0]}: {first['msg']}, got {first['input']}") from error
+
+
+def _choice(option: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise UsageError(f"--{option}: {value!r} is not one of {', '.join(choices)}")
+    return value
+
+
+def _table(scores: BlindTestScores) -> str:
+    lines = [f"{'expert':<34}{'answered':>15}{'accuracy':>10}  {'95 % interval':<16}"]
+    for one in [*scores.experts, *([scores.pooled] if scores.pooled else [])]:
+        chance = one.against_chance
+        lines.append(
+            f"{one.name:<34}{f'{one.answered} of {one.asked}':>15}{chance.accuracy:>10.3f}  "
+            f"{f'{chance.low:.3f} to {chance.high:.3f}':<16}{chance.direction}"
+        )
+    if scores.agreement is not None and scores.agreement.kappa is not None:
+        found = scores.agreement
+        lines.append(f"{found.measure} {found.kappa:.3f} on {found.images} images")
+    return "\n".join(lines)

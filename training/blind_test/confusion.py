@@ -1,0 +1,91 @@
+"""Confusion matrices of a blind test, and what is read off them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from training.blind_test.kind import Kind
+
+
+class ClassScore(BaseModel):
+    """How one class was recognised.
+
+    Attributes:
+        precision: of the images taken for this class, the share that is of it; None: there is none.
+        recall: of the images of this class, the share that was taken for it; None: there is none.
+        f1: harmonic mean of the two; None: no image is of this class or was taken for it.
+        support: images of this class.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+
+
+class Confusion(BaseModel):
+    """How often images of each class were taken for each class.
+
+    Attributes:
+        counts: by class, then by answer.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    counts: dict[Kind, dict[Kind, int]]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Confusion:
+        kinds = set(Kind)
+        complete = set(self.counts) == kinds and all(set(row) == kinds for row in self.counts.values())
+        if not complete or min(self._flat()) < 0:
+            raise ValueError("a confusion matrix has a count, 0 or more, for each class and each answer")
+        return self
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[Kind, Kind]]) -> Confusion:
+        """Count pairs of class and answer."""
+        counts = {kind: dict.fromkeys(Kind, 0) for kind in Kind}
+        for kind, answer in pairs:
+            counts[kind][answer] += 1
+        return cls(counts=counts)
+
+    @property
+    def total(self) -> int:
+        """All answers."""
+        return sum(self._flat())
+
+    @property
+    def correct(self) -> int:
+        """Answers that are right."""
+        return sum(self.counts[kind][kind] for kind in Kind)
+
+    def support(self, kind: Kind) -> int:
+        """Return the number of images of a class."""
+        return sum(self.counts[kind].values())
+
+    def class_score(self, kind: Kind) -> ClassScore:
+        """Return how a class was recognised."""
+        right = self.counts[kind][kind]
+        support, taken = self.support(kind), sum(row[kind] for row in self.counts.values())
+        return ClassScore(
+            precision=_share(right, taken),
+            recall=_share(right, support),
+            f1=_share(2 * right, support + taken),
+            support=support,
+        )
+
+    def row_shares(self, kind: Kind) -> dict[Kind, float | None]:
+        """Return the shares of the answers to images of a class; None where there is no image."""
+        return {answer: _share(count, self.support(kind)) for answer, count in self.counts[kind].items()}
+
+    def _flat(self) -> list[int]:
+        return [count for row in self.counts.values() for count in row.values()]
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,160 @@
+"""The scores of a blind test: from answers and key to numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+from training.blind_test.agreement import Agreement, agreement
+from training.blind_test.answers import Answer
+from training.blind_test.chance import AgainstChance, against_chance
+from training.blind_test.confusion import ClassScore, Confusion
+from training.blind_test.documents import Key
+from training.blind_test.errors import BlindTestError
+from training.blind_test.kind import Kind
+from training.blind_test.times import ResponseTimes, response_times
+
+POOLED = "all experts"
+
+
+class Scores(BaseModel):
+    """What the answers of one expert, or of all together, come to.
+
+    Attributes:
+        name: of the expert, or `POOLED`.
+        answered: images answered, over all experts if pooled.
+        asked: images of the set, times the experts if pooled.
+        changed: answers that were changed later; the last one counts.
+        confusion: absolute counts.
+        classes: by class.
+        against_chance: accuracy and its tests.
+        times: time until the first answer to an image.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    answered: int
+    asked: int
+    changed: int
+    confusion: Confusion
+    classes: dict[Kind, ClassScore]
+    against_chance: AgainstChance
+    times: ResponseTimes
+
+    @property
+    def finished(self) -> bool:
+        """Whether every image was answered."""
+        return self.answered == self.asked
+
+
+class SetSummary(BaseModel):
+    """The set that was answered, as far as a reader of the scores has to know it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    digest: str
+    checkpoint: str
+    checkpoint_sha256: str
+    same_data_as_checkpoint: bool
+    real_from: str
+    real_images: int
+    disjoint_crops: int
+    seed: int
+    images: dict[Kind, int]
+
+
+class BlindTestScores(BaseModel):
+    """The scores of a blind test.
+
+    Attributes:
+        schema_version: 1.
+        blind_set: what was answered.
+        experts: each expert by name.
+        pooled: the answers of all experts together, of two or more.
+        agreement: between the experts, of two or more.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: int = 1
+    blind_set: SetSummary
+    experts: tuple[Scores, ...]
+    pooled: Scores | None
+    agreement: Agreement | None
+
+
+@dataclass
+class _Judged:
+    """What one expert made of one image."""
+
+    kind: Kind
+    answer: Kind
+    seconds: float
+    changes: int = 0
+
+
+def score(key: Key, answers: Iterable[Answer]) -> BlindTestScores:
+    """Score the answers to a blind test; experts that have not finished count with what they answered.
+
+    Raises:
+        BlindTestError: there is no answer, or one to an image that the set does not have.
+    """
+    judged = _judge(key, answers)
+    if not judged:
+        raise BlindTestError("nobody has answered yet: there is nothing to score")
+    total = len(key.images)
+    several = len(judged) > 1
+    everything = [one for of_expert in judged.values() for one in of_expert.values()]
+    given = {
+        expert: {image: one.answer for image, one in of_expert.items()}
+        for expert, of_expert in judged.items()
+    }
+    kinds = [entry.kind for entry in key.images.values()]
+    return BlindTestScores(
+        blind_set=SetSummary(
+            **key.model_dump(exclude={"images", "data_sha256", "schema_version"}),
+            images={kind: kinds.count(kind) for kind in Kind},
+        ),
+        experts=tuple(
+            _scores(expert, list(of_expert.values()), total) for expert, of_expert in judged.items()
+        ),
+        pooled=_scores(POOLED, everything, total * len(judged)) if several else None,
+        agreement=agreement(given) if several else None,
+    )
+
+
+def _judge(key: Key, answers: Iterable[Answer]) -> dict[str, dict[str, _Judged]]:
+    """Return by expert and image what was answered: the last answer, and the time of the first."""
+    judged: dict[str, dict[str, _Judged]] = {}
+    for given in answers:
+        entry = key.images.get(given.image)
+        if entry is None:
+            raise BlindTestError(
+                f"{given.expert} has answered an image {given.image}, which this set does not have: "
+                "these are answers to another set"
+            )
+        of_expert = judged.setdefault(given.expert, {})
+        before = of_expert.get(given.image)
+        if before is None:
+            of_expert[given.image] = _Judged(entry.kind, given.answer, given.visible_ms / 1000)
+        elif before.answer is not given.answer:
+            before.answer = given.answer
+            before.changes += 1
+    return dict(sorted(judged.items()))
+
+
+def _scores(name: str, judged: Sequence[_Judged], asked: int) -> Scores:
+    confusion = Confusion.of((one.kind, one.answer) for one in judged)
+    return Scores(
+        name=name,
+        answered=len(judged),
+        asked=asked,
+        changed=sum(one.changes for one in judged),
+        confusion=confusion,
+        classes={kind: confusion.class_score(kind) for kind in Kind},
+        against_chance=against_chance(confusion),
+        times=response_times((one.kind, one.answer, one.seconds) for one in judged),
+    )

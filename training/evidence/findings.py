@@ -1,0 +1,88 @@
+"""Nearest crops and cells of the first draw's generated images, with their pictures for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+from training.evidence.cell_tables import CellPictures
+from training.evidence.copy_tables import CopyPictures
+from training.evidence.draws import ImageSets
+from training.evidence.memorisation import NoControlError, comparison_count, measure_memorisation
+from training.evidence.memorisation_figures import draw_nearest, draw_pairs, plot_similarities
+from training.evidence.memorisation_record import Memorisation
+from training.evidence.morphometry import measure_morphometry
+from training.evidence.morphometry_error import read_experts
+from training.evidence.morphometry_figures import plot_areas, plot_groups
+from training.evidence.morphometry_record import Morphometry
+from training.mosaic.labels import Label
+from training.mosaic.parameters import Conditions
+from training.sampler import plan_blocks
+from training.sources import Sources
+
+LABELS = 64
+"""Generated images with labels on which the method's error is measured."""
+
+
+def search_copies(
+    sets: ImageSets, count: int, *, show_real: bool, quiet: bool = False
+) -> tuple[Memorisation, CopyPictures] | None:
+    """Search the nearest real crops of generated images; None without a held-out image to compare with.
+
+    Args:
+        sets: the images.
+        count: how many generated images at most, the first ones of the seed.
+        show_real: also draw the real crops.
+        quiet: no progress bar.
+    """
+    generated = sets.images("generated", limit=count)
+    with _bar("nearest crops", comparison_count(len(generated), sets.dataset), quiet) as bar:
+        try:
+            found = measure_memorisation(generated, sets.dataset, seed=sets.seed, progress=bar.update)
+        except NoControlError:
+            return None
+    pairs = draw_pairs(generated, sets.dataset, found) if show_real else None
+    return found, CopyPictures(plot_similarities(found), draw_nearest(generated, found), pairs)
+
+
+def measure_cells(
+    sets: ImageSets, sources: Sources, count: int, *, quiet: bool = False
+) -> tuple[Morphometry, CellPictures]:
+    """Measure the cells of generated and of as many real images.
+
+    Args:
+        sets: the images.
+        sources: where they come from, for the borders that experts drew on them.
+        count: how many generated images at most, the first ones of the seed.
+        quiet: no progress bar.
+    """
+    generated = sets.images("generated", limit=count)
+    with _bar("cells", 4 * len(generated), quiet) as bar:
+        found = measure_morphometry(
+            generated,
+            sets.dataset,
+            seed=sets.seed,
+            experts=read_experts(sources),
+            labels=_labels(sets, min(LABELS, len(generated))),
+            progress=bar.update,
+        )
+    return found, CellPictures(plot_areas(found), plot_groups(found))
+
+
+def _labels(sets: ImageSets, count: int) -> list[Label]:
+    """Return the labels of the first generated images; none for a generator without labels."""
+    if not sets.sampler.has_labels:
+        return []
+    return [
+        scene.label()
+        for block, first, last in plan_blocks(0, count)
+        for scene in sets.sampler.scenes(sets.seed, block, Conditions())[1][first:last]
+    ]
+
+
+@contextmanager
+def _bar(description: str, total: int, quiet: bool) -> Iterator[tqdm]:
+    with tqdm(total=total, desc=f"{description:<38}", disable=quiet, unit="") as bar:
+        yield bar
