@@ -17,7 +17,7 @@ import torch
 
 from training.checkpoint import Checkpoint
 
-_BUSY = 0.25
+BUSY = 0.25
 """Load average per core above which figures are not worth keeping."""
 
 
@@ -129,7 +129,7 @@ def _markdown(report: Report) -> str:
         f"load before the run {machine['load_before']}.",
         "",
     ]
-    if machine["load_before"] > _BUSY * machine["cores"]:
+    if machine["load_before"] > BUSY * machine["cores"]:
         lines += ["**The machine was busy: these figures are not worth keeping.**", ""]
     lines += [
         f"{comparison.n} images, median of {rounds} rounds (least to most):",

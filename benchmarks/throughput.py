@@ -77,7 +77,7 @@ def main(
         start_ups = [server.ready_seconds]
         typer.echo(f"server ready after {server.ready_seconds:.1f} s")
         timers = _timers(checkpoint, target, server) | _labelled_timers(labelled, server)
-        comparison = Comparison(n, _measure(timers, n, rounds), BARE)
+        comparison = Comparison(n, measure(timers, n, rounds), BARE)
 
     peaks = []
     for count in MEMORY_COUNTS if memory else ():
@@ -124,9 +124,9 @@ def _labelled_timers(name: str | None, server: Server) -> dict[str, Timer]:
     }
 
 
-def _timers(checkpoint: Checkpoint, device: torch.device, server: Server) -> dict[str, Timer]:
-    sampler = Sampler(checkpoint, str(device))
-    generator = checkpoint.generator  # the sampler's own, on the device and in its memory format
+def bare_loop(checkpoint: Checkpoint, device: torch.device) -> Timer:
+    """Return the generator alone: draws ready on the device, nothing done with the images."""
+    generator = checkpoint.generator.to(device)
     pool = [
         torch.from_numpy(draw_normals(SEED, block * BATCH, BATCH, generator.draws)).to(device)
         for block in range(POOL)
@@ -141,6 +141,12 @@ def _timers(checkpoint: Checkpoint, device: torch.device, server: Server) -> dic
             torch.cuda.synchronize(device)
         return time.perf_counter() - began
 
+    return bare
+
+
+def _timers(checkpoint: Checkpoint, device: torch.device, server: Server) -> dict[str, Timer]:
+    sampler = Sampler(checkpoint, str(device))  # it puts the generator into the memory format of the device
+
     def sample(count: int) -> float:
         began = time.perf_counter()
         for _ in sampler.images(SEED, 0, count):
@@ -148,14 +154,14 @@ def _timers(checkpoint: Checkpoint, device: torch.device, server: Server) -> dic
         return time.perf_counter() - began
 
     return {
-        BARE: bare,
+        BARE: bare_loop(checkpoint, device),
         "sampler": sample,
         "service, npy": lambda count: server.fetch(count, SEED, "npy"),
         "service, tar": lambda count: server.fetch(count, SEED, "tar"),
     }
 
 
-def _measure(timers: dict[str, Timer], n: int, rounds: int) -> dict[str, list[float]]:
+def measure(timers: dict[str, Timer], n: int, rounds: int) -> dict[str, list[float]]:
     """Time each way once a round, every other round in reverse order, so that a steady drift cancels.
 
     Returns:

@@ -34,7 +34,7 @@ from service.options import (
     given,
 )
 from service.output_files import OutputError, new_file
-from service.sets.command import set_command
+from service.sets.command import set_app
 
 # Torch takes seconds to import: what needs it is imported by the commands, and `serve` does without.
 
@@ -169,7 +169,7 @@ def generate_command(
     typer.echo(f"{n / outcome.seconds:.1f} images/s on {outcome.device}")
 
 
-app.command(name="set")(set_command)
+app.add_typer(set_app, name="set")
 
 
 @app.command()

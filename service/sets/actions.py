@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,20 @@ from pydantic import ValidationError
 
 from service.checkpoint_choice import OrderError, choose_checkpoint, with_device
 from service.labelling import Labelling
+from service.layouts.layout import Layout
 from service.sets.claim import check_place
 from service.sets.destination import Destination, StorageError
 from service.sets.documents import conditions_in_words
 from service.sets.estimate import estimate
+from service.sets.export import export_set
 from service.sets.manifest import Manifest, SetError
 from service.sets.open_destination import open_destination
 from service.sets.place import Place
-from service.sets.plan import PartError, Shard, choose_part, plan_set
+from service.sets.plan import PartError, Shard, choose_part, choose_share, plan_set
 from service.sets.progress import Progress, format_bytes, format_seconds, print_note
-from service.sets.run import Outcome, make_set
+from service.sets.ray_cluster import check_cluster, connected
+from service.sets.ray_shards import RayShards
+from service.sets.run import Outcome, make_set_by, make_shards
 from service.sets.source import load_generator
 from service.sets.spec import SetSpec
 from service.sets.survey import survey
@@ -68,8 +73,30 @@ def open_desk(
     return Desk(place, destination, settings, model, checkpoint_path, stop_if_asked)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Which shards: `A:B` of them, or share `I/N`, or all."""
+
+    shards: str | None = None
+    share: str | None = None
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Workers on Ray: where, and how many CPUs each takes; see `service.sets.ray_cluster.connected`."""
+
+    address: str
+    cpus: int
+
+
 def make(
-    desk: Desk, wanted: dict[str, Any], labelling: Labelling, shards: str | None, *, replace_wrong: bool
+    desk: Desk,
+    wanted: dict[str, Any],
+    labelling: Labelling,
+    chosen: Part,
+    *,
+    replace_wrong: bool,
+    cluster: Cluster | None = None,
 ) -> None:
     """Make what is missing of a set.
 
@@ -77,37 +104,41 @@ def make(
         desk: where, and by which checkpoint.
         wanted: fields of the spec that were given, without those of the labelling.
         labelling: what comes with the images, and what they meet.
-        shards: `A:B`, or None for all.
+        chosen: which shards.
         replace_wrong: replace what is damaged or foreign.
+        cluster: who makes the shards; None for this process.
 
     Raises:
         OrderError: there is no such set or model, or the set has no such shards.
         service.labelling.LabellingError: the model has no labels.
         one of FAILURES: it went wrong.
     """
+    if cluster is not None:
+        check_cluster(cluster.address)
     checkpoint = desk.checkpoint(labelling, desk.model)
     spec = _spec(checkpoint, wanted, labelling)
-    part = _part(spec, shards)
-    outcome = _run(desk, checkpoint, spec, part, replace_wrong=replace_wrong)
+    part = _part(spec, chosen)
+    outcome = _run(desk, checkpoint, spec, part, replace_wrong=replace_wrong, cluster=cluster)
     if outcome.manifest is None:
         typer.echo(f"Other shards of {desk.place} are missing: whoever makes the last one finishes the set")
     else:
         _tell(desk, checkpoint, outcome.manifest)
 
 
-def foretell(desk: Desk, wanted: dict[str, Any], labelling: Labelling, shards: str | None) -> None:
+def foretell(desk: Desk, wanted: dict[str, Any], labelling: Labelling, chosen: Part) -> None:
     """Say what `make` would do, how much it would write and how long it would take; write nothing.
 
     Args and errors are those of `make`.
     """
     checkpoint = desk.checkpoint(labelling, desk.model)
     spec = _spec(checkpoint, wanted, labelling)
-    part = _part(spec, shards)
+    part = _part(spec, chosen)
     replaced = check_place(spec, desk.destination, distrusted=frozenset(), replace_wrong=True)
     state = survey(spec, desk.destination, part, stop_if_asked=desk.stop_if_asked)
     typer.echo(f"{desk.place}: {spec.n} images of seed {spec.seed}, from index {spec.start} on,")
     _tell_labelling(spec)
-    typer.echo(f"model {spec.model}, in {spec.shards} shards, {part[0].key} to {part[-1].key} asked for")
+    asked = f"{part[0].key} to {part[-1].key}" if part else "none"
+    typer.echo(f"model {spec.model}, in {spec.shards} shards, {asked} asked for")
     for name in replaced:
         typer.echo(f"not of this set, replaced only with --replace-wrong: {name}")
     for shard, reason in state.wrong.items():
@@ -165,6 +196,40 @@ def verify(desk: Desk, *, replace_wrong: bool) -> bool:
     return outcome.manifest is not None
 
 
+def export(
+    place: Place,
+    layout: type[Layout],
+    output: Path,
+    *,
+    labels: Sequence[str],
+    validation_every: int | None,
+    stop_if_asked: Callable[[], None],
+) -> None:
+    """Write a finished set as a layout; see `service.sets.export.export_set`, also for errors.
+
+    Raises:
+        one of FAILURES: also if there is no finished set.
+    """
+    destination = open_destination(place, load_settings(), stop_if_asked=stop_if_asked, note=print_note)
+    manifest = load_manifest(destination, str(place))
+    progress = Progress(manifest.spec.n, len(manifest.shards))
+    try:
+        wanted = export_set(
+            manifest,
+            destination,
+            layout,
+            output,
+            labels=labels,
+            validation_every=validation_every,
+            on_images=progress.generated,
+            stop_if_asked=stop_if_asked,
+        )
+    finally:
+        progress.close()
+    typer.echo(f"{wanted.count} images of {place} in {output}, as {layout.name}")
+    typer.echo(f"labels {', '.join(wanted.labelling.labels)}; terms: {wanted.terms}")
+
+
 def _spec(checkpoint: Checkpoint, wanted: dict[str, Any], labelling: Labelling) -> SetSpec:
     model = checkpoint.card.name
     wanted = {**wanted, "labels": labelling.labels or None, "conditions": dict(labelling.given) or None}
@@ -182,9 +247,12 @@ def _spec(checkpoint: Checkpoint, wanted: dict[str, Any], labelling: Labelling) 
         raise OrderError(f"--{option} ({about}): {message}, got {first['input']!r}") from error
 
 
-def _part(spec: SetSpec, shards: str | None) -> list[Shard]:
+def _part(spec: SetSpec, chosen: Part) -> list[Shard]:
+    shards = plan_set(spec)
     try:
-        return plan_set(spec) if shards is None else choose_part(plan_set(spec), shards)
+        if chosen.shards is not None:
+            return choose_part(shards, chosen.shards)
+        return shards if chosen.share is None else choose_share(shards, chosen.share)
     except PartError as error:
         raise OrderError(str(error)) from error
 
@@ -197,14 +265,37 @@ def _run(
     *,
     replace_wrong: bool,
     distrusted: Iterable[str] = (),
+    cluster: Cluster | None = None,
 ) -> Outcome:
     progress = Progress(sum(shard.samples for shard in part), len(part))
+
+    def make_here(shards: Sequence[Shard]) -> int:
+        generator = load_generator(checkpoint, desk.settings)
+        return make_shards(
+            spec, shards, generator, desk.destination, report=progress, stop_if_asked=desk.stop_if_asked
+        )
+
+    def make_there(address: str, cpus: int, shards: Sequence[Shard]) -> int:
+        with connected(address) as ray:
+            return RayShards(
+                ray,
+                spec,
+                checkpoint.path.read_bytes(),
+                desk.place,
+                desk.settings,
+                desk.destination,
+                cpus=cpus,
+                report=progress,
+                note=print_note,
+                stop_if_asked=desk.stop_if_asked,
+            ).make(shards)
+
     try:
-        outcome = make_set(
+        outcome = make_set_by(
+            make_here if cluster is None else partial(make_there, cluster.address, cluster.cpus),
             spec,
             checkpoint.card,
             desk.destination,
-            lambda: load_generator(checkpoint, desk.settings),
             part=part,
             replace_wrong=replace_wrong,
             distrusted=distrusted,

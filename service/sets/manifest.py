@@ -43,7 +43,7 @@ class ShardEntry(_Entry):
     @classmethod
     def of(cls, shard: Shard, record: ShardRecord) -> Self:
         """Return the entry of a shard."""
-        about = record.model_dump(exclude={"set_digest", "size"})
+        about = record.model_dump(exclude={"set_digest", "size", "job"})
         return cls(key=shard.key, bytes=record.size, **about)
 
 

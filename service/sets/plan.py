@@ -18,7 +18,8 @@ MANIFEST_KEY = "manifest.json"
 DOCUMENT_KEYS = (SPEC_KEY, TERMS_KEY, README_KEY, CROISSANT_KEY, SUMS_KEY)
 """Every file of a set but its shards and its manifest, in the order they are written."""
 
-_PART = re.compile(r"([0-9]{1,7}):([0-9]{1,7})")
+_RANGE = re.compile(r"([0-9]{1,7}):([0-9]{1,7})")
+_SHARE = re.compile(r"([0-9]{1,7})/([0-9]{1,7})")
 
 
 class PartError(ValueError):
@@ -57,7 +58,7 @@ def choose_part(shards: list[Shard], part: str) -> list[Shard]:
     Raises:
         PartError: not such a range, or no shard is in it.
     """
-    match = _PART.fullmatch(part)
+    match = _RANGE.fullmatch(part)
     chosen = shards[int(match[1]) : int(match[2])] if match else []
     if not chosen:
         raise PartError(
@@ -65,3 +66,18 @@ def choose_part(shards: list[Shard], part: str) -> list[Shard]:
             f"{part!r}"
         )
     return chosen
+
+
+def choose_share(shards: list[Shard], share: str) -> list[Shard]:
+    """Return share I of N, for `I/N` with I from 0 to N - 1: neighbours, as many in each, give or take one.
+
+    Together the N shares hold each shard once. Some are empty if N is larger than the number of shards.
+
+    Raises:
+        PartError: not such a share.
+    """
+    match = _SHARE.fullmatch(share)
+    index, count = (int(match[1]), int(match[2])) if match else (0, 0)
+    if index >= count:
+        raise PartError(f"a part must be I/N with 0 <= I < N, part I of N equal ones; got {share!r}")
+    return shards[index * len(shards) // count : (index + 1) * len(shards) // count]

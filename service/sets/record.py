@@ -20,10 +20,14 @@ class Record(BaseModel):
     set_digest: str = Field(pattern=_SHA256, description="digest of the set")
     size: int = Field(ge=0, description="bytes of the object")
     sha256: str = Field(pattern=_SHA256, description="of the object")
+    job: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{32}$", description="the job of the service that wrote it"
+    )
 
     def to_metadata(self) -> dict[str, str]:
         """Return the record as names and texts that S3 metadata can hold, with a seal."""
-        values = {name.replace("_", "-"): str(value) for name, value in self.model_dump().items()}
+        fields = self.model_dump(exclude_none=True)
+        values = {name.replace("_", "-"): str(value) for name, value in fields.items()}
         return {**values, _SEAL: _seal(values)}
 
 

@@ -31,6 +31,11 @@ _ATTEMPTS = 3
 _SHOWN = 5
 
 
+Maker = Callable[[Sequence[Shard]], int]
+"""Makes shards, in their order as far as it can, but those that somebody else makes meanwhile; returns how
+many it made. `make_shards` on this machine, `service.sets.ray_shards` on many."""
+
+
 class Report(Protocol):
     """Who is told how a run goes on. All calls come from the thread that runs."""
 
@@ -71,6 +76,39 @@ def make_set(
     report: Report,
     stop_if_asked: Callable[[], None],
 ) -> Outcome:
+    """Make what is missing of a set or of a part of it in this process.
+
+    `load` loads the checkpoint, if there is something to make; all else is as for `make_set_by`.
+    """
+
+    def make(shards: Sequence[Shard]) -> int:
+        return make_shards(spec, shards, load(), destination, report=report, stop_if_asked=stop_if_asked)
+
+    return make_set_by(
+        make,
+        spec,
+        card,
+        destination,
+        part=part,
+        replace_wrong=replace_wrong,
+        distrusted=distrusted,
+        report=report,
+        stop_if_asked=stop_if_asked,
+    )
+
+
+def make_set_by(
+    make: Maker,
+    spec: SetSpec,
+    card: Card,
+    destination: Destination,
+    *,
+    part: Sequence[Shard] | None = None,
+    replace_wrong: bool = False,
+    distrusted: Iterable[str] = (),
+    report: Report,
+    stop_if_asked: Callable[[], None],
+) -> Outcome:
     """Make what is missing of a set or of a part of it; then, if every shard is there, finish it.
 
     Whoever comes last finishes: every run looks for all shards at its end, also one that made only a
@@ -78,10 +116,10 @@ def make_set(
     finishes.
 
     Args:
+        make: makes the shards; is called only if there is something to make.
         spec: the set.
         card: of its checkpoint.
         destination: where it goes.
-        load: loads the checkpoint; is called only if there is something to make.
         part: the shards to make; None for all.
         replace_wrong: replace objects under the set's keys that do not belong there.
         distrusted: keys of shards whose content was found wrong.
@@ -110,7 +148,7 @@ def make_set(
             destination.delete(shard.key)
         # In random order: processes that work on one set at the same time seldom meet.
         order = random.sample(state.to_make, len(state.to_make))
-        made = make_shards(spec, order, load(), destination, report=report, stop_if_asked=stop_if_asked)
+        made = make(order)
     manifest = finish(spec, card, destination, stop_if_asked=stop_if_asked)
     return Outcome(made, len(part) - made, manifest)
 
@@ -151,23 +189,23 @@ def make_shards(
 
         for shard in shards:
             stop_if_asked()
-            if _look(spec, shard, destination).record is not None:
+            if look_at(spec, shard, destination).record is not None:
                 report.found(shard)
                 continue
             with ExitStack() as undo:
                 staged = undo.enter_context(destination.stage(shard.key))
-                record = _write(spec, shard, generator, staged, device, on_images)
+                record = write_staged(spec, shard, generator, staged, device, on_images)
                 if sending is not None:
                     report.made(sending[0], sending[1].result())
                 undo.pop_all()
-            sending = shard, storage.submit(_publish, spec, shard, destination, staged, record)
+            sending = shard, storage.submit(publish_staged, spec, shard, destination, staged, record)
             made += 1
         if sending is not None:
             report.made(sending[0], sending[1].result())
     return made
 
 
-def _write(
+def write_staged(
     spec: SetSpec,
     shard: Shard,
     generator: Generator,
@@ -190,13 +228,13 @@ def _write(
     )
 
 
-def _publish(
+def publish_staged(
     spec: SetSpec, shard: Shard, destination: Destination, staged: Staged, record: ShardRecord
 ) -> ShardRecord:
     """Put a shard in place; return the record of what is there: another process may have been first."""
     with staged:
         for _ in range(_ATTEMPTS):
-            there = _look(spec, shard, destination)
+            there = look_at(spec, shard, destination)
             if there.record is not None:
                 return there.record
             with suppress(ContentionError):
@@ -209,22 +247,27 @@ def _publish(
 
 
 @dataclass(frozen=True)
-class _Sight:
+class Sight:
     """What is under a shard's key: its record if it is there, or a shorter shard of the same set."""
 
     record: ShardRecord | None = None
     outgrown: bool = False
 
 
-def _look(spec: SetSpec, shard: Shard, destination: Destination) -> _Sight:
+def look_at(spec: SetSpec, shard: Shard, destination: Destination) -> Sight:
+    """Look whether a shard is there.
+
+    Raises:
+        SetError: something that is not of this set is under its key.
+    """
     stored = destination.stat(shard.key)
     if stored is None:
-        return _Sight()
+        return Sight()
     try:
         record = judge(spec, shard, stored)
     except WrongObjectError as error:
         raise SetError(_describe({shard: str(error)})) from error
-    return _Sight(record) if record.samples == shard.samples else _Sight(outgrown=True)
+    return Sight(record) if record.samples == shard.samples else Sight(outgrown=True)
 
 
 def _describe(wrong: Mapping[Shard, str]) -> str:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import tarfile
-import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -16,13 +13,13 @@ import numpy as np
 from PIL import Image
 
 from service.samples import sample_name
-from service.sets.destination import Destination, StorageError
+from service.sets.destination import Destination
+from service.sets.fetch import DAMAGED, WrongContentError, fetched, shard_files
 from service.sets.manifest import DocumentEntry, Manifest, SetError, ShardEntry, read_manifest
 from service.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, plan_set
 from service.sets.survey import unexpected_keys
 
 _SHARDS_AT_ONCE = 4
-_DAMAGED = (EOFError, OSError, SyntaxError, ValueError, tarfile.TarError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -103,32 +100,23 @@ def _check(
     stop_if_asked: Callable[[], None],
 ) -> str | None:
     """Return what is wrong with a file, or None."""
-    if destination.stat(entry.key) is None:
-        return "it is missing"
-    with tempfile.TemporaryFile() as file:
-        digest = hashlib.sha256()
-        for piece in destination.read(entry.key):
-            stop_if_asked()
-            digest.update(piece)
-            _write(file, piece)
-        if file.tell() != entry.bytes:
-            return f"it has {file.tell()} bytes instead of {entry.bytes}"
-        if digest.hexdigest() != entry.sha256:
-            return f"its sha256 is {digest.hexdigest()} instead of {entry.sha256}"
-        if not isinstance(entry, ShardEntry):
-            return None
-        file.seek(0)
-        try:
-            return _check_images(file, entry, seed, stop_if_asked)
-        except _DAMAGED as error:
-            return f"it cannot be read: {error}"
+    try:
+        with fetched(entry, destination, stop_if_asked) as file:
+            if not isinstance(entry, ShardEntry):
+                return None
+            try:
+                return _check_images(file, entry, seed, stop_if_asked)
+            except DAMAGED as error:
+                return f"it cannot be read: {error}"
+    except WrongContentError as error:
+        return str(error)
 
 
 def _check_images(
     file: BinaryIO, entry: ShardEntry, seed: int, stop_if_asked: Callable[[], None]
 ) -> str | None:
     pixels, index = hashlib.sha256(), entry.start
-    for name, content in _pngs(file, entry.key):
+    for name, content in shard_files(file, entry.key, _is_image):
         stop_if_asked()
         if name != f"{sample_name(seed, index)}.png":
             return f"its image {index - entry.start} is {name} instead of {sample_name(seed, index)}.png"
@@ -142,30 +130,6 @@ def _check_images(
     return None
 
 
-def _pngs(file: BinaryIO, key: str) -> Iterator[tuple[str, bytes]]:
-    if key.endswith(".zip"):
-        with zipfile.ZipFile(file) as archive:
-            for name in archive.namelist():
-                if _is_image(name):
-                    yield name, archive.read(name)
-        return
-    with tarfile.open(fileobj=file, mode="r|") as tar:
-        for member in tar:
-            content = tar.extractfile(member) if _is_image(member.name) else None
-            if content is not None:
-                yield member.name, content.read()
-
-
 def _is_image(name: str) -> bool:
     """Tell an image from other files of its sample: all of them begin with a key without a dot."""
     return name.partition(".")[2] == "png"
-
-
-def _write(file: BinaryIO, piece: bytes) -> None:
-    try:
-        file.write(piece)
-    except OSError as error:
-        raise StorageError(
-            f"{tempfile.gettempdir()}: {error.strerror or error}; shards are read to there: make "
-            "room, or set TMPDIR to a folder that has it"
-        ) from error

@@ -107,6 +107,8 @@ def test_a_dry_run_tells_and_writes_nothing(run: Run, tmp_path: Path) -> None:
         (["--n", "5", "--seed", "7", "--format", "npy", "data"], "--format"),
         (["--n", "5", "--seed", "7", "--name", "../x", "data"], "--name"),
         (["--n", "5", "--seed", "7", "--shards", "1:2", "data"], "A below 1, the number of shards"),
+        (["--n", "5", "--seed", "7", "--part", "2/2", "data"], "0 <= I < N, part I of N equal ones"),
+        (["--n", "5", "--seed", "7", "--part", "0/2", "--shards", "0:1", "data"], "--part, not both"),
         (["--n", "5", "--seed", "7", "s3://bucket/../x"], "neither empty nor . nor .."),
         (["--n", "5", "--seed", "7", "http://host/x"], "a folder or s3://bucket/prefix"),
         (["--verify", "--n", "5", "data"], "--verify takes the set as its manifest describes it"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service.sets.plan import PartError, choose_part, plan_set
+from service.sets.plan import PartError, choose_part, choose_share, plan_set
 from service.sets.spec import SetSpec
 from training.latents import MAX_INDEX, MAX_SEED
 
@@ -110,3 +110,18 @@ def test_sets_from_before_there_were_labels_keep_their_digest() -> None:
 def test_what_cannot_be_made_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         spec(**wrong)
+
+
+@given(n=st.integers(1, 300), size=SIZES, count=st.integers(1, 60))
+def test_shares_hold_every_shard_once_and_are_equal(n: int, size: int, count: int) -> None:
+    shards = plan_set(spec(n=n, shard_size=size))
+    shares = [choose_share(shards, f"{index}/{count}") for index in range(count)]
+    assert [shard for share in shares for shard in share] == shards
+    lengths = {len(share) for share in shares}
+    assert max(lengths) - min(lengths) <= 1
+
+
+@pytest.mark.parametrize("share", ["", "1", "4/4", "0/0", "-1/4", "1/4/2", "1:4", "1/12345678"])
+def test_what_is_no_share_is_refused(share: str) -> None:
+    with pytest.raises(PartError, match="a part must be I/N with 0 <= I < N"):
+        choose_share(plan_set(spec(n=10, shard_size=3)), share)

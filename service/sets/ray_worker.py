@@ -1,0 +1,187 @@
+"""One of the workers that make a set on a Ray cluster: what runs in its process. It does not import Ray."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import tempfile
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import PIL
+import torch
+
+from service.sets.destination import StorageError
+from service.sets.manifest import SetError
+from service.sets.open_destination import open_destination
+from service.sets.place import Place
+from service.sets.plan import SPEC_KEY, Shard
+from service.sets.record import ShardRecord
+from service.sets.run import look_at, publish_staged, write_staged
+from service.sets.source import Generator, load_generator
+from service.sets.spec import SetSpec
+from service.settings import Settings, SettingsError
+from training.checkpoint import SUFFIX, CheckpointError, load_checkpoint
+
+SHARDS_AT_ONCE = 2
+"""One is generated while the one before it is sent."""
+
+Failure = SetError | StorageError
+"""What stops a run. Workers return it: raised, it would come with the traceback of another process."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker has to know beside the checkpoint's bytes.
+
+    Attributes:
+        spec: the set.
+        place: where it goes. Credentials, endpoint and region come from the environment of each node.
+        settings: the driver's, with the device that the worker is to use.
+        versions: as `versions_here` gives them on the driver's machine.
+    """
+
+    spec: SetSpec
+    place: Place
+    settings: Settings
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class News:
+    """What happened since it was last asked for: images generated, and lines for the person who waits."""
+
+    images: int
+    notes: tuple[str, ...]
+
+
+def versions_here() -> dict[str, str]:
+    """Return the versions that decide what a shard is; all nodes have to agree on them."""
+    return {"endotwin": version("endotwin"), "torch": torch.__version__, "pillow": PIL.__version__}
+
+
+class Worker:
+    """Loads the checkpoint once and makes shards. Its methods are called from several threads at once."""
+
+    def __init__(self, order: Order) -> None:
+        """Take an order; nothing is loaded yet."""
+        self._order = order
+        self._device = ThreadPoolExecutor(1, "device")
+        self._turn = threading.Lock()
+        self._news = threading.Lock()
+        self._images = 0
+        self._notes: list[str] = []
+        self._stopped = threading.Event()
+
+    def start(self, checkpoint: bytes) -> Failure | None:
+        """Check that this node can make the set, and load the checkpoint.
+
+        Args:
+            checkpoint: content of the file.
+
+        Returns:
+            None, or why it cannot.
+        """
+        order, here = self._order, versions_here()
+        differences = [
+            f"{name} {here[name]} instead of {wanted}"
+            for name, wanted in order.versions.items()
+            if here[name] != wanted
+        ]
+        if differences:
+            return _said(SetError(f"it has {', '.join(differences)}; install the same everywhere"))
+        try:
+            self._destination = open_destination(
+                order.place, order.settings, stop_if_asked=self._stop_if_asked, note=self._note
+            )
+            self._check_place()
+            self._generator = self._device.submit(self._load, checkpoint).result()
+        except (CheckpointError, SettingsError) as error:
+            return _said(SetError(str(error)))
+        except (SetError, StorageError) as error:
+            return _said(error)
+        return None
+
+    def make(self, shard: Shard) -> ShardRecord | Failure | None:
+        """Make a shard and put it in place.
+
+        Returns:
+            Its record; None if somebody else has made it; or what went wrong.
+        """
+        order = self._order
+        try:
+            with ExitStack() as undo:
+                with self._turn:
+                    self._stop_if_asked()
+                    if look_at(order.spec, shard, self._destination).record is not None:
+                        return None
+                    staged = undo.enter_context(self._destination.stage(shard.key))
+                    record = write_staged(
+                        order.spec, shard, self._generator, staged, self._device, self._count
+                    )
+                undo.pop_all()
+            return publish_staged(order.spec, shard, self._destination, staged, record)
+        except (SetError, StorageError) as error:
+            return _said(error)
+
+    def news(self) -> News:
+        """Return what happened since the last call."""
+        with self._news:
+            news = News(self._images, tuple(self._notes))
+            self._images = 0
+            self._notes.clear()
+        return news
+
+    def stop(self) -> None:
+        """End the work that goes on, in a state in which nothing is left half."""
+        self._stopped.set()
+
+    def _check_place(self) -> None:
+        """Check that this node sees the place that the driver has marked as the set's."""
+        stored = self._destination.stat(SPEC_KEY)
+        if stored is None or stored.record is None or stored.record.set_digest != self._order.spec.digest:
+            raise SetError(
+                f"it does not see {SPEC_KEY} of this set in {self._order.place}. A folder has to be one "
+                "that all nodes share, at the same path; for S3 the AWS variables of all nodes have to "
+                "lead to the same server"
+            )
+
+    def _load(self, content: bytes) -> Generator:
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != self._order.spec.checkpoint_sha256:
+            raise SetError(f"the checkpoint that came has sha256 {digest}: it was changed meanwhile")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{self._order.spec.model}{SUFFIX}"
+            path.write_bytes(content)
+            return load_generator(load_checkpoint(path, require_fid=False), self._order.settings)
+
+    def _count(self, images: int) -> None:
+        self._stop_if_asked()
+        with self._news:
+            self._images += images
+
+    def _note(self, text: str) -> None:
+        with self._news:
+            self._notes.append(f"{_here()}: {text}")
+
+    def _stop_if_asked(self) -> None:
+        if self._stopped.is_set():
+            raise WorkerStopped
+
+
+class WorkerStopped(Exception):  # noqa: N818 (nothing is wrong)
+    """The driver has ended the run."""
+
+
+def _said(error: Failure) -> Failure:
+    """Return an error that names the node, without what cannot be sent."""
+    return type(error)(f"{_here()}: {error}")
+
+
+def _here() -> str:
+    return f"worker on {socket.gethostname()}"
