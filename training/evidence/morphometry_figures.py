@@ -24,7 +24,8 @@ def plot_areas(result: Morphometry) -> bytes:
     sets = [each for each in _sets(result) if each[1].cells]
     for k, (name, found, colour) in enumerate(sets):
         quantiles = [(area, int(percent)) for percent, area in found.area_quantiles.items()]
-        of_areas.plot(*zip(*quantiles, strict=True), color=colour, label=f"{name}, {found.cells:,} cells")
+        inner = quantiles[1:-1]  # the ends are one cell each, maybe a speck
+        of_areas.plot(*zip(*inner, strict=True), color=colour, label=f"{name}, {found.cells:,} cells")
         sides = np.arange(len(found.neighbours))
         width = 0.8 / len(sets)
         of_neighbours.bar(
