@@ -19,6 +19,8 @@ from scipy.ndimage import gaussian_filter
 from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
+from training.utility.cells import neighbour_pairs
+
 SMALLEST, LARGEST = 10.0, 64.0
 """Sides of cells (root of the area), in pixels, that are looked for."""
 
@@ -134,14 +136,7 @@ def whole_cells(cells: np.ndarray) -> WholeCells:
     """
     height, width = cells.shape
     count = int(cells.max()) + 1
-    pairs = np.concatenate(
-        [
-            np.stack([cells[:-1].ravel(), cells[1:].ravel()], axis=1),
-            np.stack([cells[:, :-1].ravel(), cells[:, 1:].ravel()], axis=1),
-        ]
-    )
-    pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
-    neighbours = np.bincount(pairs.ravel(), minlength=count)
+    neighbours = np.bincount(neighbour_pairs(cells).ravel(), minlength=count)
     areas = np.bincount(cells.ravel(), minlength=count)
     whole = areas > 0
     whole[np.concatenate([[0], cells[0], cells[-1], cells[:, 0], cells[:, -1]])] = False

@@ -42,8 +42,9 @@ def morphometry_section(found: Morphometry, pictures: CellPictures) -> str:
             _distances(found),
             figure(pictures.areas, "Areas of the cells.", "distributions of the areas"),
             figure(pictures.groups, "The groups of crops.", "distributions of the groups"),
-            "<p>The method has errors of its own, told on images whose cells are known; it makes the "
-            "same ones on generated and real images, so smaller differences can still be real.</p>",
+            "<p>The method has errors of its own, told on images whose cells are known. They may differ "
+            "between generated and real images: only a larger difference than these is one of the "
+            "images.</p>",
             _errors(found),
             f"<p>{html.escape(found.method)} Seed {found.seed}, groups of {found.group} crops.</p>",
         )

@@ -64,6 +64,24 @@ def extract_cells(probability: np.ndarray) -> np.ndarray:
     return np.asarray(watershed(levels, markers), dtype=np.int32)  # type: ignore[no-untyped-call]
 
 
+def neighbour_pairs(cells: np.ndarray) -> np.ndarray:
+    """Return the pairs of cells that share a side of a pixel, each once, the smaller number first.
+
+    Args:
+        cells: int (H, W).
+
+    Returns:
+        int (pairs, 2).
+    """
+    pairs = np.concatenate(
+        [
+            np.stack([cells[:-1].ravel(), cells[1:].ravel()], axis=1),
+            np.stack([cells[:, :-1].ravel(), cells[:, 1:].ravel()], axis=1),
+        ]
+    )
+    return np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
+
+
 def measure_cells(cells: np.ndarray, area: np.ndarray) -> Morphometry:
     """Measure the cells in the annotated area.
 
@@ -78,13 +96,7 @@ def measure_cells(cells: np.ndarray, area: np.ndarray) -> Morphometry:
     sizes = np.bincount(cells.ravel(), minlength=count)
     inside = np.bincount(cells[area], minlength=count)
     counted = (sizes > 0) & (inside >= SHARE_INSIDE * sizes)
-    pairs = np.concatenate(
-        [
-            np.stack([cells[:-1].ravel(), cells[1:].ravel()], axis=1),
-            np.stack([cells[:, :-1].ravel(), cells[:, 1:].ravel()], axis=1),
-        ]
-    )
-    pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
+    pairs = neighbour_pairs(cells)
     neighbours = np.bincount(pairs.ravel(), minlength=count)
     inner = counted.copy()
     inner[np.concatenate([cells[0], cells[-1], cells[:, 0], cells[:, -1]])] = False
