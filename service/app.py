@@ -1,4 +1,4 @@
-"""The routes: POST /generate, GET /models and GET /models/{name}."""
+"""The routes: POST /generate, GET /models and GET /models/{name}; those of jobs are added here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from service import errors, metrics, parameters
 from service.errors import ApiError
+from service.jobs.routes import add_routes
 from service.models import Model, Models
 from service.quoting import shorten
 from service.runtime import Runtime
@@ -32,6 +33,7 @@ def create_app() -> FastAPI:
     )(generate)
     app.get("/models", responses={200: {"description": "all models"}})(list_models)
     app.get("/models/{name}", responses={404: errors.schema()})(show_model)
+    add_routes(app)
     app.add_exception_handler(ApiError, _answer_api_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
     app.add_exception_handler(Exception, _answer_unexpected)

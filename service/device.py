@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 
@@ -17,6 +20,13 @@ from service.models import Model
 from service.settings import SettingsError, variable
 
 _Result = TypeVar("_Result")
+
+_STREAMS_BEFORE_A_JOB = 8
+"""Batches of streams that go before one of a job that waits, so that many streams do not stop a job."""
+
+
+_Work = tuple[Future[Any], Callable[[], Any]]
+"""What is to be run, and where its result goes."""
 
 
 def resolve_device(wanted: str) -> torch.device:
@@ -48,36 +58,90 @@ def describe_device(device: torch.device) -> str:
 
 
 class DeviceThread:
-    """Runs one batch after the other, in the order they were asked for.
+    """Runs one batch after the other: first those of streams, in the order they were asked for.
 
     Every stream asks for one batch at a time, so the queue shares the device round robin between them.
+    Jobs have a queue of their own, whose turn comes when no stream waits, and after every
+    `_STREAMS_BEFORE_A_JOB` batches of streams.
     """
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
+        self._lock = threading.Lock()
+        self._streams: deque[_Work] = deque()
+        self._jobs: deque[_Work] = deque()
+        self._ahead_of_jobs = 0
 
     def call(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         """Run a function in the device's thread and wait for it: for start-up, not for the event loop."""
         return self._executor.submit(function, *arguments).result()
 
     def generate(self, model: Model, seed: int, block: int, labelling: Labelling) -> asyncio.Future[Batch]:
-        """Queue one aligned batch.
+        """Queue one aligned batch of a stream.
 
         Returns:
             A future of the whole batch. Cancelled while it is still queued, the batch is not generated.
         """
-        return asyncio.get_running_loop().run_in_executor(
-            self._executor, timed_batch, model, seed, block, labelling
-        )
+        future = self._queue(self._streams, partial(timed_batch, model, seed, block, labelling))
+        return asyncio.wrap_future(future)
+
+    def call_for_job(self, function: Callable[[], _Result]) -> _Result:
+        """Run a batch of a job when its turn comes, and wait for it: not for the event loop.
+
+        Raises:
+            concurrent.futures.CancelledError: the service stops.
+        """
+        return self._queue(self._jobs, function).result()
 
     def close(self) -> None:
         """Drop what is queued; the batch that is being generated comes to its end."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            dropped = [*self._streams, *self._jobs]
+            self._streams.clear()
+            self._jobs.clear()
+        for work in dropped:
+            work[0].cancel()
+
+    def _queue(self, queue: deque[_Work], function: Callable[[], _Result]) -> Future[_Result]:
+        future: Future[_Result] = Future()
+        with self._lock:
+            # Under the lock, so that `close` sees everything that was let in.
+            self._executor.submit(self._run_next)
+            queue.append((future, function))
+        return future
+
+    def _run_next(self) -> None:
+        work = self._next()
+        if work is None or not work[0].set_running_or_notify_cancel():
+            return
+        future, function = work
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+            del work, future  # else the error holds this frame, and this frame the error
+
+    def _next(self) -> _Work | None:
+        """Choose whose turn it is; None if everything was dropped meanwhile."""
+        with self._lock:
+            if self._jobs and (not self._streams or self._ahead_of_jobs >= _STREAMS_BEFORE_A_JOB):
+                self._ahead_of_jobs = 0
+                return self._jobs.popleft()
+            if not self._streams:
+                return None
+            self._ahead_of_jobs += 1 if self._jobs else 0
+            return self._streams.popleft()
 
 
 def timed_batch(model: Model, seed: int, block: int, labelling: Labelling = PLAIN) -> Batch:
     """Generate one aligned batch in the calling thread and record how long it took."""
+    return timed(model, partial(make_batch, model.sampler, seed, block, labelling))
+
+
+def timed(model: Model, work: Callable[[], _Result]) -> _Result:
+    """Run one batch of a model in the calling thread and record how long it took."""
     began = time.perf_counter()
-    batch = make_batch(model.sampler, seed, block, labelling)
+    result = work()
     metrics.DEVICE_SECONDS.labels(model.name).observe(time.perf_counter() - began)
-    return batch
+    return result

@@ -21,7 +21,7 @@ class ApiError(Exception):
         status: HTTP status.
         code: what went wrong, for programs: lower case words joined by underscores, from a fixed list.
         message: what went wrong and what is allowed, for people.
-        field: the query parameter at fault, where it is one.
+        field: the parameter at fault, of the query or the body, where it is one.
         headers: further response headers.
     """
 
@@ -52,7 +52,8 @@ class ApiError(Exception):
 def from_status(status: int, path: str, headers: Mapping[str, str] | None = None) -> ApiError:
     """Return the error for a bare HTTP status, as the web framework raises it before any of our code."""
     if status == 404:
-        message = f"there is nothing at {shorten(path)}; see POST /generate, GET /models, GET /docs.json"
+        routes = "POST /generate, GET /models, POST /jobs, GET /docs.json"
+        message = f"there is nothing at {shorten(path)}; see {routes}"
     elif status == 405:
         allowed = (headers or {}).get("Allow", "another method")
         message = f"{shorten(path)} takes {allowed} only"

@@ -41,6 +41,19 @@ ENCODING_SECONDS = Histogram(
 OPEN_STREAMS = Gauge(
     "endotwin_open_streams", "Streams that are being answered now.", multiprocess_mode="livesum"
 )
+JOBS = Gauge(
+    "endotwin_jobs",
+    "Jobs in the store by state.",
+    ["state"],
+    multiprocess_mode="livemostrecent",
+)
+JOBS_ENDED = Counter(
+    "endotwin_jobs_ended",
+    "Jobs that this service brought to an end: complete, failed, cancelled.",
+    ["state"],
+)
+JOB_IMAGES = Counter("endotwin_job_images", "Images generated for jobs.", ["model", "format"])
+JOB_SHARDS = Counter("endotwin_job_shards", "Shards that jobs put in place.", ["model", "format"])
 RECORDED_FID = Gauge(
     "endotwin_recorded_fid",
     "FID recorded in the card of a model (generated against training crops).",
@@ -56,6 +69,10 @@ ALL = (
     DEVICE_SECONDS,
     ENCODING_SECONDS,
     OPEN_STREAMS,
+    JOBS,
+    JOBS_ENDED,
+    JOB_IMAGES,
+    JOB_SHARDS,
     RECORDED_FID,
 )
 

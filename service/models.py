@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -34,13 +34,25 @@ class BatchSource(Protocol):
         ...
 
 
+class DividedSource(BatchSource, Protocol):
+    """A source that can draw scenes apart from the device, as a `training.sampler.Sampler` can."""
+
+    def draw(self, seed: int, block: int, conditions: Conditions) -> tuple[np.ndarray, list[Scene]]:
+        """Do the part of `scenes` that needs no device, in any thread: draws for `render`, and scenes."""
+        ...
+
+    def render(self, draws: np.ndarray, scenes: Sequence[Scene]) -> np.ndarray:
+        """Do the other part: the images."""
+        ...
+
+
 @dataclass(frozen=True)
 class Model:
     """A checkpoint that is loaded: its card, the sha256 of its file, and what generates its images."""
 
     card: Card
     sha256: str
-    sampler: BatchSource
+    sampler: DividedSource
 
     @property
     def name(self) -> str:

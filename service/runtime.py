@@ -11,6 +11,8 @@ from functools import partial
 from service import metrics
 from service.admission import Admission
 from service.device import DeviceThread, describe_device, resolve_device, timed_batch
+from service.jobs.store import JobStore
+from service.jobs.worker import JobWorker
 from service.models import Model, Models, choose_default, load_checkpoints
 from service.settings import Settings
 from training.sampler import Sampler
@@ -28,19 +30,30 @@ class Runtime:
         device_name: what it runs on, for the response header.
         encoders: threads that turn batches into bytes.
         admission: the limit on open streams.
+        jobs: the jobs, and the threads that work on them; None if the operator wants none.
     """
 
     def __init__(self, settings: Settings, models: Models, device: DeviceThread, device_name: str) -> None:
-        """Put together a runtime from models that are loaded."""
+        """Put together a runtime from models that are loaded; jobs that wait are taken up at once.
+
+        Raises:
+            service.settings.SettingsError: the file of jobs cannot be used.
+        """
         self.settings = settings
         self.models = models
         self.device = device
         self.device_name = device_name
         self.encoders = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="encoder")
         self.admission = Admission(settings.max_streams)
+        self.jobs: JobWorker | None = None
+        if settings.jobs_store is not None:
+            store = JobStore(settings.jobs_store)
+            self.jobs = JobWorker(store, models, device, device_name, settings)
 
     def close(self) -> None:
-        """Stop the threads; streams that are still open fail."""
+        """Stop the threads; streams that are still open fail, jobs go on at the next start."""
+        if self.jobs is not None:
+            self.jobs.close()
         self.device.close()
         self.encoders.shutdown(wait=False, cancel_futures=True)
 
@@ -55,6 +68,8 @@ def check_start(settings: Settings) -> None:
     resolve_device(settings.device)
     checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
     choose_default(checkpoints, settings.default_model)
+    if settings.jobs_store is not None:
+        JobStore(settings.jobs_store).close()
 
 
 def start(settings: Settings) -> Runtime:

@@ -81,6 +81,34 @@ class Settings(BaseSettings):
         description="how long a request to S3 that fails is tried again",
     )
 
+    jobs_store: Path | None = Field(
+        default=None,
+        description="file in which the service keeps its jobs, on a disk of this machine; without it there "
+        "are none",
+    )
+    jobs_max_images: int = Field(
+        default=10_000_000, ge=1, le=MAX_INDEX, description="most images that one job may ask for"
+    )
+    jobs_max_open: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="jobs that have not ended beyond which new ones are refused",
+    )
+    jobs_lease_seconds: float = Field(
+        default=20.0,
+        ge=1,
+        le=3600,
+        description="a service that has not said for this long that it works on a job counts as dead",
+    )
+
+    @field_validator("jobs_store")
+    @classmethod
+    def _check_absolute(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_absolute():
+            raise ValueError("must be an absolute path, since the service may run in another folder")
+        return value
+
     @field_validator("storage_allow", mode="before")
     @classmethod
     def _split_places(cls, value: object) -> object:

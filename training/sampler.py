@@ -7,7 +7,7 @@ request starts, nor on what else is being generated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ class NotLabelledError(TypeError):
 
 
 class Sampler:
-    """Generates images of one checkpoint on one device. Not thread-safe: one thread owns the device."""
+    """Generates images of one checkpoint on one device. One thread owns it; `draw` alone does without."""
 
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
         """Move the checkpoint's generator to `device`, a torch device such as cpu or cuda."""
@@ -84,12 +84,28 @@ class Sampler:
         Raises:
             NotLabelledError: the checkpoint has no labels.
         """
+        draws, scenes = self.draw(seed, block, conditions)
+        return self.render(draws, scenes), scenes
+
+    def draw(self, seed: int, block: int, conditions: Conditions) -> tuple[np.ndarray, list[Scene]]:
+        """Do the part of `scenes` that needs no device, in any thread.
+
+        Returns:
+            float32 (BATCH, draws) standard normal, for `render`; and BATCH scenes.
+
+        Raises:
+            NotLabelledError: the checkpoint has no labels.
+        """
         generator = self.require_labels()
         draws = draw_normals(seed, block * BATCH, BATCH, generator.draws)
-        scenes = generator.draw_scenes(draws, conditions)
+        return draws, generator.draw_scenes(draws, conditions)
+
+    def render(self, draws: np.ndarray, scenes: Sequence[Scene]) -> np.ndarray:
+        """Do the other part of `scenes`: return uint8 grey levels, shape (BATCH, 128, 128)."""
+        generator = self.require_labels()
         with torch.inference_mode():
             images = generator.render_scenes(torch.from_numpy(draws).to(self.device), scenes)
-            return to_grey_levels(images).cpu().numpy(), scenes
+            return to_grey_levels(images).cpu().numpy()
 
     def images(self, seed: int, start: int, count: int) -> Iterator[np.ndarray]:
         """Yield images start to start + count - 1 in order, as uint8 arrays (1..BATCH, 128, 128)."""

@@ -1,0 +1,218 @@
+"""The body of POST /jobs, read strictly: what is not understood is refused, never guessed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from service.archives import check_format
+from service.conditions import CONDITIONS, parse_conditions
+from service.errors import ApiError
+from service.labelling import LABELS, Labelling, LabellingError, parse_labels
+from service.models import Models
+from service.quoting import shorten
+from service.sets.place import Bucket, PlaceError, check_allowed, parse_place
+from service.sets.sizes import DEFAULT_SHARD_SIZE
+from service.sets.spec import SetSpec
+from service.settings import Settings
+
+LARGEST_BODY = 64 << 10
+"""Bytes: more than any request needs."""
+
+_FORMATS = ("tar", "zip")
+_KEY = re.compile(r"[!-~]{1,255}")
+
+
+class JobRequest(BaseModel):
+    """What a client writes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    n: int = Field(description="number of images")
+    seed: int = Field(description="seed of the images")
+    destination: str = Field(description="s3://bucket/prefix, below what the operator allows")
+    format: str = Field(default="tar", description=f"format of the shards: {', '.join(_FORMATS)}")
+    model: str | None = Field(
+        default=None,
+        description="a name from GET /models "
+        "(default: the operator's; with labels or conditions a labelled one)",
+    )
+    labels: list[str] = Field(default=[], description=f"any of {', '.join(LABELS)}")
+    conditions: dict[str, str | int | float] = Field(
+        default={}, description="what every image meets, such as density: '1500:2500' or pixel_size: 0.9"
+    )
+    shard_size: int = Field(default=DEFAULT_SHARD_SIZE, description="images of every shard but the last")
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body that is a JSON object: its members, and a digest that is the same however it was written."""
+
+    members: dict[str, Any]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """A request that can be fulfilled."""
+
+    destination: Bucket
+    spec: SetSpec
+
+
+def read_body(content: bytes) -> Body:
+    """Read a JSON object.
+
+    Raises:
+        ApiError: 400, it is none, or one that readers might take for different things.
+    """
+    try:
+        members = json.loads(content, object_pairs_hook=_members, parse_constant=_refuse_constant)
+        written = json.dumps(members, sort_keys=True, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        why = str(error) if isinstance(error, _RepeatedError) else "the body must be a JSON object in UTF-8"
+        raise ApiError(400, "invalid_body", why) from error
+    if not isinstance(members, dict):
+        raise ApiError(400, "invalid_body", "the body must be a JSON object")
+    return Body(members, hashlib.sha256(written).hexdigest())
+
+
+def read_key(header: str | None) -> str | None:
+    """Check an Idempotency-Key header.
+
+    Raises:
+        ApiError: 400, it is no key.
+    """
+    if header is not None and not _KEY.fullmatch(header):
+        message = "Idempotency-Key must be 1 to 255 printable ASCII characters without spaces"
+        raise ApiError(400, "invalid_header", message)
+    return header
+
+
+def parse_order(body: Body, models: Models, settings: Settings) -> Order:
+    """Check a request; nothing is looked up or written anywhere.
+
+    Raises:
+        ApiError: 400 with the field at fault and what is allowed, or 403 for a place that is not allowed.
+    """
+    wanted = _validate(body)
+    destination = _destination(wanted.destination, settings)
+    if not 1 <= wanted.n <= settings.jobs_max_images:
+        raise _invalid(
+            "n", f"n must be an integer from 1 to {settings.jobs_max_images}, got {shorten(str(wanted.n))}"
+        )
+    if wanted.format not in _FORMATS:
+        message = f"format must be one of {', '.join(_FORMATS)}, got {shorten(wanted.format)}"
+        raise _invalid("format", message)
+    model = models.default if wanted.model is None else models.get(wanted.model)
+    if model is None:
+        names = ", ".join(models.names)
+        raise _invalid("model", f"model must be one of {names}, got {shorten(str(wanted.model))}")
+    try:
+        labels = parse_labels(",".join(wanted.labels)) if wanted.labels else ()
+        labelling = Labelling(labels, parse_conditions(_conditions(wanted)))
+        check_format(wanted.format, labels)
+        if labelling:
+            model = models.labelled(wanted.model, labelling.field)
+    except LabellingError as error:
+        raise _invalid(error.field, str(error)) from error
+    return Order(destination, _spec(wanted, model.name, model.sha256, labelling))
+
+
+def _validate(body: Body) -> JobRequest:
+    try:
+        return JobRequest.model_validate(body.members)
+    except ValidationError as error:
+        found = error.errors()
+        # A field that is unknown may be the misspelt one that is missing.
+        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+        field = str(first["loc"][0])
+        if first["type"] == "extra_forbidden":
+            allowed = ", ".join(JobRequest.model_fields)
+            message = f"there is no field {shorten(field)}; allowed are {allowed}"
+            raise ApiError(400, "unknown_parameter", message, field=_printable(field)) from error
+        about = JobRequest.model_fields[field].description
+        if first["type"] == "missing":
+            raise _invalid(field, f"{field} is missing ({about})") from error
+        message = f"{field} ({about}): {first['msg']}, got {shorten(str(first['input']))}"
+        raise _invalid(field, message) from error
+
+
+def _destination(text: str, settings: Settings) -> Bucket:
+    try:
+        place = parse_place(text) if text.startswith("s3://") else None
+    except PlaceError as error:
+        raise _invalid("destination", str(error)) from error
+    if not isinstance(place, Bucket):
+        raise _invalid("destination", f"destination must be s3://bucket/prefix, got {shorten(text)}")
+    try:
+        check_allowed(place, settings.storage_allow)
+    except PlaceError as error:
+        raise ApiError(403, "destination_not_allowed", str(error), field="destination") from error
+    return place
+
+
+def _conditions(wanted: JobRequest) -> dict[str, str]:
+    """Return the conditions as texts, numbers written as people write them."""
+    for name in wanted.conditions:
+        if name not in CONDITIONS:
+            message = f"there is no condition {shorten(name)}; allowed are {', '.join(CONDITIONS)}"
+            raise _invalid("conditions", message)
+    return {
+        name: np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)
+        for name, value in wanted.conditions.items()
+    }
+
+
+def _spec(wanted: JobRequest, model: str, sha256: str, labelling: Labelling) -> SetSpec:
+    try:
+        return SetSpec(
+            name=f"endotwin-{model}-{wanted.seed}",
+            n=wanted.n,
+            seed=wanted.seed,
+            model=model,
+            checkpoint_sha256=sha256,
+            format=wanted.format,  # type: ignore[arg-type]
+            shard_size=wanted.shard_size,
+            labels=labelling.labels or None,
+            conditions=dict(labelling.given) or None,
+        )
+    except ValidationError as error:
+        # The name holds the seed: a seed out of range makes two errors, and this one is of more use.
+        first = next((one for one in error.errors() if one["loc"] != ("name",)), error.errors()[0])
+        message = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise _invalid("n", message) from error
+        field = str(first["loc"][0])
+        about = SetSpec.model_fields[field].description
+        message = f"{field} ({about}): {message}, got {shorten(str(first['input']))}"
+        raise _invalid(field, message) from error
+
+
+class _RepeatedError(ValueError):
+    """A member that is there twice."""
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise _RepeatedError("every field must be given at most once")
+    return members
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _printable(name: str) -> str | None:
+    return name[:60] if name and name.isascii() and name.isprintable() else None
+
+
+def _invalid(field: str, message: str) -> ApiError:
+    return ApiError(400, "invalid_parameter", message, field=field)

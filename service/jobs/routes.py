@@ -1,0 +1,190 @@
+"""The routes of jobs: POST and GET /jobs, GET and DELETE /jobs/{id}, POST /jobs/{id}/resume."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fastapi import FastAPI, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+
+from service import errors
+from service.errors import ApiError
+from service.jobs.job import Job, State
+from service.jobs.request import LARGEST_BODY, JobRequest, parse_order, read_body, read_key
+from service.jobs.store import KeyReusedError, OccupiedError, TooManyJobsError
+from service.jobs.worker import JobWorker
+from service.quoting import shorten
+from service.runtime import Runtime
+from service.settings import variable
+
+_PAGE = 50
+_LARGEST_PAGE = 200
+_RETRY_AFTER_SECONDS = 60
+_NUMBER = re.compile(r"[0-9]{1,4}")
+
+
+def add_routes(app: FastAPI) -> None:
+    """Add the routes to the application."""
+    problems: dict[int | str, dict[str, Any]] = {"4XX": errors.schema(), 503: errors.schema()}
+    app.post(
+        "/jobs",
+        status_code=202,
+        response_class=JSONResponse,
+        responses={202: {"description": "the job; Location says where it is"}, **problems},
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": JobRequest.model_json_schema()}},
+            },
+            "parameters": [{"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}}],
+        },
+    )(create_job)
+    app.get(
+        "/jobs",
+        response_class=JSONResponse,
+        responses=problems,
+        openapi_extra={
+            "parameters": [
+                {"name": "limit", "in": "query", "schema": {"type": "integer", "default": _PAGE}},
+                {"name": "before", "in": "query", "schema": {"type": "string"}},
+            ]
+        },
+    )(list_jobs)
+    app.get("/jobs/{identity}", response_class=JSONResponse, responses=problems)(show_job)
+    app.delete("/jobs/{identity}", status_code=202, response_class=JSONResponse, responses=problems)(
+        cancel_job
+    )
+    app.post("/jobs/{identity}/resume", status_code=202, response_class=JSONResponse, responses=problems)(
+        resume_job
+    )
+
+
+async def create_job(request: Request) -> JSONResponse:
+    """Have a large set written to storage. The same Idempotency-Key and body give the same job.
+
+    Everything that can be checked without the storage is checked before the answer.
+    """
+    jobs = _jobs(request)
+    content = await _read(request)
+    runtime: Runtime = request.app.state.runtime
+
+    def create() -> Job:
+        body = read_body(content)
+        key = read_key(request.headers.get("idempotency-key"))
+        # A request that was accepted once stays accepted, whatever the operator has changed since.
+        known = jobs.store.find(key, body.sha256)
+        if known is not None:
+            return known
+        order = parse_order(body, runtime.models, runtime.settings)
+        return jobs.store.add(
+            order.destination,
+            order.spec,
+            key=key,
+            request_sha256=body.sha256,
+            max_open=runtime.settings.jobs_max_open,
+        )
+
+    try:
+        job = await run_in_threadpool(create)
+    except KeyReusedError as error:
+        message = "this Idempotency-Key came with another request before; use a new one for a new job"
+        raise ApiError(422, "idempotency_key_reused", message) from error
+    except OccupiedError as error:
+        raise ApiError(409, "destination_in_use", _occupied(error.job), field="destination") from error
+    except TooManyJobsError as error:
+        raise ApiError(
+            503,
+            "too_many_jobs",
+            f"{runtime.settings.jobs_max_open} jobs have not ended, as many as this service takes; try "
+            "again later, or cancel some that failed",
+            headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
+        ) from error
+    jobs.wake()
+    return JSONResponse(job.describe(), 202, {"Location": job.path})
+
+
+def list_jobs(request: Request) -> JSONResponse:
+    """List jobs, the newest first; `next` is the address of the older ones, if there are any."""
+    jobs = _jobs(request)
+    query = request.query_params
+    for name in query:
+        if name not in ("limit", "before"):
+            message = f"there is no parameter {shorten(name)}; allowed are limit, before"
+            raise ApiError(400, "unknown_parameter", message)
+    limit = query.get("limit", str(_PAGE))
+    if not _NUMBER.fullmatch(limit) or not 1 <= int(limit) <= _LARGEST_PAGE:
+        message = f"limit must be an integer from 1 to {_LARGEST_PAGE}, got {shorten(limit)}"
+        raise ApiError(400, "invalid_parameter", message, field="limit")
+    before = query.get("before")
+    if before is not None and jobs.store.get(before) is None:
+        message = f"before must be the id of a job, got {shorten(before)}"
+        raise ApiError(400, "invalid_parameter", message, field="before")
+    found = jobs.store.newest(int(limit) + 1, before)
+    shown = found[: int(limit)]
+    following = f"/jobs?limit={limit}&before={shown[-1].id}" if len(found) > len(shown) else None
+    return JSONResponse({"jobs": [job.describe() for job in shown], "next": following})
+
+
+def show_job(request: Request, identity: str) -> JSONResponse:
+    """Tell how far a job is."""
+    return JSONResponse(_found(identity, _jobs(request).store.get(identity)).describe())
+
+
+def cancel_job(request: Request, identity: str) -> JSONResponse:
+    """Cancel a job: everything that it wrote is removed. Again is no error; a complete job stays."""
+    jobs = _jobs(request)
+    job = _found(identity, jobs.store.cancel(identity))
+    if job.state is State.COMPLETE:
+        message = "the job is complete; to remove its set use the tools of your storage"
+        raise ApiError(409, "job_complete", message)
+    jobs.wake()
+    return JSONResponse(job.describe(), 200 if job.state is State.CANCELLED else 202)
+
+
+def resume_job(request: Request, identity: str) -> JSONResponse:
+    """Let a job go on that failed. For one that is waiting or running nothing changes."""
+    jobs = _jobs(request)
+    job = _found(identity, jobs.store.resume(identity))
+    if job.state not in (State.QUEUED, State.RUNNING):
+        message = f"the job is {job.state.value}; only one that failed can be resumed"
+        raise ApiError(409, "job_not_failed", message)
+    jobs.wake()
+    return JSONResponse(job.describe(), 202)
+
+
+def _jobs(request: Request) -> JobWorker:
+    runtime: Runtime = request.app.state.runtime
+    if runtime.jobs is None:
+        message = f"this service takes no jobs: its operator has not set {variable('jobs_store')}"
+        raise ApiError(404, "no_jobs", message)
+    return runtime.jobs
+
+
+def _found(identity: str, job: Job | None) -> Job:
+    if job is None:
+        raise ApiError(404, "unknown_job", f"there is no job {shorten(identity)}; GET /jobs lists them")
+    return job
+
+
+def _occupied(job: Job) -> str:
+    if job.state is State.FAILED:
+        advice = f"it failed: POST {job.path}/resume goes on, DELETE {job.path} removes what it wrote"
+    else:
+        advice = "wait for its end, or choose another destination"
+    return f"job {job.id} ({job.state.value}) writes to {job.destination}; {advice}"
+
+
+async def _read(request: Request) -> bytes:
+    """Read a body of JSON, or refuse it before all of it is there."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        message = f"POST /jobs takes a body of type application/json, got {shorten(kind)}"
+        raise ApiError(415, "body_not_json", message)
+    content = bytearray()
+    async for piece in request.stream():
+        content += piece
+        if len(content) > LARGEST_BODY:
+            raise ApiError(413, "body_too_large", f"a body has at most {LARGEST_BODY} bytes")
+    return bytes(content)

@@ -1,0 +1,97 @@
+"""Streams and jobs on one device: streams first, and a job is never stopped by them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from live_server import wait_for
+
+from service import device as device_module
+from service.device import DeviceThread
+from service.jobs.device_share import DeviceShare
+from service.labelling import PLAIN
+from service.models import Model
+from training.checkpoint import load_checkpoint
+from training.mosaic.parameters import Conditions, Range
+from training.sampler import BATCH, Sampler
+
+JOB, STREAM = 1, 2
+"""Seeds, to tell whose batch it is."""
+
+
+class Noting:
+    """Notes whose batch it makes; the first waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.seeds: list[int] = []
+        self.go = threading.Event()
+
+    def batch(self, seed: int, block: int) -> np.ndarray:
+        self.seeds.append(seed)
+        self.go.wait()
+        return np.zeros((BATCH, 128, 128), np.uint8)
+
+
+@pytest.fixture
+def model(tiny_checkpoint: Path) -> Model:
+    return Model(card=load_checkpoint(tiny_checkpoint).card, sha256="0" * 64, sampler=Noting())
+
+
+def test_streams_go_first_and_a_job_goes_on(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_module, "_STREAMS_BEFORE_A_JOB", 3)
+    device, sampler = DeviceThread(), model.sampler
+    share = DeviceShare(model, device)
+
+    async def stream() -> None:
+        batches = [device.generate(model, STREAM, block, PLAIN) for block in range(8)]
+        sampler.go.set()
+        await asyncio.gather(*batches)
+
+    with ThreadPoolExecutor(4) as jobs:
+        running = [jobs.submit(share.batch, JOB, block) for block in range(4)]
+        wait_for(lambda: len(sampler.seeds) == 1 and len(device._jobs) == 3, "the jobs to wait")
+        asyncio.run(stream())
+        for future in running:
+            future.result()
+    device.close()
+    expected = [JOB, STREAM, STREAM, STREAM, JOB, STREAM, STREAM, STREAM, JOB, STREAM, STREAM, JOB]
+    assert sampler.seeds == expected
+
+
+def test_a_job_that_waits_ends_with_the_service(model: Model) -> None:
+    device, sampler = DeviceThread(), model.sampler
+    share = DeviceShare(model, device)
+    with ThreadPoolExecutor(2) as jobs:
+        running = [jobs.submit(share.batch, JOB, block) for block in range(2)]
+        wait_for(lambda: len(sampler.seeds) == 1 and len(device._jobs) == 1, "a job to wait")
+        device.close()
+        sampler.go.set()
+        outcomes = [future.exception() for future in running]
+    assert [type(outcome) for outcome in outcomes if outcome] == [CancelledError]
+    assert sampler.seeds == [JOB]
+
+
+def test_an_error_reaches_the_job(model: Model) -> None:
+    device = DeviceThread()
+    with pytest.raises(ZeroDivisionError):
+        device.call_for_job(lambda: 1 / 0)
+    assert device.call_for_job(lambda: 5) == 5
+    device.close()
+
+
+def test_a_share_gives_the_bytes_of_the_sampler(labelled_checkpoint: Path) -> None:
+    checkpoint = load_checkpoint(labelled_checkpoint)
+    sampler, device = Sampler(checkpoint), DeviceThread()
+    share = DeviceShare(Model(card=checkpoint.card, sha256="0" * 64, sampler=sampler), device)
+    conditions = Conditions(density=Range(low=1500, high=2500))
+    images, scenes = share.scenes(7, 3, conditions)
+    expected, _ = sampler.scenes(7, 3, conditions)
+    assert np.array_equal(images, expected)
+    assert len(scenes) == BATCH
+    assert np.array_equal(share.batch(7, 3), sampler.batch(7, 3))
+    device.close()

@@ -1,0 +1,107 @@
+"""Services in processes of their own on one store: killed by SIGKILL, and started again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+from job_tools import JobClient, contents, open_uploads, order
+from live_server import LiveServer, wait_for
+from set_tools import digests, start_command
+from swift_server import Swift
+
+from service.sets.folder import FolderDestination
+
+N, SHARD_SIZE = 640, 16
+BLOCKS = N // SHARD_SIZE
+
+
+class JobServer(LiveServer, JobClient):
+    """A service whose jobs are asked for."""
+
+    def kill(self) -> None:
+        """Kill all its processes, as a power cut would."""
+        server = psutil.Process(self._process.pid)
+        for process in [server, *server.children(recursive=True)]:
+            process.kill()
+        self._process.wait()
+
+    def generated(self) -> float:
+        return self.metric("endotwin_job_images_total")
+
+
+@pytest.fixture
+def start(tiny_checkpoint: Path, tmp_path: Path, bucket: str) -> Iterator[Callable[[str], JobServer]]:
+    """Yield a function that starts a service; all have one store, each its own home."""
+    with ExitStack() as servers:
+
+        def start(home: str) -> JobServer:
+            folder = tmp_path / home
+            folder.mkdir()
+            server = JobServer(
+                folder,
+                checkpoint_dir=str(tiny_checkpoint.parent),
+                jobs_store=str(tmp_path / "jobs.sqlite"),
+                jobs_lease_seconds="3",
+                storage_allow=bucket,
+            )
+            servers.callback(server.stop)
+            return server
+
+        yield start
+
+
+def shards(swift: Swift, bucket: str, prefix: str) -> int:
+    listed = swift.client().list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/train/")
+    return int(listed["KeyCount"])
+
+
+def test_services_that_are_killed(
+    start: Callable[[str], JobServer],
+    bucket: str,
+    swift_server: Swift,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+) -> None:
+    one, other = start("one"), start("other")
+    wanted = {"n": N, "shard_size": SHARD_SIZE}
+
+    # Two jobs, two services: each has one, and together they do no more than there is to do.
+    ids = [one.created(order(f"s3://{bucket}/{name}", **wanted)) for name in ("first", "second")]
+    for identity in ids:
+        one.wait_for_state(identity, "complete")
+    assert one.generated() + other.generated() == 2 * N
+    assert one.generated() > 0
+    assert other.generated() > 0
+
+    # One job: whoever has it is killed, and the other takes it over.
+    before = one.generated()
+    identity = one.created(order(f"s3://{bucket}/third", **wanted))
+    wait_for(lambda: shards(swift_server, bucket, "third") >= 2, "some shards")
+    busy, idle = (one, other) if one.generated() > before else (other, one)
+    busy.kill()
+    assert shards(swift_server, bucket, "third") < BLOCKS
+    idle.wait_for_state(identity, "complete")
+
+    # One job, one service: it is killed, and goes on when it is started again.
+    identity = idle.created(order(f"s3://{bucket}/fourth", **wanted))
+    wait_for(lambda: shards(swift_server, bucket, "fourth") >= 2, "some shards")
+    idle.kill()
+    left = shards(swift_server, bucket, "fourth")
+    assert left < BLOCKS
+    again = start("again")
+    again.wait_for_state(identity, "complete")
+    assert again.generated() <= N - left * SHARD_SIZE
+
+    arguments = ["--n", N, "--seed", 7, "--shard-size", SHARD_SIZE, tmp_path / "peaceful"]
+    process = start_command(tiny_checkpoint, tmp_path, *arguments)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    expected = contents(swift_server, bucket, "first/")
+    assert expected == digests(FolderDestination(tmp_path / "peaceful"))
+    for name in ("second", "third", "fourth"):
+        assert contents(swift_server, bucket, f"{name}/") == expected
+    assert open_uploads(swift_server, bucket) == []

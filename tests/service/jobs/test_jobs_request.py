@@ -1,0 +1,244 @@
+"""What a client may ask for, and where a set may go: everything else is refused before any work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from service.errors import ApiError
+from service.jobs.redaction import redact
+from service.jobs.request import JobRequest, Order, parse_order, read_body, read_key
+from service.models import Model, Models, load_checkpoints
+from service.settings import Settings
+
+ALLOWED = ("data/sets", "whole")
+SETTINGS = Settings(storage_allow=ALLOWED, jobs_max_images=1000)
+GOOD = {"n": 10, "seed": 7, "destination": "s3://data/sets/first"}
+
+
+@pytest.fixture(scope="module")
+def models(labelled_checkpoint: Path) -> Models:
+    class NoImages:
+        def batch(self, seed: int, block: int) -> None:
+            raise AssertionError("reading a request generates nothing")
+
+    checkpoints = load_checkpoints(labelled_checkpoint.parent, allow_unscored=False).values()
+    return Models([Model(one.card, one.sha256, NoImages()) for one in checkpoints], "tiny")
+
+
+def parse(models: Models, body: object) -> Order:
+    return parse_order(read_body(json.dumps(body).encode()), models, SETTINGS)
+
+
+def order_or_refusal(models: Models, body: object) -> tuple[Order | None, ApiError | None]:
+    try:
+        return parse(models, body), None
+    except ApiError as error:
+        return None, error
+
+
+def test_defaults(models: Models) -> None:
+    order = parse(models, GOOD)
+    assert str(order.destination) == "s3://data/sets/first"
+    spec = order.spec
+    assert (spec.name, spec.model, spec.format) == ("endotwin-tiny-7", "tiny", "tar")
+    assert (spec.shard_size, spec.start, spec.labels, spec.conditions) == (25_000, 0, None, None)
+
+
+def test_labels_and_conditions_choose_a_labelled_model(models: Models) -> None:
+    more = {"labels": ["instances", "borders"], "conditions": {"density": "1500.0:2500", "pixel_size": 0.9}}
+    spec = parse(models, {**GOOD, **more, "format": "zip", "shard_size": 5}).spec
+    assert spec.model == "tiny-labelled"
+    assert spec.labels == ("borders", "instances")
+    assert spec.conditions == {"density": "1500:2500", "pixel_size": "0.9"}
+    assert (spec.format, spec.shard_size, spec.shards) == ("zip", 5, 2)
+
+
+WRONG = [
+    ({"n": 0}, "n", "from 1 to 1000, got '0'"),
+    ({"n": 1001}, "n", "from 1 to 1000, got '1001'"),
+    ({"n": "10"}, "n", "should be a valid integer"),
+    ({"n": 1.5}, "n", "should be a valid integer"),
+    ({"n": True}, "n", "should be a valid integer"),
+    ({"n": 10**30}, "n", "from 1 to 1000"),
+    ({"seed": -1}, "seed", "greater than or equal to 0"),
+    ({"seed": 2**64}, "seed", "less than or equal to 18446744073709551615"),
+    ({"seed": None}, "seed", "should be a valid integer"),
+    ({"shard_size": 0}, "shard_size", "greater than or equal to 1"),
+    ({"format": "npy"}, "format", "one of tar, zip, got 'npy'"),
+    ({"model": "nope"}, "model", "tiny, tiny-labelled, got 'nope'"),
+    ({"labels": ["bones"]}, "labels", "one or more of borders"),
+    ({"labels": ["borders", "borders"]}, "labels", "each once"),
+    ({"labels": "borders"}, "labels", "should be a valid list"),
+    ({"labels": ["borders,instances,borders"]}, "labels", "each once"),
+    ({"labels": ["borders"], "model": "tiny"}, "model", "tiny-labelled can"),
+    ({"conditions": {"colour": "1"}}, "conditions", "there is no condition 'colour'; allowed are density"),
+    ({"conditions": {"density": "many"}}, "density", "got 'many'"),
+    ({"conditions": {"density": 1e300}}, "density", "must be a number"),
+    ({"conditions": {"density": 10**400}}, "density", "must be a number"),
+    ({"conditions": {"density": -1}}, "density", "must be a number"),
+    ({"conditions": {"density": 99999}}, "density", "4500"),
+    ({"conditions": {"density": True}}, "conditions", "valid"),
+    ({"destination": 5}, "destination", "should be a valid string"),
+]
+
+
+@pytest.mark.parametrize(("change", "field", "allowed"), WRONG, ids=lambda value: str(value)[:40])
+def test_a_wrong_value(models: Models, change: dict[str, object], field: str, allowed: str) -> None:
+    with pytest.raises(ApiError) as refusal:
+        parse(models, {**GOOD, **change})
+    assert (refusal.value.status, refusal.value.code) == (400, "invalid_parameter")
+    assert refusal.value.field == field
+    assert allowed in refusal.value.message
+
+
+@pytest.mark.parametrize("field", GOOD)
+def test_a_field_that_is_missing(models: Models, field: str) -> None:
+    with pytest.raises(ApiError, match=f"{field} is missing"):
+        parse(models, {name: value for name, value in GOOD.items() if name != field})
+
+
+@pytest.mark.parametrize(
+    "field", ["start", "N", "endpoint", "aws_secret_access_key", "x" * 999, "\u202e", ""]
+)
+def test_an_unknown_field(models: Models, field: str) -> None:
+    with pytest.raises(ApiError) as refusal:
+        parse(models, {**GOOD, field: 1})
+    assert refusal.value.code == "unknown_parameter"
+    assert "allowed are n, seed, destination" in refusal.value.message
+    assert len(refusal.value.message) < 300
+    assert refusal.value.response().status_code == 400
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"7",
+        b"[]",
+        b"{",
+        b"\xff",
+        b'{"n": NaN}',
+        b"[" * 9999,
+        b'{"n": 1, "n": 2}',
+        b"n=1",
+        b'{"n":' + b"9" * 9999,
+        b'{"n": "\\ud800"}',
+    ],
+    ids=lambda content: str(content[:20]),
+)
+def test_a_body_that_is_none(content: bytes) -> None:
+    with pytest.raises(ApiError) as refusal:
+        read_body(content)
+    assert (refusal.value.status, refusal.value.code) == (400, "invalid_body")
+
+
+def test_a_digest_does_not_depend_on_how_a_body_is_written() -> None:
+    one, other = read_body(b'{"n": 1, "seed": 2}'), read_body(b'{ "seed":2,"n":1 }')
+    assert one == other
+    assert one.sha256 != read_body(b'{"n": 1, "seed": 3}').sha256
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "ä", "x" * 256, "a\x00"])
+def test_a_wrong_key(key: str) -> None:
+    with pytest.raises(ApiError, match="Idempotency-Key must be"):
+        read_key(key)
+
+
+REFUSED = [
+    "s3://data/sets-of-others/first",
+    "s3://data/set",
+    "s3://data/other/sets/first",
+    "s3://other/sets/first",
+    "s3://wholesome/first",
+    "s3://data/sets/../other",
+    "s3://data/sets/%2e%2e/other",
+    "s3://data/sets/..%2fother",
+    "s3://data/sets//first",
+    "s3://data/sets/./first",
+    "s3://data/sets/first\n",
+    "s3://data/sets/first\x00",
+    "s3://data/sets/first\u202e",
+    "s3://data/sets/first?x=1",
+    "s3://data/sets/first#x",
+    "s3://data/sets\\first",
+    "s3://key:secret@data/sets/first",
+    "s3://data:80/sets/first",
+    "s3://data",
+    "s3://whole",
+    "s3://",
+    "",
+    " s3://data/sets/first",
+    "S3://data/sets/first",
+    "https://data.s3.amazonaws.com/sets/first",
+    "file:///etc",
+    "gs://data/sets/first",
+    "data/sets/first",
+    "/etc/sets",
+    "../sets",
+]
+
+
+@pytest.mark.parametrize("destination", REFUSED)
+def test_a_destination_that_is_refused(models: Models, destination: str) -> None:
+    with pytest.raises(ApiError) as refusal:
+        parse(models, {**GOOD, "destination": destination})
+    assert refusal.value.status in (400, 403)
+    assert refusal.value.field == "destination"
+    assert refusal.value.message.isprintable()
+
+
+def test_nothing_is_allowed_unless_the_operator_says_so(models: Models) -> None:
+    with pytest.raises(ApiError, match="allows: none") as refusal:
+        parse_order(read_body(json.dumps(GOOD).encode()), models, Settings())
+    assert refusal.value.code == "destination_not_allowed"
+
+
+_segments = st.sampled_from(["data", "sets", "whole", "first", "..", ".", "", "%2e%2e", "sets-x", "a\\b"])
+
+
+@given(
+    st.text(max_size=30)
+    | st.text(max_size=20).map("s3://data/sets".__add__)
+    | st.lists(_segments, max_size=6).map(lambda parts: "s3://" + "/".join(parts))
+)
+@example("s3://data/sets/")
+def test_whatever_is_accepted_lies_below_an_allowed_place(models: Models, destination: str) -> None:
+    order, refusal = order_or_refusal(models, {**GOOD, "destination": destination})
+    if refusal is not None:
+        assert refusal.status in (400, 403)
+        return
+    place = order.destination
+    parts = [place.name, *place.key("train/shard-000000.tar").split("/")]
+    assert parts[:2] == ["data", "sets"] or parts[0] == "whole"
+    assert not {"", ".", ".."} & set(parts)
+    assert destination.rstrip("/") == str(place)
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from([*JobRequest.model_fields]) | st.text(max_size=5), _values, max_size=4)
+)
+def test_any_body_is_read_or_refused(models: Models, change: dict[str, object]) -> None:
+    order, refusal = order_or_refusal(models, {**GOOD, **change})
+    if refusal is None:
+        assert 1 <= order.spec.n <= 1000
+    else:
+        assert 400 <= refusal.status < 500
+        assert refusal.response().body
+
+
+def test_secrets_and_addresses_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2+/x")
+    text = redact('writing s3://b/k: "http://user:pass@10.0.0.5:8080/b/k" said hunter2+/x')
+    assert text == 'writing s3://b/k: "https://…/b/k" said …'

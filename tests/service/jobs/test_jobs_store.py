@@ -1,0 +1,288 @@
+"""The file of jobs: who has which job, for how long, and what happens when somebody dies."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.jobs.job import Counts, Job, Problem, State
+from service.jobs.lease import Lease, StopError
+from service.jobs.store import JobStore, KeyReusedError, OccupiedError, TooManyJobsError
+from service.sets.place import Bucket
+from service.sets.spec import SetSpec
+from service.settings import SettingsError
+
+CHECKPOINT = "a" * 64
+SPEC = SetSpec(name="test", n=100, seed=7, model="tiny", checkpoint_sha256=CHECKPOINT, shard_size=24)
+LONG = 3600.0
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "jobs.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[JobStore]:
+    store = JobStore(path)
+    yield store
+    store.close()
+
+
+def add(store: JobStore, prefix: str = "set", **options: object) -> Job:
+    usual = {"key": None, "request_sha256": "1", "max_open": 100}
+    return store.add(Bucket("bucket", prefix), SPEC, **{**usual, **options})
+
+
+def test_a_job_survives_the_process(store: JobStore, path: Path) -> None:
+    job = add(store)
+    assert (job.state, job.destination, job.spec) == (State.QUEUED, "s3://bucket/set", SPEC)
+    again = JobStore(path)
+    assert again.get(job.id) == job
+    again.close()
+
+
+def test_writes_are_on_disk_before_they_are_answered(store: JobStore) -> None:
+    assert store._run("PRAGMA journal_mode")[0][0] == "wal"
+    assert store._run("PRAGMA synchronous")[0][0] == 2  # FULL
+
+
+def test_a_job_is_taken_by_one(store: JobStore, path: Path) -> None:
+    other = JobStore(path)
+    first, second = add(store, "one"), add(store, "two")
+    taken = [store.take_to_make([CHECKPOINT], LONG), other.take_to_make([CHECKPOINT], LONG)]
+    assert [job.id for job, _ in taken] == [first.id, second.id]
+    assert all(job.state is State.RUNNING and job.started is not None for job, _ in taken)
+    assert store.take_to_make([CHECKPOINT], LONG) is None
+    other.close()
+
+
+def test_threads_that_take_at_once_get_different_jobs(store: JobStore, path: Path) -> None:
+    wanted = {add(store, f"set-{number}").id for number in range(12)}
+    got: list[str] = []
+
+    def take() -> None:
+        own = JobStore(path)
+        while (taken := own.take_to_make([CHECKPOINT], LONG)) is not None:
+            got.append(taken[0].id)
+        own.close()
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == sorted(wanted)
+
+
+def test_a_job_of_the_dead_is_taken_over(store: JobStore) -> None:
+    job = add(store)
+    _, dead = store.take_to_make([CHECKPOINT], 0.05)
+    time.sleep(0.1)
+    taken, token = store.take_to_make([CHECKPOINT], LONG)
+    assert taken.id == job.id
+    assert token != dead
+    # Whoever was taken for dead can do nothing any more.
+    assert store.keep(job.id, dead, LONG, Counts(shards=99)) is None
+    store.release(job.id, dead)
+    assert not store.end(job.id, dead, State.RUNNING, State.COMPLETE, Counts())
+    assert store.get(job.id) == taken
+    assert store.end(job.id, token, State.RUNNING, State.COMPLETE, Counts(shards=5))
+    assert store.get(job.id).state is State.COMPLETE
+
+
+def test_a_renewed_lease_holds(store: JobStore) -> None:
+    job = add(store)
+    _, token = store.take_to_make([CHECKPOINT], 0.05)
+    assert store.keep(job.id, token, LONG, Counts(shards=2)) is State.RUNNING
+    time.sleep(0.1)
+    assert store.take_to_make([CHECKPOINT], LONG) is None
+    assert store.get(job.id).counts.shards == 2
+
+
+def test_a_job_of_another_checkpoint_is_left_to_others(store: JobStore) -> None:
+    add(store)
+    assert store.take_to_make(["b" * 64], LONG) is None
+    assert store.take_to_make([], LONG) is None
+    assert store.take_to_make(["b" * 64, CHECKPOINT], LONG) is not None
+
+
+def test_a_released_job_goes_on(store: JobStore) -> None:
+    job = add(store)
+    _, token = store.take_to_make([CHECKPOINT], LONG)
+    store.release(job.id, token)
+    assert store.get(job.id).state is State.QUEUED
+    assert store.take_to_make([CHECKPOINT], LONG)[0].id == job.id
+
+
+def test_cancelling_a_job_that_never_began(store: JobStore) -> None:
+    job = add(store)
+    assert store.cancel(job.id).state is State.CANCELLED
+    assert store.cancel(job.id).state is State.CANCELLED
+    assert store.take_to_make([CHECKPOINT], LONG) is None
+    assert store.take_to_cancel(LONG) is None
+
+
+def test_cancelling_a_job_that_runs(store: JobStore) -> None:
+    job = add(store)
+    _, token = store.take_to_make([CHECKPOINT], LONG)
+    assert store.cancel(job.id).state is State.CANCELLING
+    assert store.take_to_cancel(LONG) is None, "it is still being worked on"
+    assert store.keep(job.id, token, LONG, None) is State.CANCELLING
+    assert not store.end(job.id, token, State.RUNNING, State.COMPLETE, Counts())
+    store.release(job.id, token)
+    taken, token = store.take_to_cancel(LONG)
+    assert store.end(taken.id, token, State.CANCELLING, State.CANCELLED, Counts())
+    assert store.cancel(job.id).state is State.CANCELLED
+
+
+def test_a_failed_job_is_resumed_or_cancelled(store: JobStore) -> None:
+    job = add(store)
+    _, token = store.take_to_make([CHECKPOINT], LONG)
+    counts = Counts(shards=1, errors=(Problem(1.5, "writing s3://bucket/x: no"),))
+    store.end(job.id, token, State.RUNNING, State.FAILED, counts)
+    failed = store.get(job.id)
+    assert (failed.state, failed.counts) == (State.FAILED, counts)
+    assert failed.finished is not None
+    assert store.resume(job.id).state is State.QUEUED
+    assert store.get(job.id).finished is None
+    _, token = store.take_to_make([CHECKPOINT], LONG)
+    store.end(job.id, token, State.RUNNING, State.FAILED, counts)
+    assert store.cancel(job.id).state is State.CANCELLING
+
+
+def test_a_complete_job_stays(store: JobStore) -> None:
+    job = add(store)
+    _, token = store.take_to_make([CHECKPOINT], LONG)
+    store.end(job.id, token, State.RUNNING, State.COMPLETE, Counts())
+    assert store.cancel(job.id).state is State.COMPLETE
+    assert store.resume(job.id).state is State.COMPLETE
+
+
+def test_an_idempotency_key(store: JobStore) -> None:
+    job = add(store, key="k")
+    assert add(store, key="k") == job
+    with pytest.raises(KeyReusedError):
+        add(store, "elsewhere", key="k", request_sha256="2")
+    assert store.find("other", "1") is None
+    assert len(store.newest(10, None)) == 1
+
+
+@pytest.mark.parametrize("prefix", ["set", "set/below", "set/below/more"])
+def test_two_open_jobs_have_nothing_in_common(store: JobStore, prefix: str) -> None:
+    first = add(store, "set/below")
+    with pytest.raises(OccupiedError) as refusal:
+        add(store, prefix)
+    assert refusal.value.job == first
+    add(store, "set/below-not")
+    store.cancel(first.id)
+    add(store, "set/below")
+
+
+def test_no_more_open_jobs_than_allowed(store: JobStore) -> None:
+    add(store, "one", max_open=2)
+    second = add(store, "two", max_open=2)
+    with pytest.raises(TooManyJobsError):
+        add(store, "three", max_open=2)
+    store.cancel(second.id)
+    add(store, "three", max_open=2)
+
+
+def test_the_newest_come_first(store: JobStore) -> None:
+    ids = [add(store, f"set-{number}").id for number in range(5)]
+    assert [job.id for job in store.newest(3, None)] == ids[:1:-1]
+    assert [job.id for job in store.newest(9, ids[2])] == ids[1::-1]
+    assert store.count()[State.QUEUED] == 5
+
+
+def test_old_jobs_that_ended_are_forgotten(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.jobs.store._ENDED_KEPT", 2)
+    ids = [store.cancel(add(store).id).id for _ in range(4)]
+    waiting = add(store)
+    assert [job.id for job in store.newest(9, None)] == [waiting.id, ids[3], ids[2]]
+
+
+def test_a_file_that_is_no_store(tmp_path: Path) -> None:
+    wrong = tmp_path / "text"
+    wrong.write_text("not a database, but long enough to be taken for one by its size" * 100)
+    with pytest.raises(SettingsError, match=r"ENDOTWIN_JOBS_STORE: .*text cannot be used"):
+        JobStore(wrong)
+    with pytest.raises(SettingsError, match="ENDOTWIN_JOBS_STORE"):
+        JobStore(tmp_path / "no folder" / "jobs.sqlite")
+
+
+def test_a_store_of_a_later_version(path: Path) -> None:
+    JobStore(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    with pytest.raises(SettingsError, match="version 2, and this service knows 1"):
+        JobStore(path)
+
+
+def lease_of(store: JobStore, seconds: float, stopping: threading.Event) -> tuple[Lease, str]:
+    job, token = store.take_to_make([CHECKPOINT], seconds)
+    lease = Lease(store, job, token, seconds=seconds, stopping=stopping, counts=lambda: Counts(shards=3))
+    return lease, token
+
+
+def wait_until_over(lease: Lease) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            lease.check()
+        except StopError:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the lease was not given up")
+
+
+def test_a_lease_is_renewed_and_tells_how_far_the_job_is(store: JobStore) -> None:
+    job = add(store)
+    lease, _ = lease_of(store, 2.0, threading.Event())
+    with lease:
+        time.sleep(3.0)
+        assert store.take_to_make([CHECKPOINT], 1.0) is None
+        lease.check()
+    assert store.get(job.id).counts.shards == 3
+
+
+def test_a_lease_ends_when_the_job_is_cancelled(store: JobStore) -> None:
+    job = add(store)
+    lease, _ = lease_of(store, 1.0, threading.Event())
+    with lease:
+        lease.check()
+        store.cancel(job.id)
+        wait_until_over(lease)
+
+
+def test_a_lease_ends_when_another_has_the_job(store: JobStore) -> None:
+    job = add(store)
+    lease, token = lease_of(store, 1.0, threading.Event())
+    with lease:
+        store.release(job.id, token)
+        store.take_to_make([CHECKPOINT], LONG)
+        wait_until_over(lease)
+
+
+def test_a_lease_ends_when_it_cannot_be_renewed(store: JobStore, path: Path) -> None:
+    add(store)
+    lease, _ = lease_of(store, 1.0, threading.Event())
+    store.close()  # as a disk that fails
+    with lease:
+        wait_until_over(lease)
+
+
+def test_a_lease_ends_when_the_service_stops(store: JobStore) -> None:
+    add(store)
+    stopping = threading.Event()
+    lease, _ = lease_of(store, LONG, stopping)
+    with lease:
+        lease.check()
+        stopping.set()
+        wait_until_over(lease)

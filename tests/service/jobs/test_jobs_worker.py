@@ -1,0 +1,96 @@
+"""Services on one store, without a web server: who works on what, and what a stop leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from job_tools import Held, contents
+from live_server import wait_for
+from swift_server import Swift
+
+from service.device import DeviceThread
+from service.jobs.job import State
+from service.jobs.store import JobStore
+from service.jobs.worker import JobWorker
+from service.models import Model, Models
+from service.sets.place import Bucket
+from service.sets.spec import SetSpec
+from service.settings import Settings
+from training.checkpoint import load_checkpoint
+
+Start = Callable[..., JobWorker]
+
+SPEC = SetSpec(
+    name="endotwin-tiny-7", n=160, seed=7, model="tiny", checkpoint_sha256="0" * 64, shard_size=16
+)
+
+
+@pytest.fixture
+def start(tiny_checkpoint: Path, tmp_path: Path, bucket: str) -> Iterator[Start]:
+    """Return a function that starts the jobs of a service, all on one store."""
+    card = load_checkpoint(tiny_checkpoint).card
+    with ExitStack() as services:
+
+        def start(sampler: object, allow: str = bucket) -> JobWorker:
+            models = Models([Model(card=card, sha256="0" * 64, sampler=sampler)], card.name)
+            settings = Settings(storage_allow=(allow,), jobs_lease_seconds=2)
+            device = services.enter_context(ExitStack())
+            thread = DeviceThread()
+            device.callback(thread.close)
+            worker = JobWorker(JobStore(tmp_path / "jobs.sqlite"), models, thread, "test", settings)
+            device.callback(worker.close)
+            return worker
+
+        yield start
+
+
+def add(worker: JobWorker, bucket: str, prefix: str = "set") -> str:
+    job = worker.store.add(Bucket(bucket, prefix), SPEC, key=None, request_sha256="", max_open=9)
+    worker.wake()
+    return job.id
+
+
+def state(worker: JobWorker, identity: str) -> State:
+    job = worker.store.get(identity)
+    assert job is not None
+    return job.state
+
+
+def test_a_service_that_stops_goes_on_at_its_next_start(
+    start: Start, bucket: str, swift_server: Swift
+) -> None:
+    held = Held(free=4)
+    first = start(held)
+    identity = add(first, bucket)
+    wait_for(lambda: len(held.calls) == 5, "the job to begin")
+    first.close()
+    assert state(first, identity) is State.QUEUED, "given back at once, though a batch is not at its end"
+    held.release()
+    assert "set/manifest.json" not in contents(swift_server, bucket)
+    second = start(Held(free=10**6))
+    wait_for(lambda: state(second, identity) is State.COMPLETE, "the job to go on")
+    assert len(contents(swift_server, bucket, "set/train/")) == SPEC.shards
+
+
+def test_two_services_share_jobs_and_do_none_twice(start: Start, bucket: str) -> None:
+    one, other = Held(), Held()
+    services = [start(one), start(other)]
+    ids = [add(services[0], bucket, prefix) for prefix in ("first", "second")]
+    wait_for(lambda: bool(one.calls and other.calls), "each to have a job")
+    one.release()
+    other.release()
+    for identity in ids:
+        wait_for(lambda identity=identity: state(services[0], identity) is State.COMPLETE, "the jobs")
+    assert sorted(one.calls) == sorted(other.calls) == [(7, block) for block in range(10)]
+
+
+def test_a_place_that_is_not_allowed_any_more(start: Start, bucket: str, swift_server: Swift) -> None:
+    worker = start(Held(free=10**6), allow=f"{bucket}/elsewhere")
+    identity = add(worker, bucket)
+    wait_for(lambda: state(worker, identity) is State.FAILED, "the job to be refused")
+    job = worker.store.get(identity)
+    assert "not among the destinations that the operator allows" in job.counts.errors[-1].message
+    assert contents(swift_server, bucket) == {}
