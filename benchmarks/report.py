@@ -120,7 +120,6 @@ def _as_json(report: Report) -> dict[str, Any]:
 
 def _markdown(report: Report) -> str:
     comparison, machine, model = report.comparison, report.machine, report.model
-    rounds = len(comparison.seconds[comparison.base])
     lines = [
         f"Model {model['name']} ({model['parameters']:,} parameters, sha256 {model['sha256'][:12]}), "
         f"{machine['device']}; {machine['processor']}, {machine['cores']} cores, "
@@ -129,18 +128,7 @@ def _markdown(report: Report) -> str:
         f"load before the run {machine['load_before']}.",
         "",
     ]
-    if machine["load_before"] > BUSY * machine["cores"]:
-        lines += ["**The machine was busy: these figures are not worth keeping.**", ""]
-    lines += [
-        f"{comparison.n} images, median of {rounds} rounds (least to most):",
-        "",
-        "| | images/s | of the bare loop |",
-        "| --- | ---: | ---: |",
-    ]
-    for way in comparison.seconds:
-        ratios = comparison.ratios(way)
-        spread = "" if way == comparison.base else f" ({min(ratios):.1%} to {max(ratios):.1%})"
-        lines.append(f"| {way} | {comparison.rate(way):.1f} | {median(ratios):.1%}{spread} |")
+    lines += speed_lines(machine, comparison, f"{comparison.n} images")
     starts = ", ".join(f"{seconds:.1f}" for seconds in report.start_up_seconds)
     lines += ["", f"Start to ready: {starts} s."]
     if report.memory:
@@ -151,6 +139,31 @@ def _markdown(report: Report) -> str:
             *(f"| n = {m.n:,} | {m.ready_mib:.1f} | {m.peak_mib:.1f} |" for m in report.memory),
         ]
     return "\n".join(lines) + "\n"
+
+
+def speed_lines(machine: dict[str, Any], comparison: Comparison, what: str) -> list[str]:
+    """Return the lines of Markdown that compare speeds.
+
+    Args:
+        machine: as from `describe_machine`.
+        comparison: at least one round.
+        what: is timed, to begin a sentence with.
+    """
+    rounds = len(comparison.seconds[comparison.base])
+    lines = []
+    if machine["load_before"] > BUSY * machine["cores"]:
+        lines += ["**The machine was busy: these figures are not worth keeping.**", ""]
+    lines += [
+        f"{what}, median of {rounds} rounds (least to most):",
+        "",
+        "| | images/s | of the bare loop |",
+        "| --- | ---: | ---: |",
+    ]
+    for way in comparison.seconds:
+        ratios = comparison.ratios(way)
+        spread = "" if way == comparison.base else f" ({min(ratios):.1%} to {max(ratios):.1%})"
+        lines.append(f"| {way} | {comparison.rate(way):.1f} | {median(ratios):.1%}{spread} |")
+    return lines
 
 
 def _processor() -> str:

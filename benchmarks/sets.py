@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.borrowed import BUCKET, swift_with_bucket, untrained_checkpoint
-from benchmarks.report import BUSY, Comparison, describe_machine, describe_model
+from benchmarks.report import Comparison, describe_machine, describe_model, speed_lines
 from benchmarks.set_command import Run, run_set
 from benchmarks.throughput import BARE, SEED, Timer, bare_loop, measure
 from service.device import describe_device, resolve_device
@@ -178,25 +178,13 @@ def _write(
 def _lines(
     machine: dict[str, Any], model: dict[str, Any], comparison: Comparison, runs: dict[int, Run]
 ) -> Sequence[str]:
-    rounds = len(comparison.seconds[comparison.base])
     lines = [
         f"Model {model['name']} (sha256 {model['sha256'][:12]}), {machine['device']}; "
         f"{machine['processor']}, {machine['cores']} cores, {machine['torch_threads']} torch threads; "
         f"torch {machine['torch']}; {machine['date']}; load before the run {machine['load_before']}.",
         "",
     ]
-    if machine["load_before"] > BUSY * machine["cores"]:
-        lines += ["**The machine was busy: these figures are not worth keeping.**", ""]
-    lines += [
-        f"{comparison.n} images in {SHARDS} shards, median of {rounds} rounds (least to most):",
-        "",
-        "| | images/s | of the bare loop |",
-        "| --- | ---: | ---: |",
-    ]
-    for way in comparison.seconds:
-        ratios = comparison.ratios(way)
-        spread = "" if way == comparison.base else f" ({min(ratios):.1%} to {max(ratios):.1%})"
-        lines.append(f"| {way} | {comparison.rate(way):.1f} | {median(ratios):.1%}{spread} |")
+    lines += speed_lines(machine, comparison, f"{comparison.n} images in {SHARDS} shards")
     if runs:
         lines += [
             "",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from training.evidence.memorisation import COPY
 from training.evidence.memorisation_record import Memorisation, NearestPair
 from training.evidence.nearest_crop import MIRRORINGS, mirrored
+from training.figures import figure_png
 from training.images import Dataset
 from training.networks import IMAGE_SIZE
 
@@ -40,7 +39,7 @@ def plot_similarities(result: Memorisation) -> bytes:
     axes.set(xlabel="similarity, 1 for a copy", ylabel="share of the images", xlim=(0.0, 1.0))
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def draw_nearest(generated: np.ndarray, result: Memorisation) -> bytes:
@@ -100,11 +99,4 @@ def _sheet(pictures: Sequence[np.ndarray], captions: Sequence[str], title: str, 
         axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
         axes.set_title(caption, fontsize=8)
     figure.suptitle(title, fontsize=10)
-    return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
+    return figure_png(figure)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from training.evidence.morphometry_record import CellStatistics, Morphometry
+from training.figures import figure_png
 
 _PARAMETERS = (
     ("group_density", "cells per 10,000 pixels"),
@@ -39,7 +37,7 @@ def plot_areas(result: Morphometry) -> bytes:
     if sets:
         of_areas.legend(fontsize=8)
     of_neighbours.set(xlabel="neighbours of a cell", ylabel="share of the cells")
-    return _png(figure)
+    return figure_png(figure)
 
 
 def plot_groups(result: Morphometry) -> bytes:
@@ -59,7 +57,7 @@ def plot_groups(result: Morphometry) -> bytes:
         axes.set_xlabel(label)
         axes.grid(axis="x", alpha=0.25)
     figure.suptitle(f"groups of {result.group} crops", fontsize=10)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def _sets(result: Morphometry) -> list[tuple[str, CellStatistics, str]]:
@@ -69,10 +67,3 @@ def _sets(result: Morphometry) -> list[tuple[str, CellStatistics, str]]:
         ("training, again", result.training_again, "C9"),
     ]
     return sets if result.held_out is None else [*sets, ("held out", result.held_out, "C2")]
-
-
-def _png(figure: Figure) -> bytes:
-    FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
