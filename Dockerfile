@@ -24,7 +24,8 @@ COPY checkpoints/*.safetensors checkpoints/
 RUN chmod -R u=rwX,go=rX .
 
 FROM ${BASE}
-RUN useradd --uid 10001 --user-group --create-home endotwin
+RUN useradd --uid 10001 --user-group --create-home endotwin \
+    && install -d -o endotwin -g endotwin /var/lib/endotwin
 COPY --from=build /opt/endotwin /opt/endotwin
 COPY --from=build /srv/endotwin /srv/endotwin
 # BENTOML_CONTAINERIZED: when its worker dies the server ends, so that a restart policy sees it.
