@@ -61,6 +61,9 @@ RECORDED_FID = Gauge(
     multiprocess_mode="livemax",
 )
 
+OF_JOBS = (JOBS, JOBS_ENDED, JOB_IMAGES, JOB_SHARDS)
+"""Those that only a service that takes jobs serves."""
+
 ALL = (
     IMAGES,
     BYTES,
@@ -69,11 +72,8 @@ ALL = (
     DEVICE_SECONDS,
     ENCODING_SECONDS,
     OPEN_STREAMS,
-    JOBS,
-    JOBS_ENDED,
-    JOB_IMAGES,
-    JOB_SHARDS,
     RECORDED_FID,
+    *OF_JOBS,
 )
 
 
