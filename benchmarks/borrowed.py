@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "service"), str(ROOT / "tests" / "service" / "sets")]
+sys.path.insert(0, str(ROOT / "tests" / "service"))
 
 from set_tools import without_aws_configuration  # noqa: E402
 from swift_server import ACCESS_KEY, SECRET_KEY, Swift, missing, running_swift  # noqa: E402

@@ -104,15 +104,7 @@ def _as_json(report: Report) -> dict[str, Any]:
         "machine": report.machine,
         "model": report.model,
         "n": comparison.n,
-        "throughput": {
-            way: {
-                "images_per_second": comparison.rate(way),
-                "ratio": median(comparison.ratios(way)),
-                "seconds": list(taken),
-                "ratios": comparison.ratios(way),
-            }
-            for way, taken in comparison.seconds.items()
-        },
+        "throughput": speeds(comparison),
         "start_up_seconds": list(report.start_up_seconds),
         "memory": [vars(memory) for memory in report.memory],
     }
@@ -139,6 +131,19 @@ def _markdown(report: Report) -> str:
             *(f"| n = {m.n:,} | {m.ready_mib:.1f} | {m.peak_mib:.1f} |" for m in report.memory),
         ]
     return "\n".join(lines) + "\n"
+
+
+def speeds(comparison: Comparison) -> dict[str, dict[str, Any]]:
+    """Return what a comparison found, for JSON, by way."""
+    return {
+        way: {
+            "images_per_second": comparison.rate(way),
+            "ratio": median(comparison.ratios(way)),
+            "seconds": list(taken),
+            "ratios": comparison.ratios(way),
+        }
+        for way, taken in comparison.seconds.items()
+    }
 
 
 def speed_lines(machine: dict[str, Any], comparison: Comparison, what: str) -> list[str]:

@@ -13,13 +13,12 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Annotated, Any
 
 import typer
 
 from benchmarks.borrowed import BUCKET, swift_with_bucket, untrained_checkpoint
-from benchmarks.report import Comparison, describe_machine, describe_model, speed_lines
+from benchmarks.report import Comparison, describe_machine, describe_model, speed_lines, speeds
 from benchmarks.set_command import Run, run_set
 from benchmarks.throughput import BARE, SEED, Timer, bare_loop, measure
 from service.device import describe_device, resolve_device
@@ -153,20 +152,11 @@ def _write(
     folder: Path,
 ) -> str:
     """Write sets.json and sets.md into a folder; return the markdown."""
-    ways = {
-        way: {
-            "images_per_second": comparison.rate(way),
-            "ratio": median(comparison.ratios(way)),
-            "seconds": list(taken),
-            "ratios": comparison.ratios(way),
-        }
-        for way, taken in comparison.seconds.items()
-    }
     content = {
         "machine": machine,
         "model": model,
         "n": comparison.n,
-        "sets": ways,
+        "sets": speeds(comparison),
         "growth": {str(count): vars(run) for count, run in runs.items()},
     }
     (folder / "sets.json").write_text(json.dumps(content, indent=2) + "\n")

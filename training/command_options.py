@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import torch
 
@@ -27,3 +28,13 @@ def chosen_device(device: str) -> str:
     if int(device.partition(":")[2] or 0) >= found:
         raise UsageError(f"--device: {device}: torch sees {found or 'no'} CUDA device(s) here")
     return device
+
+
+def require_one_place(data: Path | None, sources: Path | None) -> None:
+    """Check that images are given in one of the two ways.
+
+    Raises:
+        UsageError: they are given in both, or not at all.
+    """
+    if (data is None) == (sources is None):
+        raise UsageError("give the images either as --data FOLDER or as --sources FILE")

@@ -127,3 +127,25 @@ def sources_of_card(card: Card, data: Path) -> Sources:
         validation_share=card.data.validation_share,
         split_seed=card.data.split_seed,
     )
+
+
+def chosen_sources(card: Card, *, data: Path | None, file: Path | None) -> tuple[Sources, Path]:
+    """Find the images for a checkpoint as a command was told: below a folder, or as a file lists them.
+
+    Args:
+        card: of the checkpoint.
+        data: see `sources_of_card`.
+        file: see `read_sources`.
+
+    Returns:
+        The sources, and the folder or file that they were found by.
+
+    Raises:
+        DataError: a source is not there, or the file cannot be used.
+        ValueError: not exactly one of `data` and `file` is given.
+    """
+    if file is not None and data is None:
+        return read_sources(file), file
+    if data is not None and file is None:
+        return sources_of_card(card, data), data
+    raise ValueError("images come from one place: a folder or a file that lists them")

@@ -26,7 +26,7 @@ from service.sets.plan import PartError, Shard, choose_part, choose_share, plan_
 from service.sets.progress import Progress, format_bytes, format_seconds, print_note
 from service.sets.ray_cluster import check_cluster, connected
 from service.sets.ray_shards import RayShards
-from service.sets.run import Outcome, make_set_by, make_shards
+from service.sets.run import Outcome, make_here, make_set_by
 from service.sets.source import load_generator
 from service.sets.spec import SetSpec
 from service.sets.survey import survey
@@ -269,14 +269,8 @@ def _run(
 ) -> Outcome:
     progress = Progress(sum(shard.samples for shard in part), len(part))
 
-    def make_here(shards: Sequence[Shard]) -> int:
-        generator = load_generator(checkpoint, desk.settings)
-        return make_shards(
-            spec, shards, generator, desk.destination, report=progress, stop_if_asked=desk.stop_if_asked
-        )
-
-    def make_there(address: str, cpus: int, shards: Sequence[Shard]) -> int:
-        with connected(address) as ray:
+    def make_there(cluster: Cluster, shards: Sequence[Shard]) -> int:
+        with connected(cluster.address) as ray:
             return RayShards(
                 ray,
                 spec,
@@ -284,15 +278,22 @@ def _run(
                 desk.place,
                 desk.settings,
                 desk.destination,
-                cpus=cpus,
+                cpus=cluster.cpus,
                 report=progress,
                 note=print_note,
                 stop_if_asked=desk.stop_if_asked,
             ).make(shards)
 
+    here = make_here(
+        spec,
+        desk.destination,
+        lambda: load_generator(checkpoint, desk.settings),
+        report=progress,
+        stop_if_asked=desk.stop_if_asked,
+    )
     try:
         outcome = make_set_by(
-            make_here if cluster is None else partial(make_there, cluster.address, cluster.cpus),
+            here if cluster is None else partial(make_there, cluster),
             spec,
             checkpoint.card,
             desk.destination,

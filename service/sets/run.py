@@ -80,12 +80,8 @@ def make_set(
 
     `load` loads the checkpoint, if there is something to make; all else is as for `make_set_by`.
     """
-
-    def make(shards: Sequence[Shard]) -> int:
-        return make_shards(spec, shards, load(), destination, report=report, stop_if_asked=stop_if_asked)
-
     return make_set_by(
-        make,
+        make_here(spec, destination, load, report=report, stop_if_asked=stop_if_asked),
         spec,
         card,
         destination,
@@ -151,6 +147,22 @@ def make_set_by(
         made = make(order)
     manifest = finish(spec, card, destination, stop_if_asked=stop_if_asked)
     return Outcome(made, len(part) - made, manifest)
+
+
+def make_here(
+    spec: SetSpec,
+    destination: Destination,
+    load: Callable[[], Generator],
+    *,
+    report: Report,
+    stop_if_asked: Callable[[], None],
+) -> Maker:
+    """Return what makes shards in this process; it loads the checkpoint when there is something to make."""
+
+    def make(shards: Sequence[Shard]) -> int:
+        return make_shards(spec, shards, load(), destination, report=report, stop_if_asked=stop_if_asked)
+
+    return make
 
 
 def make_shards(

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 from live_server import MAX_STREAMS, Client, LiveServer, free_port, wait_for
+from set_tools import without_aws_configuration
+from swift_server import ACCESS_KEY, SECRET_KEY, Swift, missing, running_swift
 
 from service.app import create_app
 from service.device import DeviceThread
@@ -69,3 +71,25 @@ def serve_sampler(tiny_checkpoint: Path) -> Iterator[Callable[..., Client]]:
             return servers.enter_context(_serve_here(runtime))
 
         yield serve
+
+
+@pytest.fixture(scope="session")
+def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
+    absent = missing()
+    if absent is not None:
+        pytest.skip(f"no S3 server to test against: {absent}")
+    with running_swift(tmp_path_factory.mktemp("swift")) as server:
+        yield server
+
+
+@pytest.fixture
+def aws(swift_server: Swift, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Set the variables that lead to Swift, for this process, and return them for others."""
+    variables = {
+        "AWS_ENDPOINT_URL": swift_server.endpoint,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return {**variables, **without_aws_configuration()}

@@ -20,9 +20,9 @@ from training.blind_test.report import report_page
 from training.blind_test.score import BlindTestScores, score
 from training.blind_test.whole_folder import require_free
 from training.checkpoint import load_checkpoint
-from training.command_options import UsageError, chosen_device
+from training.command_options import UsageError, chosen_device, require_one_place
 from training.images import DataError
-from training.sources import read_sources, sources_of_card
+from training.sources import chosen_sources
 from training.whole_file import whole_file
 
 blind_test_app = typer.Typer(
@@ -66,8 +66,7 @@ def build_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Make a shuffled set of generated images and real crops. It holds crops of real images."""
-    if (data is None) == (sources is None):
-        raise UsageError("give the images either as --data FOLDER or as --sources FILE")
+    require_one_place(data, sources)
     plan = _plan(
         generated=generated,
         real=real,
@@ -80,7 +79,7 @@ def build_command(
     with _told():
         require_free(out)
         loaded = load_checkpoint(checkpoint)
-        found = read_sources(sources) if sources else sources_of_card(loaded.card, data or Path())
+        found, _ = chosen_sources(loaded.card, data=data, file=sources)
         with tqdm(total=2 * generated + real, unit="image", disable=None) as bar:
             key = build(loaded, found.load(), out, plan, device=torch_device, progress=bar.update)
     if not key.same_data_as_checkpoint:

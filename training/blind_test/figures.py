@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from training.blind_test.confusion import Confusion
 from training.blind_test.kind import Kind
 from training.blind_test.score import Scores
+from training.figures import figure_png
 
 _KINDS = tuple(Kind)
 
@@ -34,7 +33,7 @@ def confusion_figure(confusion: Confusion) -> bytes:
     told = [["no image" if np.isnan(share) else f"{share:.3f}" for share in row] for row in shares]
     _matrix(right, shares, told)
     right.set_title("share of the row")
-    return _png(figure)
+    return figure_png(figure)
 
 
 def times_figure(experts: Sequence[Scores]) -> bytes:
@@ -59,7 +58,7 @@ def times_figure(experts: Sequence[Scores]) -> bytes:
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel("seconds: bar from lower to upper quartile, dot at the median")
-    return _png(figure)
+    return figure_png(figure)
 
 
 def _matrix(axes: Axes, shades: np.ndarray, told: Sequence[Sequence[str]]) -> None:
@@ -73,10 +72,3 @@ def _matrix(axes: Axes, shades: np.ndarray, told: Sequence[Sequence[str]]) -> No
     axes.set_yticks(range(len(names)), names, rotation=90, va="center")
     axes.set_xlabel("taken for")
     axes.set_ylabel("is")
-
-
-def _png(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(file, format="png", dpi=130, metadata={"Software": None})
-    return file.getvalue()

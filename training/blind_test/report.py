@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Iterator
 
@@ -12,19 +11,14 @@ from training.blind_test.figures import confusion_figure, times_figure
 from training.blind_test.kind import Kind
 from training.blind_test.score import POOLED, BlindTestScores, Scores, SetSummary
 from training.blind_test.times import Quartiles
+from training.html_page import close_page, open_page, picture
 
 _STYLE = """
-:root { color-scheme: light; font: 15px/1.45 system-ui, sans-serif; color: #1c2733; background: #fff }
-body { max-width: 900px; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.4rem; border-top: 1px solid #ccd5de;
-  padding-top: 1rem } h3 { font-size: 1rem; margin: 1.4rem 0 .4rem }
-.note { background: #fff4d6; border-left: 4px solid #b98500; padding: .6rem .9rem }
+body { max-width: 900px } h3 { font-size: 1rem; margin: 1.4rem 0 .4rem }
 .verdict { background: #eef2f5; border-left: 4px solid #155a8a; padding: .6rem .9rem }
-.wide { overflow-x: auto }
-table { border-collapse: collapse } th, td { padding: .2rem .9rem .2rem 0; text-align: right;
+table { width: auto } th, td { padding: .2rem .9rem .2rem 0; text-align: right;
   font-variant-numeric: tabular-nums } th:first-child, td:first-child { text-align: left }
-thead th { border-bottom: 1px solid #ccd5de } img { max-width: 100%; height: auto }
-code { overflow-wrap: anywhere }
+img { max-width: 100%; height: auto } code { overflow-wrap: anywhere }
 """
 
 
@@ -34,11 +28,7 @@ def report_page(scores: BlindTestScores) -> str:
 
 
 def _parts(scores: BlindTestScores) -> Iterator[str]:
-    yield (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Blind test: scores</title><style>{_STYLE}</style></head><body><h1>Blind test: scores</h1>"
-    )
+    yield open_page("Blind test: scores", _STYLE)
     yield _about(scores.blind_set)
     everyone = [*scores.experts, *([scores.pooled] if scores.pooled else [])]
     yield _overview(everyone)
@@ -52,7 +42,7 @@ def _parts(scores: BlindTestScores) -> Iterator[str]:
         times_figure(everyone), "quartiles of the response times; the tables above tell the numbers"
     )
     yield _how_to_read()
-    yield "</body></html>\n"
+    yield close_page()
 
 
 def _about(blind_set: SetSummary) -> str:
@@ -85,7 +75,7 @@ def _overview(everyone: list[Scores]) -> str:
         for one in everyone
     )
     return (
-        '<div class="wide"><table><thead><tr><th>expert</th><th>answered</th><th>accuracy</th>'
+        '<div class="scroll"><table><thead><tr><th>expert</th><th>answered</th><th>accuracy</th>'
         f"<th>95 % interval</th><th>p, against ½</th><th></th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
@@ -189,5 +179,4 @@ def _number(value: float | None) -> str:
 
 
 def _picture(png: bytes, alternative: str) -> str:
-    data = base64.b64encode(png).decode()
-    return f'<p><img alt="{html.escape(alternative)}" src="data:image/png;base64,{data}"></p>'
+    return f"<p>{picture(png, 'png', alternative)}</p>"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from training.command_options import UsageError, chosen_device
+from training.command_options import chosen_device, require_one_place
 from training.evaluation import COUNT, MINIMUM_COUNT
 from training.evidence.run import FINDINGS_COUNT, Request, run_evaluation
 from training.evidence.score_tables import console_table
@@ -62,8 +62,7 @@ def evaluate_command(
     reach; whether images copy training images; the density, areas and neighbours of their cells. Features
     are kept, so the same command again is quicker.
     """
-    if (data is None) == (sources is None):
-        raise UsageError("give the images either as --data FOLDER or as --sources FILE")
+    require_one_place(data, sources)
     request = Request(
         checkpoint=checkpoint,
         data=data,

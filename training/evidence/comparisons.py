@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
-from tqdm import tqdm
 
 from training.card import ScoreSummary, Spread
 from training.evidence.draws import DRAWS, ImageSets, SetName
+from training.evidence.progress import progress_bar
 from training.evidence.scores import kid, neighbourhoods
 from training.fid import fid_from_features
 
@@ -105,7 +105,7 @@ def compare(sets: ImageSets, *, quiet: bool = False) -> tuple[Comparison, ...]:
             for side in pair_of(name, draw):
                 sets.features(*side)
     found = []
-    with tqdm(total=len(names) * DRAWS, desc=f"{'scores':<38}", disable=quiet, unit="") as bar:
+    with progress_bar("scores", len(names) * DRAWS, quiet=quiet) as bar:
         for name in names:
             draws = []
             for draw in range(DRAWS):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
-from tqdm import tqdm
 
 from training.checkpoint import Checkpoint
+from training.evidence.progress import progress_bar
 from training.fid import DEFAULT_CACHE, cached_features, generated_features
 from training.images import Dataset, draw_crops
 from training.inception import load_inception
@@ -98,7 +96,8 @@ class ImageSets:
         # By the seed's part, not by the draw: draws that share their images share their features.
         key = (name, draw if name == "generated" else _SEED_PARTS[name][draw])
         if key not in self._features:
-            with self._bar(f"Inception, {_WORDS[name]}, draw {draw + 1}") as bar:
+            description = f"Inception, {_WORDS[name]}, draw {draw + 1}"
+            with progress_bar(description, self.count, quiet=self._quiet) as bar:
                 if name == "generated":
                     found = generated_features(
                         self.sampler,
@@ -136,20 +135,7 @@ class ImageSets:
         shape = (self.count, IMAGE_SIZE, IMAGE_SIZE)
         return rng.integers(0, 256, size=shape, dtype=np.uint8)[:limit]
 
-    @contextmanager
-    def _bar(self, description: str) -> Iterator[_Bar]:
-        with tqdm(
-            total=self.count, desc=f"{description:<38}", disable=self._quiet, unit="", leave=True
-        ) as bar:
-            yield bar
-
 
 def draw_training_crops(dataset: Dataset, count: int, seed: int = 0, draw: int = 0) -> np.ndarray:
     """Draw the training crops of a draw of `ImageSets`, uint8 (count, 128, 128)."""
     return draw_crops(dataset.training, count, np.random.default_rng([seed, _SEED_PARTS["training"][draw]]))
-
-
-class _Bar(Protocol):
-    """A progress bar."""
-
-    def update(self, n: int) -> object: ...

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from tqdm import tqdm
-
 from training.evidence.cell_tables import CellPictures
 from training.evidence.copy_tables import CopyPictures
 from training.evidence.draws import ImageSets
@@ -17,6 +12,7 @@ from training.evidence.morphometry import measure_morphometry
 from training.evidence.morphometry_error import read_experts
 from training.evidence.morphometry_figures import plot_areas, plot_groups
 from training.evidence.morphometry_record import Morphometry
+from training.evidence.progress import progress_bar
 from training.mosaic.labels import Label
 from training.mosaic.parameters import Conditions
 from training.sampler import plan_blocks
@@ -38,7 +34,7 @@ def search_copies(
         quiet: no progress bar.
     """
     generated = sets.images("generated", limit=count)
-    with _bar("nearest crops", comparison_count(len(generated), sets.dataset), quiet) as bar:
+    with progress_bar("nearest crops", comparison_count(len(generated), sets.dataset), quiet=quiet) as bar:
         try:
             found = measure_memorisation(generated, sets.dataset, seed=sets.seed, progress=bar.update)
         except NoControlError:
@@ -59,7 +55,7 @@ def measure_cells(
         quiet: no progress bar.
     """
     generated = sets.images("generated", limit=count)
-    with _bar("cells", 4 * len(generated), quiet) as bar:
+    with progress_bar("cells", 4 * len(generated), quiet=quiet) as bar:
         found = measure_morphometry(
             generated,
             sets.dataset,
@@ -80,9 +76,3 @@ def _labels(sets: ImageSets, count: int) -> list[Label]:
         for block, first, last in plan_blocks(0, count)
         for scene in sets.sampler.scenes(sets.seed, block, Conditions())[1][first:last]
     ]
-
-
-@contextmanager
-def _bar(description: str, total: int, quiet: bool) -> Iterator[tqdm]:
-    with tqdm(total=total, desc=f"{description:<38}", disable=quiet, unit="") as bar:
-        yield bar

@@ -23,7 +23,7 @@ from training.evaluation import (
     require_recordable,
 )
 from training.evidence.cell_tables import CellPictures
-from training.evidence.comparisons import compare
+from training.evidence.comparisons import Comparison, compare
 from training.evidence.copy_tables import CopyPictures
 from training.evidence.course import Course, CoursePictures, read_course
 from training.evidence.draws import ImageSets
@@ -40,7 +40,7 @@ from training.label_sheet import draw_label_sheet
 from training.label_statistics import measure_labels
 from training.mosaic.parameters import Conditions
 from training.sampler import Sampler
-from training.sources import Sources, read_sources, sources_of_card
+from training.sources import chosen_sources
 from training.trainer import GRID_SEED
 from training.whole_file import whole_file
 
@@ -120,7 +120,7 @@ def run_evaluation(request: Request) -> Evaluated:
         )
     checkpoint = load_checkpoint(request.checkpoint, require_fid=False)
     card = checkpoint.card
-    sources, where = _sources(request, card)
+    sources, where = chosen_sources(card, data=request.data, file=request.sources)
     dataset = load_sources(card, sources, where)
     course = None if request.run is None else read_course(request.run, card)
     sets = ImageSets(
@@ -133,11 +133,31 @@ def run_evaluation(request: Request) -> Evaluated:
         cache=request.cache,
         quiet=request.quiet,
     )
-    evidence, copies, cells = _measure(
-        request, checkpoint, sets, sources, None if course is None else course[0]
+    comparisons = compare(sets, quiet=request.quiet)
+    copies = cells = None
+    if request.memorisation_count:
+        copies = search_copies(
+            sets, request.memorisation_count, show_real=request.show_real, quiet=request.quiet
+        )
+    if request.morphometry_count:
+        cells = measure_cells(sets, sources, request.morphometry_count, quiet=request.quiet)
+    evidence = _evidence(
+        request,
+        checkpoint,
+        sets,
+        comparisons,
+        course=None if course is None else course[0],
+        memorisation=None if copies is None else copies[0],
+        morphometry=None if cells is None else cells[0],
     )
     pictures = _pictures(
-        request, checkpoint, sets, evidence, None if course is None else course[1], copies, cells
+        request,
+        checkpoint,
+        sets,
+        evidence,
+        course=None if course is None else course[1],
+        copies=None if copies is None else copies[1],
+        cells=None if cells is None else cells[1],
     )
     if request.record:
         evidence = evidence.model_copy(update={"recorded_sha256": _record(checkpoint, evidence)})
@@ -147,35 +167,25 @@ def run_evaluation(request: Request) -> Evaluated:
     return Evaluated(evidence, write_report(evidence, card, pictures, request.output), json)
 
 
-def _sources(request: Request, card: Card) -> tuple[Sources, Path]:
-    """Return where the images are, and the file or folder that says so."""
-    if request.sources is not None:
-        return read_sources(request.sources), request.sources
-    assert request.data is not None
-    return sources_of_card(card, request.data), request.data
-
-
 def _seed(asked: int | None, card: Card) -> int:
     if asked is not None:
         return asked
     return card.fid.seed if card.fid is not None else 0
 
 
-def _measure(
-    request: Request, checkpoint: Checkpoint, sets: ImageSets, sources: Sources, course: Course | None
-) -> tuple[Evidence, CopyPictures | None, CellPictures | None]:
-    comparisons = compare(sets, quiet=request.quiet)
+def _evidence(
+    request: Request,
+    checkpoint: Checkpoint,
+    sets: ImageSets,
+    comparisons: tuple[Comparison, ...],
+    *,
+    course: Course | None,
+    memorisation: Memorisation | None,
+    morphometry: Morphometry | None,
+) -> Evidence:
     measured = fid_record(sets, {found.name: found.draws[0].fid for found in comparisons})
     recorded = checkpoint.card.fid
-    copies: tuple[Memorisation | None, CopyPictures | None] = (None, None)
-    if request.memorisation_count:
-        copies = search_copies(
-            sets, request.memorisation_count, show_real=request.show_real, quiet=request.quiet
-        ) or (None, None)
-    cells: tuple[Morphometry | None, CellPictures | None] = (None, None)
-    if request.morphometry_count:
-        cells = measure_cells(sets, sources, request.morphometry_count, quiet=request.quiet)
-    evidence = Evidence(
+    return Evidence(
         command=command_line(request, sets.seed),
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
         name=checkpoint.card.name,
@@ -194,10 +204,9 @@ def _measure(
         statistics=measure_statistics(sets),
         labels=measure_labels(checkpoint, seed=sets.seed, device=request.device),
         course=course,
-        memorisation=copies[0],
-        morphometry=cells[0],
+        memorisation=memorisation,
+        morphometry=morphometry,
     )
-    return evidence, copies[1], cells[1]
 
 
 def _pictures(
@@ -205,6 +214,7 @@ def _pictures(
     checkpoint: Checkpoint,
     sets: ImageSets,
     evidence: Evidence,
+    *,
     course: CoursePictures | None,
     copies: CopyPictures | None,
     cells: CellPictures | None,

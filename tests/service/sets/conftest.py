@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from etils import epath
 from mlcroissant._src.operation_graph.operations import extract
-from set_tools import Open, Workshop, never, without_aws_configuration
-from swift_server import ACCESS_KEY, SECRET_KEY, Swift, missing, running_swift
+from set_tools import Open, Workshop, clear_environment, never
+from swift_server import Swift
 
 from service.sets.bucket import BucketDestination
 from service.sets.open_destination import open_destination
@@ -27,41 +25,22 @@ def workshop(tiny_checkpoint: Path) -> Workshop:
     return Workshop(checkpoint, load_generator(checkpoint, Settings(device="cpu")))
 
 
+@pytest.fixture(scope="session")
+def labelled_workshop(labelled_checkpoint: Path) -> Workshop:
+    checkpoint = load_checkpoint(labelled_checkpoint)
+    return Workshop(checkpoint, load_generator(checkpoint, Settings(device="cpu")))
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the settings and the AWS configuration of whoever runs the tests out of them."""
-    for name in [name for name in os.environ if name.startswith(("AWS_", "ENDOTWIN_"))]:
-        monkeypatch.delenv(name)
-    for name, value in without_aws_configuration().items():
-        monkeypatch.setenv(name, value)
+    clear_environment(monkeypatch)
 
 
 @pytest.fixture
 def empty_croissant_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give mlcroissant a cache of the test's own: it takes shards of one relative name for the same."""
     monkeypatch.setattr(extract, "EXTRACT_PATH", epath.Path(tmp_path / "croissant"))
-
-
-@pytest.fixture(scope="session")
-def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
-    absent = missing()
-    if absent is not None:
-        pytest.skip(f"no S3 server to test against: {absent}")
-    with running_swift(tmp_path_factory.mktemp("swift")) as server:
-        yield server
-
-
-@pytest.fixture
-def aws(swift_server: Swift, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Set the variables that lead to Swift, for this process, and return them for others."""
-    variables = {
-        "AWS_ENDPOINT_URL": swift_server.endpoint,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-    }
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    return {**variables, **without_aws_configuration()}
 
 
 @pytest.fixture

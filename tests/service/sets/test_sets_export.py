@@ -14,9 +14,6 @@ from typer.testing import CliRunner, Result
 
 from service.cli import app
 from service.sets.folder import FolderDestination
-from service.sets.source import load_generator
-from service.settings import Settings
-from training.checkpoint import load_checkpoint
 
 Run = Callable[..., Result]
 N = 40
@@ -25,17 +22,13 @@ OPTIONS = ("--labels", ",".join(LABELS), "--density", "1500:2500")
 
 
 @pytest.fixture(scope="module")
-def labelled(labelled_checkpoint: Path) -> Workshop:
-    checkpoint = load_checkpoint(labelled_checkpoint)
-    return Workshop(checkpoint, load_generator(checkpoint, Settings(device="cpu")))
-
-
-@pytest.fixture(scope="module")
-def original(labelled: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def original(labelled_workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a labelled set of two shards, from index 5 on."""
     folder = tmp_path_factory.mktemp("original") / "set"
-    spec = labelled.spec(n=N, start=5, shard_size=24, labels=LABELS, conditions={"density": "1500:2500"})
-    labelled.finished(spec, FolderDestination(folder))
+    spec = labelled_workshop.spec(
+        n=N, start=5, shard_size=24, labels=LABELS, conditions={"density": "1500:2500"}
+    )
+    labelled_workshop.finished(spec, FolderDestination(folder))
     return folder
 
 
@@ -79,19 +72,21 @@ def test_it_is_the_folder_that_generate_makes(
     assert len(contents(tmp_path / "exported")) > N
 
 
-def test_from_zip_shards(labelled: Workshop, run: Run, tmp_path: Path) -> None:
+def test_from_zip_shards(labelled_workshop: Workshop, run: Run, tmp_path: Path) -> None:
     for kind in ("tar", "zip"):
-        spec = labelled.spec(n=20, shard_size=16, format=kind, labels=("borders",))
-        labelled.finished(spec, FolderDestination(tmp_path / kind))
+        spec = labelled_workshop.spec(n=20, shard_size=16, format=kind, labels=("borders",))
+        labelled_workshop.finished(spec, FolderDestination(tmp_path / kind))
         exported = run("set", "export", kind, f"from-{kind}", "--layout", "masks")
         assert exported.exit_code == 0, exported.output
     assert contents(tmp_path / "from-zip") == contents(tmp_path / "from-tar")
 
 
-def test_from_s3(labelled: Workshop, open_place: Open, bucket: str, run: Run, tmp_path: Path) -> None:
-    spec = labelled.spec(n=20, shard_size=16, labels=("borders",))
-    labelled.finished(spec, open_place(f"s3://{bucket}/set"))
-    labelled.finished(spec, FolderDestination(tmp_path / "set"))
+def test_from_s3(
+    labelled_workshop: Workshop, open_place: Open, bucket: str, run: Run, tmp_path: Path
+) -> None:
+    spec = labelled_workshop.spec(n=20, shard_size=16, labels=("borders",))
+    labelled_workshop.finished(spec, open_place(f"s3://{bucket}/set"))
+    labelled_workshop.finished(spec, FolderDestination(tmp_path / "set"))
     for source, output in ((f"s3://{bucket}/set", "a"), ("set", "b")):
         exported = run("set", "export", source, output, "--layout", "masks")
         assert exported.exit_code == 0, exported.output

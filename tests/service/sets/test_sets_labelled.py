@@ -23,10 +23,7 @@ from service.sets.estimate import estimate
 from service.sets.folder import FolderDestination
 from service.sets.manifest import Manifest, SetError
 from service.sets.plan import plan_set
-from service.sets.source import load_generator
 from service.sets.survey import survey
-from service.settings import Settings
-from training.checkpoint import load_checkpoint
 from training.mosaic.labels import Label
 from training.mosaic.parameters import Conditions, Range
 from training.sampler import Sampler
@@ -43,25 +40,19 @@ SMALL = ("--n", N, "--seed", 7, "--shard-size", 16)
 
 
 @pytest.fixture(scope="module")
-def labelled(labelled_checkpoint: Path) -> Workshop:
-    checkpoint = load_checkpoint(labelled_checkpoint)
-    return Workshop(checkpoint, load_generator(checkpoint, Settings(device="cpu")))
-
-
-@pytest.fixture(scope="module")
-def original(labelled: Workshop, tmp_path_factory: pytest.TempPathFactory) -> FolderDestination:
+def original(labelled_workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> FolderDestination:
     """Make a labelled set once, the one that `SMALL` and `OPTIONS` ask for."""
     folder = FolderDestination(tmp_path_factory.mktemp("original"))
-    spec = labelled.spec(n=N, shard_size=16, name="endotwin-tiny-labelled-7", **LABELLED)
-    labelled.finished(spec, folder)
+    spec = labelled_workshop.spec(n=N, shard_size=16, name="endotwin-tiny-labelled-7", **LABELLED)
+    labelled_workshop.finished(spec, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def expected(labelled: Workshop) -> tuple[np.ndarray, list[Label]]:
+def expected(labelled_workshop: Workshop) -> tuple[np.ndarray, list[Label]]:
     """Return the first 16 images and their labels, from the sampler."""
     conditions = Conditions(density=Range(low=1500, high=2500))
-    images, scenes = Sampler(labelled.checkpoint).scenes(7, 0, conditions)
+    images, scenes = Sampler(labelled_workshop.checkpoint).scenes(7, 0, conditions)
     return images, [scene.label() for scene in scenes]
 
 
@@ -126,12 +117,14 @@ def test_a_killed_command_goes_on(
 
 
 def test_a_set_that_grows_keeps_its_full_shards(
-    original: FolderDestination, labelled: Workshop, tmp_path: Path
+    original: FolderDestination, labelled_workshop: Workshop, tmp_path: Path
 ) -> None:
     grown, name = FolderDestination(tmp_path), "endotwin-tiny-labelled-7"
-    labelled.finished(labelled.spec(n=18, shard_size=16, name=name, **LABELLED), grown)
+    labelled_workshop.finished(labelled_workshop.spec(n=18, shard_size=16, name=name, **LABELLED), grown)
     report = Counting()
-    labelled.finished(labelled.spec(n=N, shard_size=16, name=name, **LABELLED), grown, report=report)
+    labelled_workshop.finished(
+        labelled_workshop.spec(n=N, shard_size=16, name=name, **LABELLED), grown, report=report
+    )
     assert report.there == ["train/shard-000000.tar"]
     assert digests(grown) == digests(original)
 
@@ -146,15 +139,19 @@ def test_a_set_that_grows_keeps_its_full_shards(
     ],
 )
 def test_another_labelling_is_refused(
-    change: dict[str, object], message: str, original: FolderDestination, labelled: Workshop, tmp_path: Path
+    change: dict[str, object],
+    message: str,
+    original: FolderDestination,
+    labelled_workshop: Workshop,
+    tmp_path: Path,
 ) -> None:
     place = FolderDestination(tmp_path / "set")
     shutil.copytree(original.path(""), place.path(""))
     before = digests(place)
     name = "endotwin-tiny-labelled-7"
-    other = labelled.spec(n=N, shard_size=16, name=name, **{**LABELLED, **change})
+    other = labelled_workshop.spec(n=N, shard_size=16, name=name, **{**LABELLED, **change})
     with pytest.raises(SetError, match=f"another set is there: {message}"):
-        labelled.make(other, place, replace_wrong=True)
+        labelled_workshop.make(other, place, replace_wrong=True)
     assert digests(place) == before
 
 
@@ -177,9 +174,11 @@ def test_a_damaged_label_is_found_and_repaired(
     assert run("set", "--verify", "data").output.endswith("20 images are as the manifest says\n")
 
 
-def test_the_estimate_counts_the_files_of_labels(original: FolderDestination, labelled: Workshop) -> None:
-    spec = labelled.spec(n=16, shard_size=16, **LABELLED)
-    cost = estimate(labelled.generator, spec, plan_set(spec)[0])
+def test_the_estimate_counts_the_files_of_labels(
+    original: FolderDestination, labelled_workshop: Workshop
+) -> None:
+    spec = labelled_workshop.spec(n=16, shard_size=16, **LABELLED)
+    cost = estimate(labelled_workshop.generator, spec, plan_set(spec)[0])
     size = original.path("train/shard-000000.tar").stat().st_size
     assert cost.bytes * 16 == pytest.approx(size, rel=0.05)
 

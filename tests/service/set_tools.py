@@ -102,6 +102,14 @@ def start_command(
     )
 
 
+def clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings and the AWS configuration of whoever runs the tests out of them."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "ENDOTWIN_"))]:
+        monkeypatch.delenv(name)
+    for name, value in without_aws_configuration().items():
+        monkeypatch.setenv(name, value)
+
+
 def without_aws_configuration() -> dict[str, str]:
     """Return variables that keep boto3 from finding anything but what a test gives it."""
     return {
