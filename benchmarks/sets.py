@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +23,7 @@ from benchmarks.borrowed import BUCKET, swift_with_bucket, untrained_checkpoint
 from benchmarks.report import Comparison, describe_machine, describe_model, speed_lines, speeds
 from benchmarks.set_command import Run, run_set
 from benchmarks.throughput import BARE, SEED, Timer, bare_loop, measure
+from service.checkpoint_choice import with_device
 from service.device import describe_device, resolve_device
 from service.models import choose_default, load_checkpoints
 from service.sets.open_destination import open_destination
@@ -28,11 +31,12 @@ from service.sets.place import parse_place
 from service.sets.plan import Shard
 from service.sets.record import ShardRecord
 from service.sets.run import make_set
-from service.sets.source import Generator
+from service.sets.source import Generator, load_generator
 from service.sets.spec import SetSpec
 from service.settings import load_settings
 from training.checkpoint import Checkpoint
-from training.sampler import BATCH, Sampler
+from training.process_environment import GENERATING, enter
+from training.sampler import BATCH
 
 MEMORY_COUNTS = (2_000, 10_000, 20_000, 200_000)
 MEMORY_SHARD_SIZE = 2_000
@@ -77,20 +81,24 @@ def main(
     """
     if n < SHARDS * BATCH or n % (SHARDS * BATCH):
         raise typer.BadParameter(f"--n must be a multiple of {SHARDS * BATCH}; got {n}")
+    enter(GENERATING)  # as the command does
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # stops the server, too
     output.mkdir(parents=True, exist_ok=True)
-    settings = load_settings()
-    target = resolve_device(device)
+    settings = with_device(load_settings(), device)
+    target = resolve_device(settings.device)
     machine = describe_machine(describe_device(target))  # before this run makes a load of its own
-    checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
+    load = partial(load_checkpoints, settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
+    thread = ThreadPoolExecutor(1, "device")
+    checkpoints = thread.submit(load).result()
     checkpoint = checkpoints[choose_default(checkpoints, settings.default_model)]
     typer.echo(f"{rounds} rounds of {n} images of model {checkpoint.card.name} on {machine['device']}")
     with tempfile.TemporaryDirectory(prefix="endotwin-sets-") as folder:
         with swift_with_bucket(Path(folder) / "swift") as (_, variables):
             os.environ.update(variables)
-            generator = Generator(Sampler(checkpoint, str(target)), describe_device(target))
+            generator = load_generator(checkpoint, settings, thread)
+            bare = thread.submit(bare_loop, checkpoint, target).result()
             timers = {
-                BARE: bare_loop(checkpoint, target),
+                BARE: lambda count: thread.submit(bare, count).result(),
                 "set, folder": _set_timer(checkpoint, generator, f"{folder}/sets"),
                 "set, Swift": _set_timer(checkpoint, generator, f"s3://{BUCKET}/sets"),
             }

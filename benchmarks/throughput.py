@@ -5,7 +5,6 @@ Run it as `python -m benchmarks.throughput`; README.md in this folder tells what
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -21,10 +20,10 @@ from benchmarks.server import Server, running_server
 from service.device import describe_device, resolve_device
 from service.labelling import LabellingError
 from service.models import choose_default, choose_labelled, load_checkpoints
-from service.process_environment import ENVIRONMENT
 from service.settings import load_settings, variable
 from training.checkpoint import Checkpoint
 from training.latents import draw_normals
+from training.process_environment import GENERATING, enter
 from training.sampler import BATCH, Sampler
 
 SEED = 7
@@ -59,7 +58,7 @@ def main(
     """
     if n < BATCH or n % BATCH:
         raise typer.BadParameter(f"--n must be a multiple of {BATCH}, the images of a batch; got {n}")
-    _share_environment()
+    enter(GENERATING)  # so that only the service differs
     # Stops the server, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     output.mkdir(parents=True, exist_ok=True)
@@ -90,13 +89,6 @@ def main(
 
     report = Report(machine, describe_model(checkpoint), comparison, start_ups, peaks)
     typer.echo(write_report(report, output))
-
-
-def _share_environment() -> None:
-    """Start this process again as the service's worker is started, so that only the service differs."""
-    if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
-        command = [sys.executable, "-m", "benchmarks.throughput", *sys.argv[1:]]
-        os.execve(sys.executable, command, {**os.environ, **ENVIRONMENT})
 
 
 def _checkpoints() -> tuple[Checkpoint, str | None]:

@@ -35,6 +35,7 @@ from service.options import (
 )
 from service.output_files import OutputError, new_file
 from service.sets.command import set_app
+from training.process_environment import GENERATING, enter
 
 # Torch takes seconds to import: what needs it is imported by the commands, and `serve` does without.
 
@@ -248,6 +249,7 @@ def serve(
 
 def main() -> None:
     """Run the command line."""
+    enter(GENERATING)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up as Ctrl-C does
     app()
 

@@ -62,15 +62,18 @@ class DeviceThread:
 
     Every stream asks for one batch at a time, so the queue shares the device round robin between them.
     Jobs have a queue of their own, whose turn comes when no stream waits, and after every
-    `_STREAMS_BEFORE_A_JOB` batches of streams.
+    `_STREAMS_BEFORE_A_JOB` batches of streams. What a job does beside the device takes processor time from
+    the streams: it waits in `give_way` in between.
     """
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
         self._lock = threading.Lock()
+        self._calm = threading.Condition(self._lock)
         self._streams: deque[_Work] = deque()
         self._jobs: deque[_Work] = deque()
-        self._ahead_of_jobs = 0
+        self._stream_runs = False
+        self._since_a_job = 0
 
     def call(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         """Run a function in the device's thread and wait for it: for start-up, not for the event loop."""
@@ -93,6 +96,14 @@ class DeviceThread:
         """
         return self._queue(self._jobs, function).result()
 
+    def give_way(self) -> None:
+        """Wait, in a job's own thread, while a stream has a batch on the device or in its queue.
+
+        Not for more than `_STREAMS_BEFORE_A_JOB` batches after each batch of a job.
+        """
+        with self._calm:
+            self._calm.wait_for(lambda: not self._busy_with_streams() or self._owes_a_job())
+
     def close(self) -> None:
         """Drop what is queued; the batch that is being generated comes to its end."""
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -100,6 +111,7 @@ class DeviceThread:
             dropped = [*self._streams, *self._jobs]
             self._streams.clear()
             self._jobs.clear()
+            self._calm.notify_all()
         for work in dropped:
             work[0].cancel()
 
@@ -113,25 +125,38 @@ class DeviceThread:
 
     def _run_next(self) -> None:
         work = self._next()
-        if work is None or not work[0].set_running_or_notify_cancel():
-            return
-        future, function = work
-        try:
-            future.set_result(function())
-        except BaseException as error:
-            future.set_exception(error)
-            del work, future  # else the error holds this frame, and this frame the error
+        if work is not None and work[0].set_running_or_notify_cancel():
+            _run(*work)
+        del work  # else an error of it would hold this frame, and this frame the error
+        with self._calm:
+            self._stream_runs = False
+            self._calm.notify_all()
 
     def _next(self) -> _Work | None:
         """Choose whose turn it is; None if everything was dropped meanwhile."""
         with self._lock:
-            if self._jobs and (not self._streams or self._ahead_of_jobs >= _STREAMS_BEFORE_A_JOB):
-                self._ahead_of_jobs = 0
+            if self._jobs and (not self._streams or self._owes_a_job()):
+                self._since_a_job = 0
                 return self._jobs.popleft()
             if not self._streams:
                 return None
-            self._ahead_of_jobs += 1 if self._jobs else 0
+            self._stream_runs = True
+            self._since_a_job += 1
             return self._streams.popleft()
+
+    def _busy_with_streams(self) -> bool:
+        return self._stream_runs or bool(self._streams)
+
+    def _owes_a_job(self) -> bool:
+        return self._since_a_job >= _STREAMS_BEFORE_A_JOB
+
+
+def _run(future: Future[Any], function: Callable[[], Any]) -> None:
+    try:
+        future.set_result(function())
+    except BaseException as error:
+        future.set_exception(error)
+        del future  # else the error holds this frame, and this frame the error
 
 
 def timed_batch(model: Model, seed: int, block: int, labelling: Labelling = PLAIN) -> Batch:

@@ -9,10 +9,10 @@ from bentoml.exceptions import BentoMLException
 
 from service.app import create_app
 from service.errors import ErrorShape
-from service.process_environment import ENVIRONMENT
 from service.runtime import check_start, start
 from service.settings import SettingsError, load_settings
 from training.checkpoint import CheckpointError
+from training.process_environment import GENERATING
 
 _FIRST_BYTE_LIMIT_SECONDS = 600
 """BentoML answers 504 when a request has got no byte for this long; open streams are not limited."""
@@ -49,7 +49,7 @@ Service = bentoml.service(
     name="endotwin",
     workers=1,
     traffic={"timeout": _FIRST_BYTE_LIMIT_SECONDS},
-    envs=[{"name": name, "value": value} for name, value in ENVIRONMENT.items()],
+    envs=[{"name": name, "value": value} for name, value in GENERATING.items()],
 )(Endotwin)
 Service.mount_asgi_app(_app, path="/")
 Service.add_asgi_middleware(ErrorShape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -37,7 +37,9 @@ class BatchSource(Protocol):
 class DividedSource(BatchSource, Protocol):
     """A source that can draw scenes apart from the device, as a `training.sampler.Sampler` can."""
 
-    def draw(self, seed: int, block: int, conditions: Conditions) -> tuple[np.ndarray, list[Scene]]:
+    def draw(
+        self, seed: int, block: int, conditions: Conditions, before_each: Callable[[], None]
+    ) -> tuple[np.ndarray, list[Scene]]:
         """Do the part of `scenes` that needs no device, in any thread: draws for `render`, and scenes."""
         ...
 

@@ -1,6 +1,15 @@
-"""`python -m training`: the same as `endotwin-training`, and what torchrun starts."""
+"""`endotwin-training`, `python -m training`, and what torchrun starts."""
 
-from training.cli import main
+from training.process_environment import MEMORY, enter
+
+
+def main() -> None:
+    """Run the command line."""
+    enter(MEMORY)
+    from training.cli import main as run  # noqa: PLC0415 - it takes seconds to import
+
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -7,7 +7,7 @@ labels are the same on every device.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -87,15 +87,22 @@ class LabelledGenerator(RenderingNetwork):
         scenes = self.draw_scenes(draws.detach().cpu().numpy(), Conditions())
         return self.render_scenes(draws, scenes)
 
-    def draw_scenes(self, draws: np.ndarray, conditions: Conditions) -> list[Scene]:
+    def draw_scenes(
+        self, draws: np.ndarray, conditions: Conditions, before_each: Callable[[], None] = lambda: None
+    ) -> list[Scene]:
         """Draw the scenes of images.
 
         Args:
             draws: float32 (B, draws) standard normal; its first SCENE_NUMBERS columns are used.
             conditions: what the caller asked for.
+            before_each: is called before each scene, which takes some ten milliseconds.
         """
         population = self.architecture.population
-        return [draw_scene(row[:SCENE_NUMBERS], conditions, population) for row in draws]
+        scenes = []
+        for row in draws:
+            before_each()
+            scenes.append(draw_scene(row[:SCENE_NUMBERS], conditions, population))
+        return scenes
 
     def render_scenes(self, draws: Tensor, scenes: Sequence[Scene]) -> Tensor:
         """Render scenes.

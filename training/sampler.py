@@ -7,7 +7,7 @@ request starts, nor on what else is being generated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -87,8 +87,14 @@ class Sampler:
         draws, scenes = self.draw(seed, block, conditions)
         return self.render(draws, scenes), scenes
 
-    def draw(self, seed: int, block: int, conditions: Conditions) -> tuple[np.ndarray, list[Scene]]:
-        """Do the part of `scenes` that needs no device, in any thread.
+    def draw(
+        self,
+        seed: int,
+        block: int,
+        conditions: Conditions,
+        before_each: Callable[[], None] = lambda: None,
+    ) -> tuple[np.ndarray, list[Scene]]:
+        """Do the part of `scenes` that needs no device, in any thread; `before_each` is called per scene.
 
         Returns:
             float32 (BATCH, draws) standard normal, for `render`; and BATCH scenes.
@@ -98,7 +104,7 @@ class Sampler:
         """
         generator = self.require_labels()
         draws = draw_normals(seed, block * BATCH, BATCH, generator.draws)
-        return draws, generator.draw_scenes(draws, conditions)
+        return draws, generator.draw_scenes(draws, conditions, before_each)
 
     def render(self, draws: np.ndarray, scenes: Sequence[Scene]) -> np.ndarray:
         """Do the other part of `scenes`: return uint8 grey levels, shape (BATCH, 128, 128)."""

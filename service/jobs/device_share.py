@@ -16,7 +16,7 @@ class DeviceShare:
     """See `service.models.BatchSource`. Every batch waits for its turn behind the streams'.
 
     Scenes are drawn in the job's own thread: that takes as long as the network does, and a stream that
-    comes meanwhile need not wait for it.
+    comes meanwhile waits for one of them at most.
     """
 
     def __init__(self, model: Model, device: DeviceThread) -> None:
@@ -32,6 +32,6 @@ class DeviceShare:
 
     def scenes(self, seed: int, block: int, conditions: Conditions) -> tuple[np.ndarray, list[Scene]]:
         """Generate one aligned batch under conditions, and its scenes."""
-        draws, scenes = self._model.sampler.draw(seed, block, conditions)
+        draws, scenes = self._model.sampler.draw(seed, block, conditions, self._device.give_way)
         work = partial(self._model.sampler.render, draws, scenes)
         return self._device.call_for_job(partial(timed, self._model, work)), scenes

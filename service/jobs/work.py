@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from service.device import DeviceThread
 from service.jobs.device_share import DeviceShare
@@ -16,20 +18,28 @@ from service.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, SPEC_KEY, plan_set
 from service.sets.run import Report, make_set
 from service.sets.source import Generator
 from service.sets.verify import load_manifest
+from training.card import Card
 
 _REQUESTS_AT_ONCE = 16
 
 
+@dataclass(frozen=True)
 class Studio:
     """A model on the device of this service, for sets."""
 
-    def __init__(self, model: Model, device: DeviceThread, device_name: str) -> None:
-        self.card = model.card
-        self._generator = Generator(DeviceShare(model, device), device_name)
+    card: Card
+    loaded: Generator
 
     def generator(self) -> Generator:
         """Return what makes images: the model is loaded already."""
-        return self._generator
+        return self.loaded
+
+
+@contextmanager
+def open_studio(model: Model, device: DeviceThread, device_name: str) -> Iterator[Studio]:
+    """Yield a studio, with a thread that waits for the device."""
+    with ThreadPoolExecutor(1, "batches of a job") as thread:
+        yield Studio(model.card, Generator(DeviceShare(model, device), device_name, thread))
 
 
 def earlier_set(job: Job, destination: Destination) -> int | None:

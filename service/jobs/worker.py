@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from contextlib import AbstractContextManager
 
 from service import metrics
 from service.device import DeviceThread
@@ -16,7 +17,7 @@ from service.jobs.lease import Lease, StopError
 from service.jobs.progress import Progress
 from service.jobs.redaction import redact
 from service.jobs.store import JobStore
-from service.jobs.work import Studio, earlier_set, finish_earlier, make, take_back
+from service.jobs.work import Studio, earlier_set, finish_earlier, make, open_studio, take_back
 from service.models import Model, Models
 from service.sets.destination import Destination, StorageError
 from service.sets.manifest import SetError
@@ -162,8 +163,13 @@ class JobWorker:
         destination = self._open(job, progress, stop_if_asked)
         if not job.looked:
             self.store.remember(job.id, token, earlier_set(job, destination))
-        studio = self._studio(self._models[job.spec.checkpoint_sha256])
-        make(job, studio, destination, progress, stop_if_asked)
+
+        def stop_or_give_way() -> None:
+            stop_if_asked()
+            self._device.give_way()
+
+        with self._studio(self._models[job.spec.checkpoint_sha256]) as studio:
+            make(job, studio, destination, progress, stop_or_give_way)
 
     def _cancel(self, job: Job, token: str, progress: Progress, stop_if_asked: Callable[[], None]) -> None:
         destination = self._open(job, progress, stop_if_asked)
@@ -178,14 +184,15 @@ class JobWorker:
             )
             return
         try:
-            finish_earlier(job, self._studio(model), destination, progress, stop_if_asked)
+            with self._studio(model) as studio:
+                finish_earlier(job, studio, destination, progress, stop_if_asked)
         except SetError as error:
             progress.note(
                 f"the set of {job.earlier_n} images that was there before is left as it is: {error}"
             )
 
-    def _studio(self, model: Model) -> Studio:
-        return Studio(model, self._device, self._device_name)
+    def _studio(self, model: Model) -> AbstractContextManager[Studio]:
+        return open_studio(model, self._device, self._device_name)
 
     def _open(self, job: Job, progress: Progress, stop_if_asked: Callable[[], None]) -> Destination:
         place: Bucket = parse_bucket(job.destination.removeprefix("s3://"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from service.sets.progress import Progress, format_bytes, format_seconds, print_
 from service.sets.ray_cluster import check_cluster, connected
 from service.sets.ray_shards import RayShards
 from service.sets.run import Outcome, make_here, make_set_by
-from service.sets.source import load_generator
+from service.sets.source import Generator, load_generator
 from service.sets.spec import SetSpec
 from service.sets.survey import survey
 from service.sets.verify import load_manifest, verify_set
@@ -47,11 +48,17 @@ class Desk:
     settings: Settings
     model: str | None
     checkpoint_path: Path | None
+    thread: Executor
     stop_if_asked: Callable[[], None]
 
     def checkpoint(self, labelling: Labelling, model: str | None) -> Checkpoint:
         """Load the checkpoint; see `service.checkpoint_choice.choose_checkpoint`."""
-        return choose_checkpoint(self.settings, labelling, model, self.checkpoint_path)
+        work = partial(choose_checkpoint, self.settings, labelling, model, self.checkpoint_path)
+        return self.thread.submit(work).result()
+
+    def generator(self, checkpoint: Checkpoint) -> Generator:
+        """Move the checkpoint to its device."""
+        return load_generator(checkpoint, self.settings, self.thread)
 
 
 def open_desk(
@@ -60,9 +67,18 @@ def open_desk(
     model: str | None,
     checkpoint_path: Path | None,
     device: str | None,
+    thread: Executor,
     stop_if_asked: Callable[[], None],
 ) -> Desk:
     """Read the settings and open the destination.
+
+    Args:
+        place: where the set is.
+        model: name of a checkpoint that the service has; None for the one that the service would choose.
+        checkpoint_path: a checkpoint file, instead of a name.
+        device: as in the settings; None for what is set there.
+        thread: the one thread that is to work with the checkpoint.
+        stop_if_asked: is called often; what it raises ends the work.
 
     Raises:
         OrderError: no device can have that name.
@@ -70,7 +86,7 @@ def open_desk(
     """
     settings = with_device(load_settings(), device)
     destination = open_destination(place, settings, stop_if_asked=stop_if_asked, note=print_note)
-    return Desk(place, destination, settings, model, checkpoint_path, stop_if_asked)
+    return Desk(place, destination, settings, model, checkpoint_path, thread, stop_if_asked)
 
 
 @dataclass(frozen=True)
@@ -147,7 +163,7 @@ def foretell(desk: Desk, wanted: dict[str, Any], labelling: Labelling, chosen: P
         typer.echo("all of them are there; only the manifest would be written, if it is missing")
         return
     images = sum(shard.samples for shard in state.to_make)
-    generator = load_generator(checkpoint, desk.settings)
+    generator = desk.generator(checkpoint)
     cost = estimate(generator, spec, state.to_make[0])
     typer.echo(
         f"to make: {len(state.to_make)} shards with {images} images, about "
@@ -287,7 +303,7 @@ def _run(
     here = make_here(
         spec,
         desk.destination,
-        lambda: load_generator(checkpoint, desk.settings),
+        partial(desk.generator, checkpoint),
         report=progress,
         stop_if_asked=desk.stop_if_asked,
     )

@@ -5,6 +5,7 @@ The work is in `service.sets.actions`, imported when it is needed.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -145,7 +146,7 @@ def set_command(
     if ray_cpus is not None and ray is None:
         raise typer.BadParameter("--ray-cpus takes --ray")
 
-    with noted_signals() as stop_if_asked:
+    with noted_signals() as stop_if_asked, ThreadPoolExecutor(1, "device") as thread:
         from service.checkpoint_choice import OrderError  # noqa: PLC0415
         from service.conditions import parse_conditions  # noqa: PLC0415
         from service.sets import actions  # noqa: PLC0415
@@ -159,6 +160,7 @@ def set_command(
                 model=model,
                 checkpoint_path=checkpoint,
                 device=device,
+                thread=thread,
                 stop_if_asked=stop_if_asked,
             )
             chosen = actions.Part(shards, part)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from service.sets.plan import Shard
@@ -26,11 +25,10 @@ def estimate(generator: Generator, spec: SetSpec, shard: Shard) -> Estimate:
     """Make the beginning of a shard, three seconds of it, and forget it."""
     size = images = 0
     began = time.perf_counter()
-    with ThreadPoolExecutor(1, "device") as device:
-        for batch, data in shard_pieces(generator.source, spec, shard, device):
-            images += len(batch)
-            size += len(data)
-            if images and time.perf_counter() - began > _SAMPLE_SECONDS:
-                break
-        elapsed = time.perf_counter() - began
+    for batch, data in shard_pieces(generator, spec, shard):
+        images += len(batch)
+        size += len(data)
+        if images and time.perf_counter() - began > _SAMPLE_SECONDS:
+            break
+    elapsed = time.perf_counter() - began
     return Estimate(size / images, elapsed / images)

@@ -23,10 +23,10 @@ from service.sets.place import Place
 from service.sets.plan import SPEC_KEY, Shard
 from service.sets.record import ShardRecord
 from service.sets.run import look_at, publish_staged, write_staged
-from service.sets.source import Generator, load_generator
+from service.sets.source import load_generator
 from service.sets.spec import SetSpec
 from service.settings import Settings, SettingsError
-from training.checkpoint import SUFFIX, CheckpointError, load_checkpoint
+from training.checkpoint import SUFFIX, Checkpoint, CheckpointError, load_checkpoint
 
 SHARDS_AT_ONCE = 2
 """One is generated while the one before it is sent."""
@@ -100,7 +100,8 @@ class Worker:
                 order.place, order.settings, stop_if_asked=self._stop_if_asked, note=self._note
             )
             self._check_place()
-            self._generator = self._device.submit(self._load, checkpoint).result()
+            loaded = self._device.submit(self._load, checkpoint).result()
+            self._generator = load_generator(loaded, order.settings, self._device)
         except (CheckpointError, SettingsError) as error:
             return _said(SetError(str(error)))
         except (SetError, StorageError) as error:
@@ -121,9 +122,7 @@ class Worker:
                     if look_at(order.spec, shard, self._destination).record is not None:
                         return None
                     staged = undo.enter_context(self._destination.stage(shard.key))
-                    record = write_staged(
-                        order.spec, shard, self._generator, staged, self._device, self._count
-                    )
+                    record = write_staged(order.spec, shard, self._generator, staged, self._count)
                 undo.pop_all()
             return publish_staged(order.spec, shard, self._destination, staged, record)
         except (SetError, StorageError) as error:
@@ -151,14 +150,14 @@ class Worker:
                 "lead to the same server"
             )
 
-    def _load(self, content: bytes) -> Generator:
+    def _load(self, content: bytes) -> Checkpoint:
         digest = hashlib.sha256(content).hexdigest()
         if digest != self._order.spec.checkpoint_sha256:
             raise SetError(f"the checkpoint that came has sha256 {digest}: it was changed meanwhile")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{self._order.spec.model}{SUFFIX}"
             path.write_bytes(content)
-            return load_generator(load_checkpoint(path, require_fid=False), self._order.settings)
+            return load_checkpoint(path, require_fid=False)
 
     def _count(self, images: int) -> None:
         self._stop_if_asked()

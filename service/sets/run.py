@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -192,7 +192,7 @@ def make_shards(
         service.sets.destination.StorageError: storage failed for good.
     """
     made = 0
-    with ThreadPoolExecutor(1, "device") as device, ThreadPoolExecutor(1, "storage") as storage:
+    with ThreadPoolExecutor(1, "storage") as storage:
         sending: tuple[Shard, Future[ShardRecord]] | None = None
 
         def on_images(count: int) -> None:
@@ -206,7 +206,7 @@ def make_shards(
                 continue
             with ExitStack() as undo:
                 staged = undo.enter_context(destination.stage(shard.key))
-                record = write_staged(spec, shard, generator, staged, device, on_images)
+                record = write_staged(spec, shard, generator, staged, on_images)
                 if sending is not None:
                     report.made(sending[0], sending[1].result())
                 undo.pop_all()
@@ -222,11 +222,10 @@ def write_staged(
     shard: Shard,
     generator: Generator,
     staged: Staged,
-    device: Executor,
     on_images: Callable[[int], None],
 ) -> ShardRecord:
     """Generate a shard into a staged object; it is not in place yet."""
-    digests = write_shard(generator.source, spec, shard, staged.file, device, on_images)
+    digests = write_shard(generator, spec, shard, staged.file, on_images)
     return ShardRecord(
         set_digest=spec.digest,
         size=digests.size,

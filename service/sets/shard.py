@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -14,8 +14,8 @@ import numpy as np
 from service.archives import FORMATS
 from service.batches import Batch, make_batch
 from service.labelling import Labelling
-from service.models import BatchSource
 from service.sets.plan import Shard
+from service.sets.source import Generator
 from service.sets.spec import SetSpec
 from training.sampler import plan_blocks
 
@@ -36,19 +36,16 @@ class Digests:
     pixels_sha256: str
 
 
-def shard_pieces(
-    source: BatchSource, spec: SetSpec, shard: Shard, device: Executor
-) -> Iterator[tuple[np.ndarray, bytes]]:
+def shard_pieces(generator: Generator, spec: SetSpec, shard: Shard) -> Iterator[tuple[np.ndarray, bytes]]:
     """Yield a shard piece by piece; its bytes follow from the checkpoint, the spec and the shard alone.
 
     The device generates one batch ahead of the one that is labelled and encoded, so memory does not grow
     with the shard.
 
     Args:
-        source: the checkpoint's generator on its device.
+        generator: of the spec's checkpoint.
         spec: the set.
         shard: which part of it.
-        device: the one thread that runs `source`.
 
     Yields:
         images, uint8 grey levels (0..16, 128, 128), and the bytes of the file that they and
@@ -62,7 +59,7 @@ def shard_pieces(
         )
     ) as archive:
         yield nothing, archive.head()
-        for batch in _batches(source, spec.seed, shard, labelling, device):
+        for batch in _batches(generator, spec.seed, shard, labelling):
             yield batch.images, archive.add(batch.images, batch.labels())
         for piece in archive.held_back():
             yield nothing, piece
@@ -70,25 +67,23 @@ def shard_pieces(
 
 
 def write_shard(
-    source: BatchSource,
+    generator: Generator,
     spec: SetSpec,
     shard: Shard,
     file: BinaryIO,
-    device: Executor,
     on_images: Callable[[int], None],
 ) -> Digests:
     """Write a shard to a file that is open for writing.
 
     Args:
-        source: as for `shard_pieces`, like `spec`, `shard` and `device`.
+        generator: of the spec's checkpoint.
         spec: the set.
         shard: which part of it.
         file: empty.
-        device: the one thread that runs `source`.
         on_images: is told after every batch how many images it held; what it raises ends the work.
     """
     content, pixels, size = hashlib.sha256(), hashlib.sha256(), 0
-    for images, data in shard_pieces(source, spec, shard, device):
+    for images, data in shard_pieces(generator, spec, shard):
         file.write(data)
         content.update(data)
         pixels.update(images.tobytes())
@@ -97,13 +92,12 @@ def write_shard(
     return Digests(size, content.hexdigest(), pixels.hexdigest())
 
 
-def _batches(
-    source: BatchSource, seed: int, shard: Shard, labelling: Labelling, device: Executor
-) -> Iterator[Batch]:
+def _batches(generator: Generator, seed: int, shard: Shard, labelling: Labelling) -> Iterator[Batch]:
     ahead: tuple[Future[Batch], int, int] | None = None
     try:
         for block, first, last in plan_blocks(shard.start, shard.samples):
-            current, ahead = ahead, (device.submit(make_batch, source, seed, block, labelling), first, last)
+            coming = generator.thread.submit(make_batch, generator.source, seed, block, labelling)
+            current, ahead = ahead, (coming, first, last)
             if current is not None:
                 yield current[0].result().part(current[1], current[2])
         if ahead is not None:

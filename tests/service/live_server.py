@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.process_environment import ENVIRONMENT
+from training.process_environment import GENERATING
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_STREAMS = 8
@@ -41,7 +41,7 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("ENDOTWIN_") and name not in ENVIRONMENT  # the service sets these itself
+        if not name.startswith("ENDOTWIN_") and name not in GENERATING  # the service sets these itself
     }
     # One thread: the tests share the machine with the server, and bytes do not depend on it.
     own = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "true", "OMP_NUM_THREADS": "1"}

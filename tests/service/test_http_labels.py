@@ -14,9 +14,9 @@ from PIL import Image
 
 from service.conditions import parse_conditions
 from service.labelling import IMAGE_LABELS, LABELS
-from service.process_environment import ENVIRONMENT
 from training.checkpoint import file_sha256, load_checkpoint, read_card
 from training.mosaic.labels import Label
+from training.process_environment import GENERATING
 from training.sampler import Sampler
 
 ASKED = "density=1500:2500&hexagonality=0.6&guttae=0.1"
@@ -242,5 +242,5 @@ def test_client_that_leaves_takes_the_temporary_files_with_it(labelled_server: L
 
 
 def test_the_worker_has_its_own_environment(labelled_server: LiveServer) -> None:
-    assert ENVIRONMENT.items() <= labelled_server.worker().environ().items()
-    assert ENVIRONMENT["OPENBLAS_NUM_THREADS"] == "1"
+    assert GENERATING.items() <= labelled_server.worker().environ().items()
+    assert GENERATING["OPENBLAS_NUM_THREADS"] == "1"

@@ -95,3 +95,47 @@ def test_a_share_gives_the_bytes_of_the_sampler(labelled_checkpoint: Path) -> No
     assert len(scenes) == BATCH
     assert np.array_equal(share.batch(7, 3), sampler.batch(7, 3))
     device.close()
+
+
+@pytest.mark.parametrize(("batches", "expected"), [(2, 2), (8, 3)])
+def test_what_a_job_does_beside_the_device_gives_way(
+    batches: int, expected: int, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the streams that are there, but only as long as its own batch on the device would."""
+    monkeypatch.setattr(device_module, "_STREAMS_BEFORE_A_JOB", 3)
+    device, sampler = DeviceThread(), model.sampler
+    seen = []
+
+    def give_way() -> None:
+        device.give_way()
+        seen.append(len(sampler.seeds))
+
+    async def stream() -> None:
+        running = [device.generate(model, STREAM, block, PLAIN) for block in range(batches)]
+        with ThreadPoolExecutor(1) as job:
+            given = job.submit(give_way)
+            await asyncio.sleep(0.2)
+            assert not given.done()
+            sampler.go.set()
+            await asyncio.gather(*running)
+            await asyncio.wrap_future(given)
+
+    device.give_way()  # nobody is there
+    asyncio.run(stream())
+    device.close()
+    assert expected <= seen[0] <= batches
+
+
+def test_who_gives_way_does_not_outwait_the_service(model: Model) -> None:
+    device, sampler = DeviceThread(), model.sampler
+
+    async def stream() -> None:
+        running = [device.generate(model, STREAM, block, PLAIN) for block in range(2)]
+        with ThreadPoolExecutor(1) as job:
+            given = job.submit(device.give_way)
+            device.close()
+            sampler.go.set()
+            await asyncio.wrap_future(given)
+        await asyncio.gather(*running, return_exceptions=True)
+
+    asyncio.run(stream())

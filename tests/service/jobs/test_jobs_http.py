@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,9 @@ def peaceful(folder: Path, card: Card, source: object, **fields: object) -> dict
     own = {"name": "endotwin-tiny-7", "model": "tiny", "checkpoint_sha256": "0" * 64}
     spec = SetSpec(**{**usual, **own, **fields})
     destination = FolderDestination(folder)
-    generator = Generator(source, "test")
-    make_set(spec, card, destination, lambda: generator, report=Counting(), stop_if_asked=never)
+    with ThreadPoolExecutor(1) as thread:
+        generator = Generator(source, "test", thread)
+        make_set(spec, card, destination, lambda: generator, report=Counting(), stop_if_asked=never)
     return digests(destination)
 
 

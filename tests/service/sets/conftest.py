@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,15 +22,22 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def workshop(tiny_checkpoint: Path) -> Workshop:
-    checkpoint = load_checkpoint(tiny_checkpoint)
-    return Workshop(checkpoint, load_generator(checkpoint, Settings(device="cpu")))
+def thread() -> Iterator[Executor]:
+    """Yield the one thread that works with checkpoints."""
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
 
 
 @pytest.fixture(scope="session")
-def labelled_workshop(labelled_checkpoint: Path) -> Workshop:
+def workshop(tiny_checkpoint: Path, thread: Executor) -> Workshop:
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    return Workshop(checkpoint, load_generator(checkpoint, Settings(device="cpu"), thread))
+
+
+@pytest.fixture(scope="session")
+def labelled_workshop(labelled_checkpoint: Path, thread: Executor) -> Workshop:
     checkpoint = load_checkpoint(labelled_checkpoint)
-    return Workshop(checkpoint, load_generator(checkpoint, Settings(device="cpu")))
+    return Workshop(checkpoint, load_generator(checkpoint, Settings(device="cpu"), thread))
 
 
 @pytest.fixture(autouse=True)

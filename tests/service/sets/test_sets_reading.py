@@ -14,9 +14,6 @@ import torch
 from set_tools import Workshop
 
 from service.sets.folder import FolderDestination
-from service.sets.source import load_generator
-from service.settings import Settings
-from training.checkpoint import load_checkpoint
 from training.mosaic.labels import Label
 from training.mosaic.parameters import Conditions
 from training.sampler import Sampler
@@ -74,15 +71,14 @@ def test_webdataset(images: np.ndarray) -> None:
 
 
 def test_webdataset_with_labels(
-    labelled_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    labelled_workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoint = load_checkpoint(labelled_checkpoint)
-    labelled = Workshop(checkpoint, load_generator(checkpoint, Settings(device="cpu")))
-    spec = labelled.spec(n=16, shard_size=12, labels=("borders", "instances"))
-    labelled.finished(spec, FolderDestination(tmp_path / "sets" / "first"))
+    spec = labelled_workshop.spec(n=16, shard_size=12, labels=("borders", "instances"))
+    labelled_workshop.finished(spec, FolderDestination(tmp_path / "sets" / "first"))
     monkeypatch.chdir(tmp_path)
     values, _ = example("instances.png")
-    expected: list[Label] = [scene.label() for scene in Sampler(checkpoint).scenes(7, 0, Conditions())[1]]
+    _, scenes = Sampler(labelled_workshop.checkpoint).scenes(7, 0, Conditions())
+    expected: list[Label] = [scene.label() for scene in scenes]
     assert len(values) == 32
     for i, label in enumerate(expected):
         assert np.array_equal(values[2 * i], label.borders)

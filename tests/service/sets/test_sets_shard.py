@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -25,8 +25,7 @@ def test_a_shard_is_the_archive_of_its_images(kind: str, start: int, workshop: W
     archive = FORMATS[kind](7, start + 40, 30, spec.model, spec.checkpoint_sha256)
     expected = archive.head() + archive.add(images) + archive.tail()
     file, told = io.BytesIO(), []
-    with ThreadPoolExecutor(1) as device:
-        digests = write_shard(workshop.generator.source, spec, shard, file, device, told.append)
+    digests = write_shard(workshop.generator, spec, shard, file, told.append)
     assert file.getvalue() == expected
     assert digests.size == len(expected)
     assert digests.sha256 == hashlib.sha256(expected).hexdigest()
@@ -43,12 +42,12 @@ def test_the_device_is_one_batch_ahead_and_no_more(workshop: Workshop) -> None:
             return workshop.generator.source.batch(seed, block)
 
     spec = workshop.spec(n=10 * BATCH, shard_size=10 * BATCH)
-    with ThreadPoolExecutor(1) as device:
-        pieces = shard_pieces(Source(), spec, plan_set(spec)[0], device)
-        next(pieces)  # the head
-        for taken in range(1, 6):
-            next(pieces)
-            assert len(asked) <= taken + 1
+    generator = dataclasses.replace(workshop.generator, source=Source())
+    pieces = shard_pieces(generator, spec, plan_set(spec)[0])
+    next(pieces)  # the head
+    for taken in range(1, 6):
+        next(pieces)
+        assert len(asked) <= taken + 1
 
 
 def test_a_failure_of_the_device_is_raised(workshop: Workshop) -> None:
@@ -59,5 +58,6 @@ def test_a_failure_of_the_device_is_raised(workshop: Workshop) -> None:
             return workshop.generator.source.batch(seed, block)
 
     spec = workshop.spec()
-    with ThreadPoolExecutor(1) as device, pytest.raises(RuntimeError, match="out of memory"):
-        write_shard(Broken(), spec, plan_set(spec)[0], io.BytesIO(), device, lambda _: None)
+    generator = dataclasses.replace(workshop.generator, source=Broken())
+    with pytest.raises(RuntimeError, match="out of memory"):
+        write_shard(generator, spec, plan_set(spec)[0], io.BytesIO(), lambda _: None)
