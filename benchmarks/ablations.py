@@ -22,6 +22,7 @@ from training.mosaic.raster import rasterise
 from training.mosaic.scene import SCENE_NUMBERS, Scene
 from training.mosaic.tessellation import tessellate
 from training.networks import to_grey_levels
+from training.process_environment import MEMORY, enter
 from training.sampler import BATCH, Sampler
 from training.sources import read_sources
 from training.utility.checkpoint_source import SEED, WITHOUT_GUTTAE
@@ -103,28 +104,50 @@ def main(
     *,
     sources: Annotated[Path, typer.Option(help="TOML file of the images the generator was trained with.")],
     checkpoint: Annotated[Path, typer.Option(help="A labelled checkpoint.")],
+    route: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=CHECKPOINT",
+            help="Another labelled checkpoint, whole; may be given several times.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Leave out all variants but this; may be given several times.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1)] = 3,
     output: Annotated[
         Path, typer.Option(help="Results; that of `endotwin-training utility` may be used.")
     ] = Path("out/utility"),
 ) -> None:
-    """Train the utility trial's segmenter on images of a checkpoint with one part taken away at a time."""
+    """Train the utility trial's segmenter on images of a checkpoint with one part taken away at a time.
+
+    Checkpoints that were trained in other ways join the comparison as routes.
+    """
+    enter(MEMORY)
     sampler = Sampler(load_checkpoint(checkpoint))
     latent = sampler.require_labels().architecture.latent
     variants = {
-        "everything": with_everything,
-        "one-style": with_one_style(latent),
-        "jittered-hexagons": with_jittered_hexagons,
+        "everything": (sampler, with_everything),
+        "one-style": (sampler, with_one_style(latent)),
+        "jittered-hexagons": (sampler, with_jittered_hexagons),
     }
+    for given in route or ():
+        name, _, path = given.partition("=")
+        # Unscored ones are welcome: a route is to be compared before anybody spends an hour on its FID.
+        variants[name] = Sampler(load_checkpoint(Path(path), require_fid=False)), with_everything
+    unknown = sorted(set(only or ()) - variants.keys())
+    if unknown:
+        raise typer.BadParameter(f"--only takes {', '.join(variants)}; got {', '.join(unknown)}")
     data = load_utility_data(read_sources(sources))
-    for name, change in variants.items():
+    for name in only or variants:
+        made_by, change = variants[name]
         report = run_utility(
             data,
             UtilitySettings(),
             output,
             arms=["synthetic"],
             seeds=range(seeds),
-            source=NamedSource(f"{name}-{sampler.checkpoint.sha256[:8]}", Ablated(sampler, change)),
+            source=NamedSource(f"{name}-{made_by.checkpoint.sha256[:8]}", Ablated(made_by, change)),
         )
     typer.echo(markdown_table(report))
 

@@ -44,6 +44,12 @@ def utility_command(open_source: OpenSource) -> Callable[..., None]:
             list[Path] | None,
             typer.Option("--foreign", help="Annotated folder of another modality; repeatable."),
         ] = None,
+        annotated: Annotated[
+            int | None,
+            typer.Option(
+                min=1, help="Train on so many annotated images of each source at most; default: all."
+            ),
+        ] = None,
         arms: Annotated[
             str, typer.Option("--arms", help=f"Which of {', '.join(ARMS)}; with commas between them.")
         ] = ",".join(ARMS),
@@ -82,6 +88,8 @@ def utility_command(open_source: OpenSource) -> Callable[..., None]:
             raise UsageError("--checkpoint: a labelled generator is needed, but for --arms real")
         found = read_sources(sources)
         real = load_utility_data(below(found, data) if data is not None else found, foreign or [])
+        if annotated is not None:
+            real = real.with_few(annotated)
         _tell(real)
         try:
             report = run_utility(

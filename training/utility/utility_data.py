@@ -13,6 +13,8 @@ from training.images import DataError, ImageFolder
 from training.sources import Sources
 from training.utility.annotated_images import AnnotatedImage, is_annotated, read_annotated, read_foreign
 
+_CHOICE_SEED = 0
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -55,6 +57,17 @@ class UtilityData:
             for image in chosen.images
         ] + [f"test {chosen.name} {image.digest()}" for chosen in self.tests for image in chosen.images]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def with_few(self, count: int) -> UtilityData:
+        """Return the same tests with at most `count` training images of each source, chosen at random.
+
+        The choice is the same every time, and one of more images holds that of fewer.
+        """
+        few = []
+        for chosen in self.training:
+            order = np.random.default_rng(_CHOICE_SEED).permutation(len(chosen.images))
+            few.append(replace(chosen, images=[chosen.images[i] for i in sorted(order[:count])]))
+        return UtilityData(few, self.tests)
 
 
 def load_utility_data(sources: Sources, foreign: Sequence[Path] = ()) -> UtilityData:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from training.command_options import UsageError
 from training.images import DataError
+from training.run_folder import RunError
 from training.utility.command import utility_command
 from training.utility.labelled_source import LabelledSource
 
@@ -68,6 +69,14 @@ def test_the_sources_may_lie_in_another_folder(sources: Path, tmp_path: Path) ->
     result = run(*options, "-o", str(tmp_path / "out"), "--data", str(sources.parent))
     assert result.exit_code == 0
     assert (tmp_path / "out" / "results" / "real-seed0.json").is_file()
+
+
+def test_training_on_few_annotated_images(sources: Path, tmp_path: Path) -> None:
+    options = ("--sources", str(sources), "--arms", "real", "--seeds", "1", "--steps", "2")
+    result = run(*options, "--annotated", "2", "-o", str(tmp_path))
+    assert "made-up: 2 annotated images to train on\n" in result.output
+    with pytest.raises(RunError, match="another data_digest"):
+        run(*options, "--annotated", "1", "-o", str(tmp_path))
 
 
 def test_ctrl_c_says_how_to_go_on(sources: Path, tmp_path: Path) -> None:

@@ -83,3 +83,26 @@ def test_the_digest_tells_roles_and_contents_apart(tmp_path: Path) -> None:
     assert more.digest() != data.digest()
     weighted = Sources((ImageFolder(tmp_path / "one", weight=2.0),))
     assert load_utility_data(weighted).digest() != data.digest()
+
+
+def test_few_training_images_are_some_of_all_and_tests_stay(tmp_path: Path) -> None:
+    folders = [
+        ImageFolder(write_annotated(tmp_path / name, seeds), weight=weight)
+        for name, seeds, weight in (("one", range(6), 2.0), ("two", range(10, 13), 1.0))
+    ]
+    data = load_utility_data(Sources(tuple(folders)))
+
+    def files(count: int) -> list[set[str]]:
+        return [{image.file for image in chosen.images} for chosen in data.with_few(count).training]
+
+    every = [{image.file for image in chosen.images} for chosen in data.training]
+    sizes = [len(found) for found in every]
+    assert [len(found) for found in files(1)] == [1, 1]
+    for fewer, more in ((files(1), files(2)), (files(2), every)):
+        assert all(one <= other for one, other in zip(fewer, more, strict=True))
+    assert [len(found) for found in files(3)] == [min(3, size) for size in sizes]
+    assert data.with_few(max(sizes)).digest() == data.digest()
+    few = data.with_few(1)
+    assert few.tests == data.tests
+    assert [chosen.weight for chosen in few.training] == [2.0, 1.0]
+    assert few.digest() != data.digest()
