@@ -133,8 +133,7 @@ def main(
     }
     for given in route or ():
         name, _, path = given.partition("=")
-        # Unscored ones are welcome: a route is to be compared before anybody spends an hour on its FID.
-        variants[name] = Sampler(load_checkpoint(Path(path), require_fid=False)), with_everything
+        variants[name] = Sampler(load_checkpoint(Path(path))), with_everything
     unknown = sorted(set(only or ()) - variants.keys())
     if unknown:
         raise typer.BadParameter(f"--only takes {', '.join(variants)}; got {', '.join(unknown)}")

@@ -127,7 +127,6 @@ class DeviceThread:
         work = self._next()
         if work is not None and work[0].set_running_or_notify_cancel():
             _run(*work)
-        del work  # else an error of it would hold this frame, and this frame the error
         with self._calm:
             self._stream_runs = False
             self._calm.notify_all()
