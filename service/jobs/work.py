@@ -13,7 +13,6 @@ from service.jobs.job import Job
 from service.jobs.marking import MarkingDestination
 from service.models import Model
 from service.sets.destination import Destination
-from service.sets.manifest import SetError
 from service.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, SPEC_KEY, plan_set
 from service.sets.run import Report, make_set
 from service.sets.source import Generator
@@ -61,10 +60,10 @@ def make(
     """Make what is missing of a job's set.
 
     Raises:
-        SetError: another set is there, or objects that do not belong to this one.
+        SetError: see `service.sets.run.make_set_by`.
         service.sets.destination.StorageError: storage failed for good.
     """
-    outcome = make_set(
+    make_set(
         job.spec,
         studio.card,
         MarkingDestination(destination, job.id),
@@ -72,11 +71,6 @@ def make(
         report=report,
         stop_if_asked=stop_if_asked,
     )
-    if outcome.manifest is None:
-        raise SetError(
-            f"{job.destination}: all shards were made, and some are not there: somebody removes them, or "
-            "the storage shows them late"
-        )
 
 
 def take_back(job: Job, destination: Destination, stop_if_asked: Callable[[], None]) -> None:

@@ -124,7 +124,7 @@ def make_set_by(
             from.
 
     Raises:
-        SetError: another set is there, or objects that do not belong to this one.
+        SetError: another set is there, or objects that do not belong to this one, or shards did not stay.
         service.sets.destination.StorageError: storage failed for good.
     """
     part = plan_set(spec) if part is None else part
@@ -146,6 +146,12 @@ def make_set_by(
         order = random.sample(state.to_make, len(state.to_make))
         made = make(order)
     manifest = finish(spec, card, destination, stop_if_asked=stop_if_asked)
+    if manifest is None and len(part) == spec.shards:
+        raise SetError(
+            "all shards were made, and not all are there as they were written: somebody removes or "
+            "replaces them, or the storage shows them late or forgets their metadata, as `rclone serve s3` "
+            "does when it is started again. Another run says which"
+        )
     return Outcome(made, len(part) - made, manifest)
 
 

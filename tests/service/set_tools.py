@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from live_server import ROOT, environment
+from live_server import ROOT, environment, wait_for
 
 from service.sets.bucket import BucketDestination
 from service.sets.destination import Destination
@@ -100,6 +104,52 @@ def start_command(
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def kill_again_and_again(
+    kills: int, place: Destination, start: Callable[[], subprocess.Popen[str]]
+) -> None:
+    """Start the command and kill it at a random moment after its next shard, several times."""
+    chance = random.Random()
+
+    def shards() -> int:
+        return len(list(place.list_keys("train/")))
+
+    for _ in range(kills):
+        before = shards()
+        process = start()
+        try:
+            wait_for(
+                lambda process=process, before=before: process.poll() is not None or shards() > before,
+                "another shard",
+            )
+            time.sleep(chance.random())
+        finally:
+            process.kill()
+            process.wait()
+        assert process.returncode == -signal.SIGKILL, process.stdout and process.stdout.read()
+
+
+def make_at_once(workshop: Workshop, open_it: Callable[[], Destination]) -> list[Counting]:
+    """Make the usual set in two threads with a destination each; only the storage is common to them."""
+    reports, failures = [Counting(), Counting()], []
+    meeting = threading.Barrier(2)
+
+    def work(report: Counting) -> None:
+        place = open_it()
+        meeting.wait()
+        try:
+            workshop.make(workshop.spec(), place, report=report)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(report,)) for report in reports]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    return reports
 
 
 def clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:

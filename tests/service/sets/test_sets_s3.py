@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-import random
-import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
-from live_server import PATIENCE_SECONDS, wait_for
-from set_tools import Counting, Open, Workshop, digests, small_disk, start_command
+from live_server import PATIENCE_SECONDS
+from set_tools import (
+    Counting,
+    Open,
+    Workshop,
+    digests,
+    kill_again_and_again,
+    make_at_once,
+    small_disk,
+    start_command,
+)
 from swift_server import Swift
 
 from service.sets import bucket as bucket_module
@@ -68,22 +74,7 @@ def test_killed_again_and_again(  # the real command, at random moments
     place = open_place(f"s3://{bucket}/set")
     spec = workshop.spec(name="endotwin-tiny-7", n=320, shard_size=16)
     arguments = ["--n", 320, "--seed", 7, "--shard-size", 16, str(place.place)]
-    chance = random.Random()
-    for _ in range(KILLS):
-        before = len(list(place.list_keys("train/")))
-        process = start_command(tiny_checkpoint, tmp_path, *arguments, **aws)
-        try:
-            wait_for(
-                lambda process=process, before=before: (
-                    process.poll() is not None or len(list(place.list_keys("train/"))) > before
-                ),
-                "another shard",
-            )
-            time.sleep(chance.random())
-        finally:
-            process.kill()
-            process.wait()
-        assert process.returncode == -signal.SIGKILL, process.stdout.read()
+    kill_again_and_again(KILLS, place, lambda: start_command(tiny_checkpoint, tmp_path, *arguments, **aws))
     assert place.stat("manifest.json") is None
     left = swift_server.client().create_multipart_upload(
         Bucket=bucket, Key="set/train/shard-000019.tar"
@@ -128,26 +119,8 @@ def test_the_server_is_killed_and_comes_back(
 def test_two_processes_at_once(
     workshop: Workshop, undisturbed: dict[str, str], open_place: Open, bucket: str
 ) -> None:
-    """Two threads with a destination each; nothing but the storage is common to them."""
-    reports, failures = [Counting(), Counting()], []
-    meeting = threading.Barrier(2)
-
-    def work(report: Counting) -> None:
-        place = open_place(f"s3://{bucket}/set")
-        meeting.wait()
-        try:
-            workshop.make(workshop.spec(), place, report=report)
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(report,)) for report in reports]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-    place = open_place(f"s3://{bucket}/set")
-    assert digests(place) == undisturbed
+    reports = make_at_once(workshop, lambda: open_place(f"s3://{bucket}/set"))
+    assert digests(open_place(f"s3://{bucket}/set")) == undisturbed
     assert all(report.new for report in reports)
 
 
