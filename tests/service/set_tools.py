@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from live_server import ROOT, environment, wait_for
@@ -50,6 +51,29 @@ class Counting:
 
     def made(self, shard: Shard, _: ShardRecord) -> None:
         self.new.append(shard.key)
+
+
+class Mortal(Protocol):
+    """A server that can be killed and started again."""
+
+    def start(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+class Killing(Counting):
+    """A report that kills a server at the second new shard and starts it again some seconds later."""
+
+    def __init__(self, server: Mortal, seconds: float) -> None:
+        super().__init__()
+        self._server = server
+        self.restart = threading.Timer(seconds, server.start)
+
+    def made(self, shard: Shard, record: ShardRecord) -> None:
+        super().made(shard, record)
+        if len(self.new) == 2:
+            self._server.kill()
+            self.restart.start()
 
 
 def never() -> None:

@@ -8,7 +8,6 @@ import os
 import shutil
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from live_server import PATIENCE_SECONDS, free_port, wait_for
 from set_tools import (
-    Counting,
+    Killing,
     Workshop,
     digests,
     kill_again_and_again,
@@ -175,20 +174,12 @@ def test_the_server_is_killed_and_comes_back_without_records(
 ) -> None:
     """It forgets metadata then: what was there before cannot be told from foreign objects."""
     place = opened(storage_timeout_seconds=10)
-
-    class Killing(Counting):
-        def made(self, *arguments: object) -> None:
-            super().made(*arguments)
-            if len(self.new) == 2:
-                server.kill()
-                restart.start()
-
-    restart = threading.Timer(2, server.start)
+    report = Killing(server, seconds=2)
     try:
         with pytest.raises(SetError, match="not all are there as they were written"):
-            workshop.make(workshop.spec(), place, report=Killing())
+            workshop.make(workshop.spec(), place, report=report)
     finally:
-        restart.join()
+        report.restart.join()
     with pytest.raises(SetError, match=r"set\.json: there already, and not of this set.*--replace-wrong"):
         workshop.make(workshop.spec(), place)
     workshop.finished(workshop.spec(), place, replace_wrong=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
 from live_server import PATIENCE_SECONDS
 from set_tools import (
     Counting,
+    Killing,
     Open,
     Workshop,
     digests,
@@ -96,22 +96,11 @@ def test_the_server_is_killed_and_comes_back(
     workshop: Workshop, undisturbed: dict[str, str], open_place: Open, bucket: str, swift_server: Swift
 ) -> None:
     place = open_place(f"s3://{bucket}/set", timeout_seconds=10)
-    killed = threading.Event()
-
-    class Killing(Counting):
-        def made(self, *arguments: object) -> None:
-            super().made(*arguments)
-            if len(self.new) == 2:
-                swift_server.kill()
-                killed.set()
-                restart.start()
-
-    restart = threading.Timer(3, swift_server.start)
+    report = Killing(swift_server, seconds=3)
     try:
-        workshop.finished(workshop.spec(), place, report=Killing())
-        assert killed.is_set()
+        workshop.finished(workshop.spec(), place, report=report)
     finally:
-        restart.join()
+        report.restart.join()
     assert digests(place) == undisturbed
     assert open_uploads(swift_server, bucket) == []
 
