@@ -30,10 +30,18 @@ PATIENCE_SECONDS = 300
 """Nothing takes this long but on a machine with far too much to do."""
 
 
+_given_ports: set[int] = set()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on. No two calls give the same: a server may start only later."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in _given_ports:
+            _given_ports.add(port)
+            return port
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
