@@ -26,9 +26,6 @@ from service.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY
 
 PREFIX = "killed"
 POLL_SECONDS = 0.05
-SHARE = 1.0
-"""What the killed commands work all together, as a share of the time that the undisturbed one worked.
-What is not in place at a kill is lost, so the set is seldom finished before the last."""
 
 
 def main(
@@ -74,7 +71,8 @@ def main(
                 random.Random(chance),
                 kills,
                 start_up,
-                SHARE * working / kills,
+                working,
+                sum(key.startswith("train/") for key in expected),
             )
             last = run_set([*order, place], variables, log)
             there = _digests_of_bucket(swift)
@@ -119,7 +117,8 @@ def _kill_again_and_again(
     moments: random.Random,
     kills: int,
     start_up: float,
-    mean_seconds: float,
+    working: float,
+    shards: int,
 ) -> list[dict[str, Any]]:
     """Start the command and kill it at a random moment, again and again.
 
@@ -131,13 +130,17 @@ def _kill_again_and_again(
         moments: decides.
         kills: how often.
         start_up: seconds that the command needs before it works; it lives at least so long.
-        mean_seconds: of what it lives beyond.
+        working: seconds that the undisturbed command worked. Each life takes its share of what is still to
+            be done, on average, and the last run, too: so no command ends before it is killed.
+        shards: of the whole set.
 
     Returns:
         For each start how long it lived, whether it was killed, or done before, and what was there then.
     """
     lives = []
+    done = 0
     for turn in range(kills):
+        mean_seconds = working * (1 - done / shards) / (kills - turn + 1)
         process = start_set(arguments, variables, log)
         try:
             began = time.monotonic()
@@ -148,11 +151,12 @@ def _kill_again_and_again(
             process.kill()
             process.wait()
         keys = _keys(swift)
+        done = sum(key.startswith("train/") for key in keys)
         lives.append(
             {
                 "seconds": round(time.monotonic() - began, 2),
                 "killed": process.returncode < 0,
-                "shards": sum(key.startswith("train/") for key in keys),
+                "shards": done,
                 "finished": MANIFEST_KEY in keys,
                 "open_uploads": len(_open_uploads(swift)),
             }
