@@ -27,11 +27,7 @@ class Studio:
     """A model on the device of this service, for sets."""
 
     card: Card
-    loaded: Generator
-
-    def generator(self) -> Generator:
-        """Return what makes images: the model is loaded already."""
-        return self.loaded
+    generator: Generator
 
 
 @contextmanager
@@ -67,7 +63,7 @@ def make(
         job.spec,
         studio.card,
         MarkingDestination(destination, job.id),
-        studio.generator,
+        lambda: studio.generator,
         report=report,
         stop_if_asked=stop_if_asked,
     )
@@ -104,7 +100,14 @@ def finish_earlier(
         service.sets.destination.StorageError: storage fails.
     """
     spec = job.spec.model_copy(update={"n": job.earlier_n})
-    make_set(spec, studio.card, destination, studio.generator, report=report, stop_if_asked=stop_if_asked)
+    make_set(
+        spec,
+        studio.card,
+        destination,
+        lambda: studio.generator,
+        report=report,
+        stop_if_asked=stop_if_asked,
+    )
 
 
 def _written(

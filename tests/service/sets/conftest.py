@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from etils import epath
 from mlcroissant._src.operation_graph.operations import extract
-from set_tools import Open, Workshop, clear_environment, never
+from set_tools import Open, Workshop, clear_environment, digests, never
 from swift_server import Swift
 
 from service.sets.bucket import BucketDestination
+from service.sets.folder import FolderDestination
 from service.sets.open_destination import open_destination
 from service.sets.place import parse_place
 from service.sets.source import load_generator
@@ -38,6 +39,14 @@ def workshop(tiny_checkpoint: Path, thread: Executor) -> Workshop:
 def labelled_workshop(labelled_checkpoint: Path, thread: Executor) -> Workshop:
     checkpoint = load_checkpoint(labelled_checkpoint)
     return Workshop(checkpoint, load_generator(checkpoint, Settings(device="cpu"), thread))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the digests of the set of 100 images, made in a folder in peace."""
+    folder = FolderDestination(tmp_path_factory.mktemp("undisturbed"))
+    workshop.finished(workshop.spec(), folder)
+    return digests(folder)
 
 
 @pytest.fixture(autouse=True)

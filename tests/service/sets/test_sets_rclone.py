@@ -123,14 +123,6 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rclone]:
         rclone.kill()
 
 
-@pytest.fixture
-def expected(workshop: Workshop, tmp_path: Path) -> dict[str, str]:
-    """Return the digests of the set of 100 images, made in a folder in peace."""
-    folder = FolderDestination(tmp_path / "expected")
-    workshop.finished(workshop.spec(), folder)
-    return digests(folder)
-
-
 def opened(**settings: object) -> Destination:
     return open_destination(
         parse_place("s3://data/set"), Settings(**settings), stop_if_asked=never, note=print
@@ -138,10 +130,10 @@ def opened(**settings: object) -> Destination:
 
 
 @pytest.mark.usefixtures("server")
-def test_a_set_over_tls(workshop: Workshop, expected: dict[str, str]) -> None:
+def test_a_set_over_tls(workshop: Workshop, undisturbed: dict[str, str]) -> None:
     place = opened()
     workshop.finished(workshop.spec(), place)
-    assert digests(place) == expected
+    assert digests(place) == undisturbed
 
 
 def test_killed_again_and_again_over_tls(
@@ -164,13 +156,13 @@ def test_killed_again_and_again_over_tls(
 
 
 @pytest.mark.usefixtures("server")
-def test_two_processes_at_once_over_tls(workshop: Workshop, expected: dict[str, str]) -> None:
+def test_two_processes_at_once_over_tls(workshop: Workshop, undisturbed: dict[str, str]) -> None:
     make_at_once(workshop, opened)
-    assert digests(opened()) == expected
+    assert digests(opened()) == undisturbed
 
 
 def test_the_server_is_killed_and_comes_back_without_records(
-    workshop: Workshop, server: Rclone, expected: dict[str, str]
+    workshop: Workshop, server: Rclone, undisturbed: dict[str, str]
 ) -> None:
     """It forgets metadata then: what was there before cannot be told from foreign objects."""
     place = opened(storage_timeout_seconds=10)
@@ -183,11 +175,11 @@ def test_the_server_is_killed_and_comes_back_without_records(
     with pytest.raises(SetError, match=r"set\.json: there already, and not of this set.*--replace-wrong"):
         workshop.make(workshop.spec(), place)
     workshop.finished(workshop.spec(), place, replace_wrong=True)
-    assert digests(place) == expected
+    assert digests(place) == undisturbed
 
 
 @pytest.mark.usefixtures("server")
-def test_a_planted_object_is_found_over_tls(workshop: Workshop, expected: dict[str, str]) -> None:
+def test_a_planted_object_is_found_over_tls(workshop: Workshop, undisturbed: dict[str, str]) -> None:
     place, key = opened(), "train/shard-000001.tar"
     workshop.finished(workshop.spec(), place)
     client = boto3.client("s3", config=Config(request_checksum_calculation="when_required"))
@@ -198,7 +190,7 @@ def test_a_planted_object_is_found_over_tls(workshop: Workshop, expected: dict[s
     found = verify_set(manifest, place, on_images=lambda _: None, stop_if_asked=never)
     assert [problem.key for problem in found] == [key]
     workshop.finished(workshop.spec(), place, replace_wrong=True, distrusted=[key])
-    assert digests(place) == expected
+    assert digests(place) == undisturbed
 
 
 @pytest.mark.usefixtures("server")

@@ -31,14 +31,6 @@ from service.sets.verify import load_manifest, verify_set
 KILLS = 3
 
 
-@pytest.fixture(scope="module")
-def undisturbed(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the digests of the set of 100 images, made in a folder in peace."""
-    folder = FolderDestination(tmp_path_factory.mktemp("undisturbed"))
-    workshop.finished(workshop.spec(), folder)
-    return digests(folder)
-
-
 def open_uploads(swift: Swift, bucket: str) -> list[dict[str, object]]:
     return swift.client().list_multipart_uploads(Bucket=bucket).get("Uploads", [])
 
