@@ -279,9 +279,19 @@ class RenderedRecipe(ProjectedRecipe):
         self.reader.requires_grad_(False)
         with self.precision():
             unread = self._read(fake, borders, seen, randomness)
-        losses = self.compete(real, fake, randomness, _READING_WEIGHT * unread)
+        penalty = _READING_WEIGHT * self.excess(unread, loss_r.detach())
+        losses = self.compete(real, fake, randomness, penalty)
         self.reader.requires_grad_(True)
         return {**losses, "loss_reader": loss_r.detach(), "unread": unread.detach()}
+
+    def excess(self, unread: Tensor, taught: Tensor) -> Tensor:
+        """Return what the generator is to make small besides: here everything that cannot be read.
+
+        Args:
+            unread: the reader's loss on rendered images, with the generator's gradient.
+            taught: its loss on the images it learned from in this step.
+        """
+        return unread
 
     def _teaching_loss(
         self, rendered: Annotated, annotated: Annotated | None, randomness: torch.Generator
@@ -322,10 +332,16 @@ class PairedRecipe(RenderedRecipe):
     """As `rendered`, but the reader learns from expert borders on real images alone.
 
     So a border has to look, where the label has it, as experts see borders; and the reader and the
-    generator cannot agree on a way of drawing them that no expert would read.
+    generator cannot agree on a way of drawing them that no expert would read. Rendered borders have to be
+    as easy to read as the experts' are on real images, and no easier: a segmenter that only ever saw clear
+    borders cuts hazy cells in two (docs/utility.md).
     """
 
     needs_annotations = True
+
+    def excess(self, unread: Tensor, taught: Tensor) -> Tensor:
+        """Return how much less can be read than on real images; see `RenderedRecipe.excess`."""
+        return F.relu(unread - taught)
 
     def _teaching_loss(
         self, rendered: Annotated, annotated: Annotated | None, randomness: torch.Generator

@@ -61,6 +61,17 @@ def test_the_reader_learns_from_experts_alone() -> None:
     assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+def test_rendered_borders_need_not_be_easier_to_read_than_real_ones() -> None:
+    recipe = PairedRecipe(LabelledGenerator(ARCHITECTURE), ARCHITECTURE, 1e-3, None)
+    for value, taught, excess, slope in ((0.5, 0.3, 0.2, 1.0), (0.2, 0.3, 0.0, 0.0)):
+        unread = torch.tensor(value, requires_grad=True)
+        found = recipe.excess(unread, torch.tensor(taught))
+        torch.autograd.backward(found)
+        assert float(found) == pytest.approx(excess)
+        assert unread.grad is not None
+        assert float(unread.grad) == slope
+
+
 def test_without_expert_borders_nothing_is_trained(tmp_path: Path) -> None:
     recipe = PairedRecipe(LabelledGenerator(ARCHITECTURE), ARCHITECTURE, 1e-3, None)
     with pytest.raises(RecipeError, match="needs images with expert borders"):

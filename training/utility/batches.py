@@ -10,6 +10,7 @@ import numpy as np
 from training.networks import IMAGE_SIZE
 from training.utility.annotated_images import AnnotatedImage
 from training.utility.borders import thick, thin
+from training.utility.experts_hand import as_drawn_by_hand
 from training.utility.labelled_source import BLOCK, LabelledSource
 from training.utility.utility_data import TrainingSet
 
@@ -56,7 +57,10 @@ class RealBatches:
 
 
 class SyntheticBatches:
-    """Blocks of a labelled source, each used once: step t of seed s takes block s × steps + t."""
+    """Blocks of a labelled source, each used once: step t of seed s takes block s × steps + t.
+
+    Borders are displaced as an expert's hand would (`as_drawn_by_hand`).
+    """
 
     def __init__(self, source: LabelledSource, seed: int, steps: int) -> None:
         self._source = source
@@ -68,7 +72,8 @@ class SyntheticBatches:
         Raises:
             ValueError: the source does not keep to `LabelledSource`.
         """
-        images, borders = self._source.batch(self._first + step)
+        index = self._first + step
+        images, borders = self._source.batch(index)
         shape = (BLOCK, IMAGE_SIZE, IMAGE_SIZE)
         for name, part in (("images", images), ("borders", borders)):
             if part.shape != shape or part.dtype != np.uint8:
@@ -76,7 +81,8 @@ class SyntheticBatches:
                     f"a labelled source gives {name} uint8 {shape}, got {part.dtype} {part.shape}"
                 )
         # Thinned as the experts' borders are, so that the bands learned are as wide, stairs included.
-        bands = np.stack([thick(thin(lines > 127)) for lines in borders])
+        rng = np.random.default_rng(index)
+        bands = np.stack([as_drawn_by_hand(thick(thin(lines > 127)), rng) for lines in borders])
         return Batch(images, bands, np.ones(shape, dtype=bool))
 
 

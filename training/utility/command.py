@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from training.command_options import UsageError, chosen_device
 from training.sources import read_sources
 from training.utility.labelled_source import LabelledSource, NamedSource
-from training.utility.settings import ARMS, Arm, UtilitySettings
+from training.utility.settings import ARMS, COMPARED, WITHOUT_SOURCE, Arm, UtilitySettings
 
 if TYPE_CHECKING:
     from training.utility.utility_data import UtilityData
@@ -38,7 +38,8 @@ def utility_command(open_source: OpenSource) -> Callable[..., None]:
             typer.Option("--data", help="Folder that holds the sources; default: where the file says."),
         ] = None,
         checkpoint: Annotated[
-            Path | None, typer.Option("--checkpoint", help="A labelled generator; only `real` needs none.")
+            Path | None,
+            typer.Option("--checkpoint", help="A labelled generator; `real` and `ceiling` need none."),
         ] = None,
         foreign: Annotated[
             list[Path] | None,
@@ -51,8 +52,13 @@ def utility_command(open_source: OpenSource) -> Callable[..., None]:
             ),
         ] = None,
         arms: Annotated[
-            str, typer.Option("--arms", help=f"Which of {', '.join(ARMS)}; with commas between them.")
-        ] = ",".join(ARMS),
+            str,
+            typer.Option(
+                "--arms",
+                help=f"Which of {', '.join(ARMS)}, with commas between them. `ceiling` is trained on the "
+                "test images, too.",
+            ),
+        ] = ",".join(COMPARED),
         seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 3,
         steps: Annotated[
             int, typer.Option(help="Steps of 16 images, the same for every arm.")
@@ -84,8 +90,10 @@ def utility_command(open_source: OpenSource) -> Callable[..., None]:
         chosen_arms = _arms(arms)
         settings = _settings(steps=steps, learning_rate=learning_rate)
         torch_device = chosen_device(device)
-        if checkpoint is None and chosen_arms != ("real",):
-            raise UsageError("--checkpoint: a labelled generator is needed, but for --arms real")
+        if checkpoint is None and not set(chosen_arms) <= set(WITHOUT_SOURCE):
+            raise UsageError(
+                f"--checkpoint: a labelled generator is needed, but for --arms {','.join(WITHOUT_SOURCE)}"
+            )
         found = read_sources(sources)
         real = load_utility_data(below(found, data) if data is not None else found, foreign or [])
         if annotated is not None:

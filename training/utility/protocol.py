@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.utility import cells, scores, segmenter
+from training.utility import cells, experts_hand, scores, segmenter
 from training.utility.labelled_source import BLOCK
 from training.utility.settings import SYNTHETIC_SHARE
 
@@ -13,7 +13,9 @@ def protocol() -> str:
         f"MONAI BasicUNet, features {segmenter.FEATURES}; batches of {BLOCK} crops of 128 × 128, each "
         "standardised; binary cross-entropy plus 1 - soft Dice in the annotated area; target: borders "
         "three pixels wide; Adam, one-cycle rate; turns, flips, blotches, patches of other contrast, "
-        "gamma, contrast, brightness, blur and noise. synthetic-then-real: the first "
+        "gamma, contrast, brightness, blur and noise; synthetic borders displaced as by hand, by "
+        f"{experts_hand.WAVER:g} px smooth over {experts_hand.WAVER_SIZE:g} px and "
+        f"{experts_hand.SHIFT:g} px as a whole (standard deviations along each axis). synthetic-then-real: the first "
         f"{SYNTHETIC_SHARE:.3f} of the steps synthetic. Prediction in windows of 128 overlapping by "
         f"{segmenter.OVERLAP:g}. Overlap: probability at least "
         f"{scores.THRESHOLD:g}, thinned to lines, dilated 3 × 3, as the expert's, in the annotated area. "

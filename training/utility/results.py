@@ -36,7 +36,7 @@ class Result(BaseModel):
 
     Attributes:
         arm: how it was trained.
-        source: name of the labelled source; None for the arm `real`.
+        source: name of the labelled source; None for an arm without one.
         seed: of weights and order.
         seconds: of training.
         device: where it was trained.

@@ -6,10 +6,18 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Arm = Literal["real", "synthetic", "synthetic-then-real"]
-"""A way of training: on real annotated crops, on labelled synthetic images, or on these and then those."""
+Arm = Literal["real", "ceiling", "synthetic", "synthetic-then-real"]
+"""A way of training: on real annotated crops; on these and the test images of the same sources, which
+tells how high a score can be at all under this budget and with these annotations; on labelled synthetic
+images; or on these and then on real crops."""
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
+
+COMPARED: tuple[Arm, ...] = ("real", "synthetic", "synthetic-then-real")
+"""The arms that see no test image."""
+
+WITHOUT_SOURCE: tuple[Arm, ...] = ("real", "ceiling")
+"""The arms that need no labelled synthetic images."""
 
 SYNTHETIC_SHARE = 1 / 2
 """Share of the steps of synthetic-then-real that come before the real images."""

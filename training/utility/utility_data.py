@@ -69,6 +69,15 @@ class UtilityData:
             few.append(replace(chosen, images=[chosen.images[i] for i in sorted(order[:count])]))
         return UtilityData(few, self.tests)
 
+    def with_tests(self) -> UtilityData:
+        """Return the same tests with the test images of each training source among its training images."""
+        tests = {chosen.name: chosen.images for chosen in self.tests}
+        training = [
+            replace(chosen, images=[*chosen.images, *tests.get(chosen.name, ())])
+            for chosen in self.training
+        ]
+        return UtilityData(training, self.tests)
+
 
 def load_utility_data(sources: Sources, foreign: Sequence[Path] = ()) -> UtilityData:
     """Read the annotated images of a generator's sources, split as for the generator's own training.

@@ -21,7 +21,7 @@ from training.utility.report import UtilityReport, make_report, markdown_table
 from training.utility.results import Result, ResultFolder, Setup, label_of, run_name
 from training.utility.scores import SetScore, score_image, summarise
 from training.utility.segmenter import border_probability
-from training.utility.settings import SYNTHETIC_SHARE, Arm, UtilitySettings
+from training.utility.settings import SYNTHETIC_SHARE, WITHOUT_SOURCE, Arm, UtilitySettings
 from training.utility.utility_data import TestSet, UtilityData
 
 _SHOWN = 4
@@ -52,7 +52,7 @@ def run_utility(
         folder: made if it is new; may hold results of other arms, sources and seeds.
         arms: at least one.
         seeds: at least one, 0 or more.
-        source: the labelled images; None only if `arms` is `real` alone.
+        source: the labelled images; None only if no arm needs them (`WITHOUT_SOURCE`).
         device: torch device.
         quiet: no progress bars.
 
@@ -60,13 +60,13 @@ def run_utility(
         RunError: the folder holds results of other settings or other images.
         ValueError: an arm needs a source and there is none.
     """
-    if source is None and set(arms) != {"real"}:
+    if source is None and not set(arms) <= set(WITHOUT_SOURCE):
         raise ValueError(f"the arms {', '.join(arms)} need a labelled source")
     setup = Setup(settings=settings, protocol=protocol(), data_digest=data.digest())
     results = ResultFolder(folder, setup)
     for seed in seeds:
         for arm in arms:
-            used = source if arm != "real" else None
+            used = source if arm not in WITHOUT_SOURCE else None
             if not results.has(arm, used.name if used else None, seed):
                 results.add(_run(data, settings, folder, arm, seed, used, device, quiet))
     versions = {name: version(name) for name in ("torch", "monai", "scikit-image", "scipy")}
@@ -123,7 +123,7 @@ def _run(
 def _batches(
     data: UtilityData, settings: UtilitySettings, arm: Arm, seed: int, source: NamedSource | None
 ) -> Callable[[int], Batch]:
-    real = RealBatches(data.training, seed)
+    real = RealBatches((data.with_tests() if arm == "ceiling" else data).training, seed)
     if source is None:
         return real.batch
     synthetic = SyntheticBatches(source.images, seed, settings.steps)

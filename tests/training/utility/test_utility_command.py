@@ -96,8 +96,8 @@ def test_ctrl_c_says_how_to_go_on(sources: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--arms", "real,imagined"], "'imagined'; there are real, synthetic, synthetic-then-real"),
-        (["--arms", "synthetic"], "a labelled generator is needed, but for --arms real"),
+        (["--arms", "real,imagined"], "'imagined'; there are real, ceiling, synthetic, "),
+        (["--arms", "synthetic"], "a labelled generator is needed, but for --arms real,ceiling"),
         (["--arms", "real", "--steps", "1"], "--steps: .*greater than or equal to 2"),
         (["--arms", "real", "--learning-rate", "0"], "--learning-rate: .*greater than 0"),
         (["--arms", "real", "--device", "tpu"], "'tpu' is not auto, cpu, cuda or cuda:N"),

@@ -106,3 +106,13 @@ def test_few_training_images_are_some_of_all_and_tests_stay(tmp_path: Path) -> N
     assert few.tests == data.tests
     assert [chosen.weight for chosen in few.training] == [2.0, 1.0]
     assert few.digest() != data.digest()
+
+
+def test_the_ceiling_sees_the_test_images_of_its_sources_and_no_others(tmp_path: Path) -> None:
+    folder = write_annotated(tmp_path / "made-up", range(5))
+    other = write_annotated(tmp_path / "other", range(10, 12))
+    data = load_utility_data(Sources((ImageFolder(folder, weight=2.0),)), [other])
+    seen = data.with_tests()
+    assert sorted(image.file for image in seen.training[0].images) == [f"{k}.png" for k in range(5)]
+    assert [chosen.weight for chosen in seen.training] == [2.0]
+    assert seen.tests == data.tests

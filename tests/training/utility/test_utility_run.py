@@ -48,7 +48,7 @@ def done(data: UtilityData, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 def test_every_arm_is_scored_on_every_test_set(done: tuple[Path, UtilityReport], data: UtilityData) -> None:
     folder, report = done
-    labels = ["real", "synthetic (voronoi)", "synthetic-then-real (voronoi)"]
+    labels = ["real", "ceiling", "synthetic (voronoi)", "synthetic-then-real (voronoi)"]
     assert [result.label for result in report.results] == labels
     assert [(s.test_set, s.label) for s in report.summaries] == [
         (name, label) for name in ("made-up", "other") for label in labels
@@ -90,6 +90,13 @@ def test_the_arms_see_what_they_are_named_after(data: UtilityData, tmp_path: Pat
     assert source.asked == [0, 1, 6, 7]  # half of three steps, rounded up, for each seed blocks of its own
 
 
+def test_the_ceiling_learns_from_more_than_the_real_arm(done: tuple[Path, UtilityReport]) -> None:
+    _, report = done
+    real, ceiling = report.results[:2]
+    assert (ceiling.arm, ceiling.source) == ("ceiling", None)
+    assert ceiling.losses != real.losses
+
+
 def test_a_stopped_session_goes_on_and_ends_with_the_same_results(
     done: tuple[Path, UtilityReport], data: UtilityData, tmp_path: Path
 ) -> None:
@@ -112,7 +119,8 @@ def test_a_stopped_session_goes_on_and_ends_with_the_same_results(
     resumed = run(VoronoiSource())
     assert (tmp_path / "results" / "real-seed0.json").stat().st_mtime_ns == before
     assert [result.arm for result in resumed.results] == ["real", "synthetic"]
-    for one, other in zip(resumed.results, whole.results[:2], strict=True):
+    same = [result for result in whole.results if result.arm in ("real", "synthetic")]
+    for one, other in zip(resumed.results, same, strict=True):
         assert one.model_copy(update={"seconds": other.seconds}) == other
 
 
@@ -162,13 +170,13 @@ def test_the_table_has_mean_and_spread_over_the_seeds(done: tuple[Path, UtilityR
 
 def test_synthetic_training_is_told_beside_real_training(done: tuple[Path, UtilityReport]) -> None:
     _, report = done
-    real, synthetic, _ = report.summaries[:3]
+    real, _, synthetic, _ = report.summaries[:4]
     assert real.dice_against_real is None
     gain = synthetic.mean["dice"].mean - real.mean["dice"].mean
     assert synthetic.dice_against_real == pytest.approx(gain)
-    rows = markdown_table(report).splitlines()[2:4]
+    rows = markdown_table(report).splitlines()[2:5]
     assert rows[0].endswith("|  |")
-    assert rows[1].endswith(f"| {100 * gain:+.1f} points |")
+    assert rows[2].endswith(f"| {100 * gain:+.1f} points |")
 
 
 def test_the_json_holds_what_the_scores_depend_on(done: tuple[Path, UtilityReport]) -> None:
