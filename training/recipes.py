@@ -41,6 +41,11 @@ _READING_WEIGHT = 3.0
 _HALF_WIDTH = 1.5
 """Half the width, in pixels, of the borders that the recipe `paired` asks for."""
 
+_AS_READABLE = 0.9
+"""What the reader may lose on rendered images over what it loses on real ones, in the recipe `paired`. Less
+than 1: part of the loss on real images comes from experts' lines that waver, and those of a label do not.
+As hard to read as real images, half of the borders are a pixel or more from their label (docs/utility.md)."""
+
 _READER_RATE = 5.0
 """Learning rate of the reader over that of the others: it has to follow the generator."""
 
@@ -333,15 +338,15 @@ class PairedRecipe(RenderedRecipe):
 
     So a border has to look, where the label has it, as experts see borders; and the reader and the
     generator cannot agree on a way of drawing them that no expert would read. Rendered borders have to be
-    as easy to read as the experts' are on real images, and no easier: a segmenter that only ever saw clear
-    borders cuts hazy cells in two (docs/utility.md).
+    about as easy to read as the experts' are on real images, and no easier: a segmenter that only ever saw
+    clear borders cuts hazy cells in two (docs/utility.md).
     """
 
     needs_annotations = True
 
     def excess(self, unread: Tensor, taught: Tensor) -> Tensor:
-        """Return how much less can be read than on real images; see `RenderedRecipe.excess`."""
-        return F.relu(unread - taught)
+        """Return what is harder to read than real images are; see `RenderedRecipe.excess`."""
+        return F.relu(unread - _AS_READABLE * taught)
 
     def _teaching_loss(
         self, rendered: Annotated, annotated: Annotated | None, randomness: torch.Generator
