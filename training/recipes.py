@@ -44,7 +44,7 @@ _HALF_WIDTH = 1.5
 _AS_READABLE = 0.9
 """What the reader may lose on rendered images over what it loses on real ones, in the recipe `paired`. Less
 than 1: part of the loss on real images comes from experts' lines that waver, and those of a label do not.
-As hard to read as real images, half of the borders are a pixel or more from their label (docs/utility.md)."""
+At 1 half of the borders are a pixel or more from their label (docs/utility.md)."""
 
 _READER_RATE = 5.0
 """Learning rate of the reader over that of the others: it has to follow the generator."""
