@@ -15,7 +15,7 @@ import typer
 from scipy import ndimage
 
 from training.border_displacement import border_displacements
-from training.mosaic.labels import SOFT_WIDTH
+from training.mosaic.labels import soft_borders
 from training.process_environment import MEMORY, enter
 from training.sources import read_sources
 from training.utility.batches import Batch, RealBatches
@@ -95,8 +95,7 @@ def _tell(name: str, batches: Iterable[Batch]) -> None:
                 continue
             contrasts.append(found)
             lines = thin(bands)
-            distance = ndimage.distance_transform_edt(~lines)
-            soft = np.round(255.0 * np.exp(-0.5 * (distance / SOFT_WIDTH) ** 2)).astype(np.uint8)
+            soft = soft_borders(np.asarray(ndimage.distance_transform_edt(~lines)))
             known = lines & ndimage.binary_erosion(area, iterations=3)
             displacements.append(
                 border_displacements(image, soft, np.where(known, 255, 0).astype(np.uint8))

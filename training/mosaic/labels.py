@@ -95,16 +95,20 @@ def make_label(mosaic: Mosaic, raster: Raster, guttae: np.ndarray, parameters: P
     id_of = np.zeros(len(mosaic.tessellation.sites), dtype=np.uint16)
     id_of[shown] = np.arange(1, len(shown) + 1)
     instances = np.where(on_border, np.uint16(0), id_of[raster.owner])
-    soft = np.exp(-0.5 * (raster.border / SOFT_WIDTH) ** 2)
     return Label(
         borders=np.where(on_border, 255, 0).astype(np.uint8),
-        soft=np.round(255.0 * soft).astype(np.uint8),
+        soft=soft_borders(raster.border),
         instances=instances,
         guttae=np.where(guttae, 255, 0).astype(np.uint8),
         cells=_list_cells(mosaic, shown, id_of),
         asked=parameters,
         measured=_measure(mosaic, guttae, parameters),
     )
+
+
+def soft_borders(distance: np.ndarray) -> np.ndarray:
+    """Turn distances to the border in pixels into the soft border map, uint8; see `Label.soft`."""
+    return np.asarray(np.round(255.0 * np.exp(-0.5 * (distance / SOFT_WIDTH) ** 2)).astype(np.uint8))
 
 
 def _list_cells(mosaic: Mosaic, shown: np.ndarray, id_of: np.ndarray) -> tuple[Cell, ...]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from training.utility.smooth_noise import smoothed
+
 WAVER = 0.7
 """Standard deviation of the displacement along each axis that changes from place to place, pixels: as far
 as experts' lines lie from a segmenter's, once their mean is taken off."""
@@ -23,14 +25,10 @@ SHIFT = 0.4
 def as_drawn_by_hand(bands: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Displace border bands, bool (H, W), by a smooth random field; bool (H, W)."""
     places = [
-        axis + WAVER * _smooth_field(bands.shape, rng) + SHIFT * rng.standard_normal()
+        axis
+        + WAVER * smoothed(rng.standard_normal(bands.shape, dtype=np.float32), WAVER_SIZE)
+        + SHIFT * rng.standard_normal()
         for axis in np.indices(bands.shape, dtype=np.float32)
     ]
     grey = ndimage.map_coordinates(bands.astype(np.float32), places, order=1, mode="nearest")
     return np.asarray(grey > 0.5)
-
-
-def _smooth_field(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return smooth noise with standard deviation 1."""
-    field = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), WAVER_SIZE, mode="wrap")
-    return np.asarray(field / field.std())

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from training.utility.batches import Batch
+from training.utility.smooth_noise import smoothed
 
 _GAMMA = 0.4  # natural logarithm: exponents from 0.67 to 1.49
 _CONTRAST = 0.3  # natural logarithm
@@ -64,7 +65,5 @@ def _smooth_field(
     shape: tuple[int, ...], sizes: tuple[float, float], rng: np.random.Generator
 ) -> np.ndarray:
     """Return white noise blurred to a size between the two, float32, with standard deviation 1."""
-    smallest, largest = np.log(sizes)
     noise = rng.standard_normal(shape, dtype=np.float32)
-    field = ndimage.gaussian_filter(noise, np.exp(rng.uniform(smallest, largest)), mode="wrap")
-    return np.asarray(field / field.std())
+    return smoothed(noise, np.exp(rng.uniform(*np.log(sizes))))
