@@ -8,7 +8,8 @@ ARG BASE=python:3.11-slim
 FROM ${BASE} AS requirements
 WORKDIR /build
 COPY pyproject.toml ./
-RUN python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+RUN python3 -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; e = p["optional-dependencies"]; \
+        print(*(r for r in [*p["dependencies"], *e["s3"], *e["service"]] if not r.startswith("endotwin[")), sep="\n")' \
         > requirements.txt
 
 FROM ${BASE} AS build
@@ -17,8 +18,8 @@ RUN python3 -m venv /opt/endotwin \
     && /opt/endotwin/bin/pip install --no-cache-dir -r /build/requirements.txt
 WORKDIR /srv/endotwin
 COPY LICENSE ./
+COPY endotwin endotwin
 COPY service service
-COPY training training
 COPY checkpoints/*.safetensors checkpoints/
 # Readable by the image's user, whatever the modes were where the image is built.
 RUN chmod -R u=rwX,go=rX .

@@ -21,7 +21,7 @@ test: .venv/installed-test
 	.venv/bin/python -m pytest
 
 .venv/installed: pyproject.toml
-	@sh scripts/setup.sh
+	@sh scripts/setup.sh service
 	@touch $@
 
 .venv/installed-test: pyproject.toml

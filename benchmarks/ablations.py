@@ -15,22 +15,22 @@ import numpy as np
 import torch
 import typer
 
-from training.checkpoint import load_checkpoint
-from training.latents import draw_normals
-from training.mosaic.drawing import Mosaic, MosaicShape
-from training.mosaic.raster import rasterise
-from training.mosaic.scene import SCENE_NUMBERS, Scene
-from training.mosaic.tessellation import tessellate
-from training.networks import to_grey_levels
-from training.process_environment import MEMORY, enter
-from training.sampler import BATCH, Sampler
-from training.sources import read_sources
-from training.utility.checkpoint_source import SEED, WITHOUT_GUTTAE
-from training.utility.labelled_source import NamedSource
-from training.utility.report import markdown_table
-from training.utility.settings import UtilitySettings
-from training.utility.utility_data import load_utility_data
-from training.utility.utility_run import run_utility
+from endotwin.generator.architectures import to_grey_levels
+from endotwin.generator.checkpoint import load_checkpoint
+from endotwin.generator.latents import draw_normals
+from endotwin.generator.sampler import BATCH, Sampler
+from endotwin.mosaic.drawing import Mosaic, MosaicShape
+from endotwin.mosaic.raster import rasterise
+from endotwin.mosaic.scene import SCENE_NUMBERS, Scene
+from endotwin.mosaic.tessellation import tessellate
+from endotwin.process_environment import MEMORY, enter
+from training.data.sources import read_sources
+from training.trial.checkpoint_source import SEED, WITHOUT_GUTTAE
+from training.trial.labelled_source import NamedSource
+from training.trial.report import markdown_table
+from training.trial.settings import UtilitySettings
+from training.trial.trial_data import load_utility_data
+from training.trial.trial_run import run_utility
 
 _JITTERS = (0.06, 0.18)
 """Of the jittered hexagons, in spacings: from nearly regular to as irregular as the peers' patterns."""

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "service"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from set_tools import without_aws_configuration  # noqa: E402
 from swift_server import ACCESS_KEY, SECRET_KEY, Swift, missing, running_swift  # noqa: E402
-
-from tests.conftest import make_card, save_tiny  # noqa: E402
+from tiny_checkpoints import make_card, save_tiny  # noqa: E402
 
 BUCKET = "benchmark"
 

@@ -17,10 +17,10 @@ import psutil
 import typer
 from PIL import Image
 
+from endotwin.whole_file import whole_file
 from training.curation.run import Settings, curate
 from training.curation.thresholds import read_thresholds
 from training.curation.workers import available_cores
-from training.whole_file import whole_file
 
 PAPER = 12_000
 """Raw images of the paper."""

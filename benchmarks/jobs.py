@@ -23,8 +23,8 @@ import typer
 
 from benchmarks.report import describe_machine
 from benchmarks.server import Server, ServerError, running_server
-from service.device import describe_device, resolve_device
-from service.settings import variable
+from endotwin.generator.device import describe_device, resolve_device
+from endotwin.settings import variable
 
 _HOST = "127.0.0.1"
 _STREAM_IMAGES = 16

@@ -21,8 +21,8 @@ from benchmarks.borrowed import BUCKET, Swift, swift_with_bucket, untrained_chec
 from benchmarks.report import describe_machine
 from benchmarks.set_command import run_set, start_set
 from benchmarks.throughput import SEED
-from service.device import describe_device, resolve_device
-from service.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY
+from endotwin.generator.device import describe_device, resolve_device
+from endotwin.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY
 
 PREFIX = "killed"
 POLL_SECONDS = 0.05

@@ -14,14 +14,14 @@ import numpy as np
 import typer
 from scipy import ndimage
 
-from training.border_displacement import border_displacements
-from training.mosaic.labels import soft_borders
-from training.process_environment import MEMORY, enter
-from training.sources import read_sources
-from training.utility.batches import Batch, RealBatches
-from training.utility.borders import thick, thin
-from training.utility.checkpoint_source import CheckpointSource
-from training.utility.utility_data import TrainingSet, load_utility_data
+from endotwin.mosaic.labels import soft_borders
+from endotwin.process_environment import MEMORY, enter
+from training.data.sources import read_sources
+from training.scores.border_displacement import border_displacements
+from training.trial.batches import Batch, RealBatches
+from training.trial.borders import thick, thin
+from training.trial.checkpoint_source import CheckpointSource
+from training.trial.trial_data import TrainingSet, load_utility_data
 
 _LIGHT = 8.0
 """Standard deviation, in pixels, of the blur that is taken for illumination and subtracted."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from training.checkpoint import Checkpoint
+from endotwin.generator.checkpoint import Checkpoint
 
 BUSY = 0.25
 """Load average per core above which figures are not worth keeping."""

@@ -106,7 +106,7 @@ def running_server(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
         probe.bind((_HOST, 0))
         port = probe.getsockname()[1]
     # `endotwin serve` is `bentoml serve`, and also works from an environment in a path with a space.
-    command = [sys.executable, "-m", "service.cli", "serve", "--host", _HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "endotwin.cli.main", "serve", "--host", _HOST, "--port", str(port)]
     with log.open("wb") as output:
         began = time.perf_counter()
         process = subprocess.Popen(

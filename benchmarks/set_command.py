@@ -38,7 +38,7 @@ def start_set(arguments: list[str], variables: Mapping[str, str], log: Path) -> 
     """Start `endotwin set`; what it says goes to a file."""
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "service.cli", "set", *arguments],
+            [sys.executable, "-m", "endotwin.cli.main", "set", *arguments],
             cwd=_ROOT,
             env={**os.environ, **variables},
             stdout=output,

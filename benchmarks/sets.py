@@ -23,20 +23,19 @@ from benchmarks.borrowed import BUCKET, swift_with_bucket, untrained_checkpoint
 from benchmarks.report import Comparison, describe_machine, describe_model, speed_lines, speeds
 from benchmarks.set_command import Run, run_set
 from benchmarks.throughput import BARE, SEED, Timer, bare_loop, measure
-from service.checkpoint_choice import with_device
-from service.device import describe_device, resolve_device
-from service.models import choose_default, load_checkpoints
-from service.sets.open_destination import open_destination
-from service.sets.place import parse_place
-from service.sets.plan import Shard
-from service.sets.record import ShardRecord
-from service.sets.run import make_set
-from service.sets.source import Generator, load_generator
-from service.sets.spec import SetSpec
-from service.settings import load_settings
-from training.checkpoint import Checkpoint
-from training.process_environment import GENERATING, enter
-from training.sampler import BATCH
+from endotwin.catalogue import choose_default, load_checkpoints, with_device
+from endotwin.generator.checkpoint import Checkpoint
+from endotwin.generator.device import describe_device, resolve_device
+from endotwin.generator.sampler import BATCH
+from endotwin.process_environment import GENERATING, enter
+from endotwin.sets.plan import Shard
+from endotwin.sets.run import make_set
+from endotwin.sets.source import Generator, load_generator
+from endotwin.sets.spec import SetSpec
+from endotwin.sets.storage.open_destination import open_destination
+from endotwin.sets.storage.place import parse_place
+from endotwin.sets.storage.record import ShardRecord
+from endotwin.settings import load_settings
 
 MEMORY_COUNTS = (2_000, 10_000, 20_000, 200_000)
 MEMORY_SHARD_SIZE = 2_000

@@ -17,14 +17,14 @@ import typer
 
 from benchmarks.report import Comparison, Memory, Report, describe_machine, describe_model, write_report
 from benchmarks.server import Server, running_server
-from service.device import describe_device, resolve_device
-from service.labelling import LabellingError
-from service.models import choose_default, choose_labelled, load_checkpoints
-from service.settings import load_settings, variable
-from training.checkpoint import Checkpoint
-from training.latents import draw_normals
-from training.process_environment import GENERATING, enter
-from training.sampler import BATCH, Sampler
+from endotwin.catalogue import choose_default, choose_labelled, load_checkpoints
+from endotwin.generator.checkpoint import Checkpoint
+from endotwin.generator.device import describe_device, resolve_device
+from endotwin.generator.latents import draw_normals
+from endotwin.generator.sampler import BATCH, Sampler
+from endotwin.process_environment import GENERATING, enter
+from endotwin.samples.labelling import LabellingError
+from endotwin.settings import load_settings, variable
 
 SEED = 7
 BARE = "bare loop"

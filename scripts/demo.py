@@ -21,8 +21,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from tqdm import tqdm
 
-from service.contact_sheet import ContactSheetError, draw_contact_sheet, read_images
-from service.output_files import OutputError, new_file, new_folder
+from endotwin.output_files import OutputError, new_file, new_folder
+from endotwin.samples.sheet import ContactSheetError, draw_contact_sheet, read_images
 
 SEED = 7
 HOST = "127.0.0.1"
@@ -93,7 +93,7 @@ def running_service(log: Path) -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
-    command = [sys.executable, "-m", "service.cli", "serve", "--host", HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "endotwin.cli.main", "serve", "--host", HOST, "--port", str(port)]
     with log.open("wb") as file:
         # In a session of its own: Ctrl-C is for the demo, which then stops the service in order.
         server = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)

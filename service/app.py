@@ -7,13 +7,14 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from service import errors, metrics, parameters
+from endotwin.quoting import shorten
+from service import errors, metrics
+from service import query as parameters
 from service.errors import ApiError
 from service.jobs.routes import add_routes
 from service.models import Model, Models
-from service.quoting import shorten
 from service.runtime import Runtime
-from service.streaming import SetResponse
+from service.stream import SetResponse
 
 _GENERATE = "/generate"
 

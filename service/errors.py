@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.quoting import shorten
+from endotwin.quoting import shorten
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 503: "not_ready", 504: "timeout"}
 

@@ -7,12 +7,12 @@ import logging
 import bentoml
 from bentoml.exceptions import BentoMLException
 
+from endotwin.generator.checkpoint import CheckpointError
+from endotwin.process_environment import GENERATING
+from endotwin.settings import SettingsError, load_settings
 from service.app import create_app
 from service.errors import ErrorShape
 from service.runtime import check_start, start
-from service.settings import SettingsError, load_settings
-from training.checkpoint import CheckpointError
-from training.process_environment import GENERATING
 
 _FIRST_BYTE_LIMIT_SECONDS = 600
 """BentoML answers 504 when a request has got no byte for this long; open streams are not limited."""

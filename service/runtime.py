@@ -8,14 +8,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from endotwin.catalogue import choose_default, load_checkpoints
+from endotwin.generator.device import describe_device, resolve_device
+from endotwin.generator.sampler import Sampler
+from endotwin.settings import Settings
 from service import metrics
 from service.admission import Admission
-from service.device import DeviceThread, describe_device, resolve_device, timed_batch
+from service.device_queue import DeviceThread, timed_batch
 from service.jobs.store import JobStore
 from service.jobs.worker import JobWorker
-from service.models import Model, Models, choose_default, load_checkpoints
-from service.settings import Settings
-from training.sampler import Sampler
+from service.models import Model, Models
 
 logger = logging.getLogger("endotwin")
 
@@ -37,7 +39,7 @@ class Runtime:
         """Put together a runtime from models that are loaded; jobs that wait are taken up at once.
 
         Raises:
-            service.settings.SettingsError: the file of jobs cannot be used.
+            SettingsError: the file of jobs cannot be used.
         """
         self.settings = settings
         self.models = models
@@ -62,8 +64,8 @@ def check_start(settings: Settings) -> None:
     """Find what would keep a service from starting, short of running the networks.
 
     Raises:
-        service.settings.SettingsError: a setting does not fit this machine or the checkpoints.
-        training.checkpoint.CheckpointError: a checkpoint cannot be used.
+        SettingsError: a setting does not fit this machine or the checkpoints.
+        CheckpointError: a checkpoint cannot be used.
     """
     resolve_device(settings.device)
     checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
@@ -76,8 +78,8 @@ def start(settings: Settings) -> Runtime:
     """Load all checkpoints, and run one batch of every model before anything is served.
 
     Raises:
-        service.settings.SettingsError: a setting does not fit this machine or the checkpoints.
-        training.checkpoint.CheckpointError: a checkpoint cannot be used.
+        SettingsError: a setting does not fit this machine or the checkpoints.
+        CheckpointError: a checkpoint cannot be used.
     """
     metrics.forget_dead_workers()
     target = resolve_device(settings.device)

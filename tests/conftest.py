@@ -1,84 +1,16 @@
-"""What tests share: a tiny checkpoint of their own, and the real images where they exist."""
+"""What tests share: tiny checkpoints, running services, an S3 server, and the real images where they exist."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-
-from training.card import Card, Data, FidRecord, FidScore, Source, Training
-from training.checkpoint import save_checkpoint
-from training.networks import (
-    IMAGE_SIZE,
-    Architecture,
-    LabelledArchitecture,
-    MosaicArchitecture,
-    build_generator,
-)
-
-TINY = MosaicArchitecture(latent=8, width=8)
-TINY_LABELLED = LabelledArchitecture(latent=8, width=8)
-
-
-def make_card(
-    name: str = "tiny", fid: float = 123.5, *, recorded: bool = True, architecture: Architecture = TINY
-) -> Card:
-    """Return the card of a tiny checkpoint with made-up scores."""
-
-    def score(first: str, second: str, value: float) -> FidScore:
-        return FidScore(fid=value, first=first, second=second, first_count=3000, second_count=3000)
-
-    record = FidRecord(
-        generated_training=score("generated", "training crops", fid),
-        generated_held_out=score("generated", "held-out crops", fid + 20),
-        real_real=score("training crops", "training crops", 6.0),
-        real_held_out=score("training crops", "held-out crops", 40.0),
-        noise_real=score("uniform noise", "training crops", 400.0),
-        protocol="made up for a test",
-        inception_sha256="0" * 64,
-        pytorch_fid="0.3.0",
-        seed=0,
-        device="cpu",
-    )
-    return Card(
-        name=name,
-        description="A tiny generator with untrained weights, for tests.",
-        created="2026-11-25",
-        image_size=IMAGE_SIZE,
-        architecture=architecture,
-        data=Data(
-            sources=(Source(name="made-up", images=3, held_out=1, left_out=0, weight=1.0),),
-            crop_size=IMAGE_SIZE,
-            max_upscale=1.0,
-            image_list_sha256="0" * 64,
-            split_seed=0,
-            validation_share=0.25,
-            terms="none",
-        ),
-        training=Training(
-            recipe="none",
-            epochs=0,
-            images_seen=0,
-            seconds=0,
-            hardware="none",
-            torch=torch.__version__,
-            git_revision="none",
-            seed=0,
-        ),
-        fid=record if recorded else None,
-    )
-
-
-def save_tiny(folder: Path, card: Card) -> Path:
-    """Save a checkpoint of a card's name whose weights are random but fixed."""
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        generator = build_generator(card.architecture)
-    path = folder / f"{card.name}.safetensors"
-    save_checkpoint(path, generator, card)
-    return path
+from live_server import MAX_STREAMS, LiveServer
+from set_tools import without_aws_configuration
+from swift_server import ACCESS_KEY, SECRET_KEY, Swift, missing, running_swift
+from tiny_checkpoints import TINY_LABELLED, make_card, save_tiny
 
 
 @pytest.fixture(scope="session")
@@ -103,3 +35,46 @@ def real_data() -> Path:
     if not (folder / "gavet" / "images").is_dir():
         pytest.skip(f"no real images in {folder} (set ENDOTWIN_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def server(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Yield a running service that offers the tiny checkpoint to `MAX_STREAMS` streams."""
+    folder = str(tiny_checkpoint.parent)
+    home = tmp_path_factory.mktemp("home")
+    live = LiveServer(home, checkpoint_dir=folder, max_streams=str(MAX_STREAMS), max_images="5000")
+    yield live
+    live.stop()
+
+
+@pytest.fixture(scope="session")
+def labelled_server(
+    labelled_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    """Yield a running service that offers `tiny-labelled` beside `tiny`, its default."""
+    folder = str(labelled_checkpoint.parent)
+    live = LiveServer(tmp_path_factory.mktemp("home"), checkpoint_dir=folder, default_model="tiny")
+    yield live
+    live.stop()
+
+
+@pytest.fixture(scope="session")
+def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
+    absent = missing()
+    if absent is not None:
+        pytest.skip(f"no S3 server to test against: {absent}")
+    with running_swift(tmp_path_factory.mktemp("swift")) as server:
+        yield server
+
+
+@pytest.fixture
+def aws(swift_server: Swift, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Set the variables that lead to Swift, for this process, and return them for others."""
+    variables = {
+        "AWS_ENDPOINT_URL": swift_server.endpoint,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return {**variables, **without_aws_configuration()}

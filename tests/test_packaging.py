@@ -56,7 +56,7 @@ def test_bento_is_of_the_service() -> None:
     assert BENTOFILE["service"] in command()
 
 
-@pytest.mark.parametrize("package", ["service", "training"])
+@pytest.mark.parametrize("package", ["endotwin", "service"])
 def test_bento_holds_the_whole_package(package: str) -> None:
     files = [str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py")]
     assert f"{package}/__init__.py" in files
@@ -80,6 +80,7 @@ def test_bento_holds_the_checkpoints_and_the_licence() -> None:
         "service/__pycache__/app.cpython-311.pyc",
         "service/.env",
         "tests/conftest.py",
+        "training/__init__.py",
     ],
 )
 def test_bento_holds_nothing_else(path: str) -> None:
@@ -87,7 +88,9 @@ def test_bento_holds_nothing_else(path: str) -> None:
 
 
 def test_bento_needs_what_the_project_needs() -> None:
-    assert BENTOFILE["python"]["packages"] == PROJECT["dependencies"]
+    extras = PROJECT["optional-dependencies"]
+    needed = [*PROJECT["dependencies"], *extras["s3"], *extras["service"]]
+    assert BENTOFILE["python"]["packages"] == [name for name in needed if not name.startswith("endotwin[")]
 
 
 def test_packages_set_plain_variables_only() -> None:

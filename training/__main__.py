@@ -1,12 +1,12 @@
 """`endotwin-training`, `python -m training`, and what torchrun starts."""
 
-from training.process_environment import MEMORY, enter
+from endotwin.process_environment import MEMORY, enter
 
 
 def main() -> None:
     """Run the command line."""
     enter(MEMORY)
-    from training.cli import main as run  # noqa: PLC0415 - it takes seconds to import
+    from training.cli.main import main as run  # noqa: PLC0415 - it takes seconds to import
 
     run()
 

@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from service.device import DeviceThread, timed
+from endotwin.mosaic.parameters import Conditions
+from endotwin.mosaic.scene import Scene
+from service.device_queue import DeviceThread, timed
 from service.models import Model
-from training.mosaic.parameters import Conditions
-from training.mosaic.scene import Scene
 
 
 class DeviceShare:

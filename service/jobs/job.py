@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from service.sets.spec import SetSpec
+from endotwin.sets.spec import SetSpec
 
 
 class State(StrEnum):

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from service.sets.destination import Destination, Staged, Stored
-from service.sets.record import Record
+from endotwin.sets.storage.destination import Destination, Staged, Stored
+from endotwin.sets.storage.record import Record
 
 
 class MarkingDestination:
-    """See `service.sets.destination.Destination`."""
+    """See `endotwin.sets.storage.destination.Destination`."""
 
     def __init__(self, inner: Destination, job: str) -> None:
         """Wrap a destination.
@@ -53,7 +53,7 @@ class MarkingDestination:
 
 
 class MarkingStaged:
-    """An object in the making; see `service.sets.destination.Staged`."""
+    """An object in the making; see `endotwin.sets.storage.destination.Staged`."""
 
     def __init__(self, inner: Staged, job: str) -> None:
         self._inner = inner

@@ -7,17 +7,17 @@ import threading
 import time
 from collections import deque
 
+from endotwin.sets.plan import Shard
+from endotwin.sets.storage.record import ShardRecord
 from service import metrics
 from service.jobs.job import ERRORS_KEPT, Counts, Job, Problem
 from service.jobs.redaction import redact
-from service.sets.plan import Shard
-from service.sets.record import ShardRecord
 
 logger = logging.getLogger("endotwin")
 
 
 class Progress:
-    """See `service.sets.run.Report`. Asked from other threads."""
+    """See `endotwin.sets.run.Report`. Asked from other threads."""
 
     def __init__(self, job: Job) -> None:
         """Begin where the job was left."""

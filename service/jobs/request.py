@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from service.archives import check_format
-from service.conditions import CONDITIONS, parse_conditions
+from endotwin.quoting import shorten
+from endotwin.samples.archives import check_format
+from endotwin.samples.conditions import CONDITIONS, parse_conditions
+from endotwin.samples.labelling import LABELS, Labelling, LabellingError, parse_labels
+from endotwin.sets.sizes import DEFAULT_SHARD_SIZE
+from endotwin.sets.spec import SetSpec
+from endotwin.sets.storage.place import Bucket, PlaceError, check_allowed, parse_place
+from endotwin.settings import Settings
 from service.errors import ApiError
-from service.labelling import LABELS, Labelling, LabellingError, parse_labels
 from service.models import Models
-from service.quoting import shorten
-from service.sets.place import Bucket, PlaceError, check_allowed, parse_place
-from service.sets.sizes import DEFAULT_SHARD_SIZE
-from service.sets.spec import SetSpec
-from service.settings import Settings
 
 LARGEST_BODY = 64 << 10
 """Bytes: more than any request needs."""

@@ -9,15 +9,15 @@ from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
+from endotwin.quoting import shorten
+from endotwin.settings import variable
 from service import errors
 from service.errors import ApiError
 from service.jobs.job import Job, State
 from service.jobs.request import LARGEST_BODY, JobRequest, parse_order, read_body, read_key
 from service.jobs.store import KeyReusedError, OccupiedError, TooManyJobsError
 from service.jobs.worker import JobWorker
-from service.quoting import shorten
 from service.runtime import Runtime
-from service.settings import variable
 
 _PAGE = 50
 _LARGEST_PAGE = 200

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from endotwin.sets.spec import SetSpec
+from endotwin.sets.storage.place import Bucket, parse_bucket
+from endotwin.settings import SettingsError, variable
 from service.jobs.job import ENDED, OPEN, Counts, Job, Problem, State
-from service.sets.place import Bucket, parse_bucket
-from service.sets.spec import SetSpec
-from service.settings import SettingsError, variable
 
 _VERSION = 1
 _TABLE = """
@@ -76,7 +76,7 @@ class JobStore:
         """Open the file, or make it.
 
         Raises:
-            service.settings.SettingsError: it cannot be used.
+            SettingsError: it cannot be used.
         """
         self._lock = threading.RLock()
         try:

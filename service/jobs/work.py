@@ -7,17 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from service.device import DeviceThread
+from endotwin.generator.card import Card
+from endotwin.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, SPEC_KEY, plan_set
+from endotwin.sets.run import Report, make_set
+from endotwin.sets.source import Generator
+from endotwin.sets.storage.destination import Destination
+from endotwin.sets.verify import load_manifest
+from service.device_queue import DeviceThread
 from service.jobs.device_share import DeviceShare
 from service.jobs.job import Job
 from service.jobs.marking import MarkingDestination
 from service.models import Model
-from service.sets.destination import Destination
-from service.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, SPEC_KEY, plan_set
-from service.sets.run import Report, make_set
-from service.sets.source import Generator
-from service.sets.verify import load_manifest
-from training.card import Card
 
 _REQUESTS_AT_ONCE = 16
 
@@ -42,7 +42,7 @@ def earlier_set(job: Job, destination: Destination) -> int | None:
 
     Raises:
         SetError: the manifest there is damaged.
-        service.sets.destination.StorageError: storage fails.
+        StorageError: storage fails.
     """
     if destination.stat(MANIFEST_KEY) is None:
         return None
@@ -56,8 +56,8 @@ def make(
     """Make what is missing of a job's set.
 
     Raises:
-        SetError: see `service.sets.run.make_set_by`.
-        service.sets.destination.StorageError: storage failed for good.
+        SetError: see `endotwin.sets.run.make_set_by`.
+        StorageError: storage failed for good.
     """
     make_set(
         job.spec,
@@ -75,7 +75,7 @@ def take_back(job: Job, destination: Destination, stop_if_asked: Callable[[], No
     A manifest that is there describes the set with these shards, and goes with them.
 
     Raises:
-        service.sets.destination.StorageError: storage fails.
+        StorageError: storage fails.
     """
     shards = [shard.key for shard in plan_set(job.spec)]
     documents = [key for key in DOCUMENT_KEYS if key != SPEC_KEY]
@@ -97,7 +97,7 @@ def finish_earlier(
 
     Raises:
         SetError: somebody else has changed it meanwhile.
-        service.sets.destination.StorageError: storage fails.
+        StorageError: storage fails.
     """
     spec = job.spec.model_copy(update={"n": job.earlier_n})
     make_set(

@@ -10,8 +10,13 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager
 
+from endotwin.sets.manifest import SetError
+from endotwin.sets.storage.destination import Destination, StorageError
+from endotwin.sets.storage.open_destination import open_destination
+from endotwin.sets.storage.place import Bucket, PlaceError, check_allowed, parse_bucket
+from endotwin.settings import Settings
 from service import metrics
-from service.device import DeviceThread
+from service.device_queue import DeviceThread
 from service.jobs.job import Counts, Job, State
 from service.jobs.lease import Lease, StopError
 from service.jobs.progress import Progress
@@ -19,11 +24,6 @@ from service.jobs.redaction import redact
 from service.jobs.store import JobStore
 from service.jobs.work import Studio, earlier_set, finish_earlier, make, open_studio, take_back
 from service.models import Model, Models
-from service.sets.destination import Destination, StorageError
-from service.sets.manifest import SetError
-from service.sets.open_destination import open_destination
-from service.sets.place import Bucket, PlaceError, check_allowed, parse_bucket
-from service.settings import Settings
 
 logger = logging.getLogger("endotwin")
 

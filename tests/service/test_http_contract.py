@@ -13,8 +13,8 @@ import torch
 from live_server import LiveServer, Reply
 from PIL import Image
 
-from training.checkpoint import file_sha256, load_checkpoint
-from training.sampler import Sampler
+from endotwin.generator.checkpoint import file_sha256, load_checkpoint
+from endotwin.generator.sampler import Sampler
 
 FORMATS = ["tar", "zip", "npy", "npz"]
 

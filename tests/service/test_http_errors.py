@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from live_server import LiveServer
 
+from endotwin.catalogue import load_checkpoints
 from service.errors import ApiError
-from service.models import Model, Models, load_checkpoints
-from service.parameters import DESCRIPTIONS, parse
+from service.models import Model, Models
+from service.query import DESCRIPTIONS, parse
 
 WRONG_QUERIES = [
     ("n=0", "invalid_parameter", "n", "from 1 to 5000"),

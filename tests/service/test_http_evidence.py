@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from live_server import LiveServer
+from tiny_checkpoints import make_card, save_tiny
 
-from tests.conftest import make_card, save_tiny
-from training.card import EvidenceRecord, MemorisationSummary, ScoreSummary, Spread
+from endotwin.generator.card import EvidenceRecord, MemorisationSummary, ScoreSummary, Spread
 
 
 def evidence() -> EvidenceRecord:

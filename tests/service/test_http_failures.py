@@ -13,7 +13,7 @@ import pytest
 from live_server import Client, wait_for
 from prometheus_client import REGISTRY
 
-from training.sampler import BATCH
+from endotwin.generator.sampler import BATCH
 
 SECRET = "a detail that is no business of the client"
 

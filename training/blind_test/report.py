@@ -11,7 +11,7 @@ from training.blind_test.figures import confusion_figure, times_figure
 from training.blind_test.kind import Kind
 from training.blind_test.score import POOLED, BlindTestScores, Scores, SetSummary
 from training.blind_test.times import Quartiles
-from training.html_page import close_page, open_page, picture
+from training.scores.html_page import close_page, open_page, picture
 
 _STYLE = """
 body { max-width: 900px } h3 { font-size: 1rem; margin: 1.4rem 0 .4rem }

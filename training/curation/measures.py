@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from skimage.measure import blur_effect
 
+from training.curation.field import COLOURED
 from training.curation.reading import Picture
-from training.curation.treatment import COLOURED
 
 WORKING_SIDE = 1_024
 """Images are reduced by a whole factor until no side is longer, before anything is measured."""

@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from endotwin.whole_file import whole_file
 from training.curation.duplicates import Features, Match, compare, describe
 from training.curation.errors import UnreadableError
+from training.curation.field import Box, find_field, flatten
 from training.curation.measures import measure_field, measure_whole, reduced
 from training.curation.reading import Picture, decode, read_bytes
 from training.curation.records import Record, Store, digest_of
 from training.curation.thresholds import Cutting
-from training.curation.treatment import Box, find_field, flatten
-from training.whole_file import whole_file
 
 THUMBNAIL_SIDE = 160
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from endotwin.whole_file import whole_file
 from training.curation.duplicates import Features
+from training.curation.field import Box
 from training.curation.measures import FieldMeasures, WholeMeasures
 from training.curation.thresholds import Cutting
-from training.curation.treatment import Box
-from training.whole_file import whole_file
 
 MEASURES_VERSION = 1
 """Raise it when a measure, the cutting or the features change: records of another version are not used."""

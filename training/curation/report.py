@@ -6,11 +6,11 @@ import html
 from collections.abc import Iterable
 from pathlib import Path
 
+from endotwin.whole_file import whole_file
 from training.curation.decisions import Reason
 from training.curation.run import Curation
 from training.curation.summary import FileFate
-from training.html_page import close_page, open_page, picture
-from training.whole_file import whole_file
+from training.scores.html_page import close_page, open_page, picture
 
 REPORT = "report.private.html"
 

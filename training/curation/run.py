@@ -9,19 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from endotwin.whole_file import whole_file
 from training.curation import decisions
 from training.curation.decisions import Edge, Fate
 from training.curation.duplicates import candidates, hash_features, mean_descriptor, missing_within_groups
 from training.curation.errors import CurationError
+from training.curation.field import Box
 from training.curation.finding import find_files
 from training.curation.measuring import Export, Outcome, compare_stored, export, measure_file
 from training.curation.overrides import TEMPLATE, Overrides, read_overrides
 from training.curation.records import Record, Store
 from training.curation.summary import FileFate, Summary, write_originals, write_summary
 from training.curation.thresholds import Thresholds
-from training.curation.treatment import Box
 from training.curation.workers import run_each
-from training.whole_file import whole_file
 
 IMAGES = "images"
 WORK = "work.private"

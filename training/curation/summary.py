@@ -10,11 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from endotwin.whole_file import whole_file
 from training.curation.decisions import Fate, Reason
+from training.curation.field import Box
 from training.curation.records import Record
 from training.curation.thresholds import Thresholds
-from training.curation.treatment import Box
-from training.whole_file import whole_file
 
 SUMMARY = "curation.json"
 ORIGINALS = "originals.private.json"

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from live_server import wait_for
 
-from service import device as device_module
-from service.device import DeviceThread
+from endotwin.generator.checkpoint import load_checkpoint
+from endotwin.generator.sampler import BATCH, Sampler
+from endotwin.mosaic.parameters import Conditions, Range
+from endotwin.samples.labelling import PLAIN
+from service import device_queue as device_module
+from service.device_queue import DeviceThread
 from service.jobs.device_share import DeviceShare
-from service.labelling import PLAIN
 from service.models import Model
-from training.checkpoint import load_checkpoint
-from training.mosaic.parameters import Conditions, Range
-from training.sampler import BATCH, Sampler
 
 JOB, STREAM = 1, 2
 """Seeds, to tell whose batch it is."""

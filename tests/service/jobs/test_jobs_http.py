@@ -16,14 +16,14 @@ from prometheus_client import REGISTRY
 from set_tools import Counting, digests, never
 from swift_server import SECRET_KEY, Swift
 
-from service.sets.folder import FolderDestination
-from service.sets.record import read_record
-from service.sets.run import make_set
-from service.sets.source import Generator
-from service.sets.spec import SetSpec
-from training.card import Card
-from training.checkpoint import load_checkpoint
-from training.sampler import Sampler
+from endotwin.generator.card import Card
+from endotwin.generator.checkpoint import load_checkpoint
+from endotwin.generator.sampler import Sampler
+from endotwin.sets.run import make_set
+from endotwin.sets.source import Generator
+from endotwin.sets.spec import SetSpec
+from endotwin.sets.storage.folder import FolderDestination
+from endotwin.sets.storage.record import read_record
 
 Serve = Callable[..., JobClient]
 
@@ -133,7 +133,7 @@ def test_a_cancelled_job_gives_back_the_set_that_it_was_to_grow(
     client.wait_for_state(client.created(order(destination, n=60)), "complete")
     before = contents(swift_server, bucket)
     # In order: the last shard of the smaller set is the first to be replaced by a fuller one.
-    monkeypatch.setattr("service.sets.run.random.sample", lambda shards, _: list(shards))
+    monkeypatch.setattr("endotwin.sets.run.random.sample", lambda shards, _: list(shards))
     held.free = len(held.calls) + 9
     try:
         identity = client.created(order(destination, n=400))

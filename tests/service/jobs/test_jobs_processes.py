@@ -13,7 +13,7 @@ from live_server import LiveServer, wait_for
 from set_tools import digests, start_command
 from swift_server import Swift
 
-from service.sets.folder import FolderDestination
+from endotwin.sets.storage.folder import FolderDestination
 
 N, SHARD_SIZE = 640, 16
 BLOCKS = N // SHARD_SIZE

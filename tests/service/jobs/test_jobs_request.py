@@ -9,11 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from endotwin.catalogue import load_checkpoints
+from endotwin.settings import Settings
 from service.errors import ApiError
 from service.jobs.redaction import redact
 from service.jobs.request import JobRequest, Order, parse_order, read_body, read_key
-from service.models import Model, Models, load_checkpoints
-from service.settings import Settings
+from service.models import Model, Models
 
 ALLOWED = ("data/sets", "whole")
 SETTINGS = Settings(storage_allow=ALLOWED, jobs_max_images=1000)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from endotwin.sets.spec import SetSpec
+from endotwin.sets.storage.place import Bucket
+from endotwin.settings import SettingsError
 from service.jobs.job import Counts, Job, Problem, State
 from service.jobs.lease import Lease, StopError
 from service.jobs.store import JobStore, KeyReusedError, OccupiedError, TooManyJobsError
-from service.sets.place import Bucket
-from service.sets.spec import SetSpec
-from service.settings import SettingsError
 
 CHECKPOINT = "a" * 64
 SPEC = SetSpec(name="test", n=100, seed=7, model="tiny", checkpoint_sha256=CHECKPOINT, shard_size=24)

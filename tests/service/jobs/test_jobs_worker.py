@@ -11,15 +11,15 @@ from job_tools import Held, contents
 from live_server import wait_for
 from swift_server import Swift
 
-from service.device import DeviceThread
+from endotwin.generator.checkpoint import load_checkpoint
+from endotwin.sets.spec import SetSpec
+from endotwin.sets.storage.place import Bucket
+from endotwin.settings import Settings
+from service.device_queue import DeviceThread
 from service.jobs.job import State
 from service.jobs.store import JobStore
 from service.jobs.worker import JobWorker
 from service.models import Model, Models
-from service.sets.place import Bucket
-from service.sets.spec import SetSpec
-from service.settings import Settings
-from training.checkpoint import load_checkpoint
 
 Start = Callable[..., JobWorker]
 

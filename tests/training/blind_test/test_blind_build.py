@@ -12,14 +12,14 @@ from PIL import Image
 from scipy.stats import binom, spearmanr
 from trivial_classifier import accuracies, attributes
 
+from endotwin.generator.checkpoint import load_checkpoint
+from endotwin.generator.sampler import Sampler
 from training.blind_test.build import Plan, build
 from training.blind_test.documents import IMAGES, KEY, SET, Key, read_key, read_set
 from training.blind_test.errors import BlindTestError
 from training.blind_test.kind import Kind
-from training.checkpoint import load_checkpoint
-from training.images import draw_crops, load_dataset
-from training.sampler import Sampler
-from training.sources import sources_of_card
+from training.data.images import draw_crops, load_dataset
+from training.data.sources import sources_of_card
 
 
 @pytest.fixture(scope="module")

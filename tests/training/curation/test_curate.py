@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from broken_png import png
 from dicom_files import write_dicom
 from drawn_mosaics import mosaic
 from PIL import Image
-from test_reading import png
 from typer.testing import CliRunner
 
 from training.curation.command import curate_command
@@ -28,7 +28,7 @@ from training.curation.run import Settings, curate
 from training.curation.summary import Summary
 from training.curation.thresholds import read_thresholds
 from training.curation.workers import run_each
-from training.images import DataError
+from training.data.images import DataError
 
 app = typer.Typer()
 app.command()(curate_command)

@@ -19,11 +19,11 @@ from training.curation.decisions import (
 )
 from training.curation.duplicates import Match
 from training.curation.errors import CurationError
+from training.curation.field import Box
 from training.curation.measures import FieldMeasures, WholeMeasures
 from training.curation.overrides import TEMPLATE, Overrides, read_overrides
 from training.curation.records import Record
 from training.curation.thresholds import read_thresholds
-from training.curation.treatment import Box
 
 LIMITS = read_thresholds().limits
 GOOD_WHOLE = WholeMeasures(side=256, lightest_tenth=160, range=120, colour=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from broken_png import png
 from dicom_files import PATIENT, write_dicom
 from PIL import Image
 from pydicom.encaps import encapsulate
@@ -31,15 +31,6 @@ def encoded(image: Image.Image, form: str, **options: object) -> bytes:
     buffer = BytesIO()
     image.save(buffer, format=form, **options)  # type: ignore[arg-type]
     return buffer.getvalue()
-
-
-def png(width: int, height: int, data: bytes) -> bytes:
-    """Return a PNG that claims a size, with compressed data that need not match it."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    parts = [b"\x89PNG\r\n\x1a\n"]
-    for body in (b"IHDR" + header, b"IDAT" + data, b"IEND"):
-        parts.append(struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)))
-    return b"".join(parts)
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP"])

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
+from training.curation.field import Box, find_field, flatten, largest_clean_box
 from training.curation.reading import Picture
 from training.curation.thresholds import read_thresholds
-from training.curation.treatment import Box, find_field, flatten, largest_clean_box
 
 CUTTING = read_thresholds().cutting
 

@@ -1,0 +1,1 @@
+"""What mosaics drawn for given parameters turn out to have, and the calibration that follows."""

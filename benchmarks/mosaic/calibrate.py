@@ -1,0 +1,69 @@
+"""Measure what jitter and spread make of a mosaic, and write the table that `calibration` inverts.
+
+Run it after a change of `endotwin.mosaic.drawing`: `python -m benchmarks.mosaic.calibrate` (minutes).
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from tqdm import tqdm
+
+from endotwin.generator.latents import draw_normals
+from endotwin.image_size import IMAGE_SIZE
+from endotwin.mosaic.calibration import TABLE_PATH
+from endotwin.mosaic.drawing import (
+    GRID,
+    LATTICE_NUMBERS,
+    SITE_NUMBERS,
+    MosaicShape,
+    draw_mosaic,
+)
+from endotwin.mosaic.morphometry import pool_cells
+from endotwin.whole_file import whole_file
+
+JITTERS = (0.03, 0.045, 0.06, 0.09, 0.12, 0.15, 0.18, 0.21, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
+SPREADS = (0.04, 0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.95)
+CELL_AREA = 400.0
+MOSAICS = 120
+SEED = 1
+
+
+def measure(shape: MosaicShape, point: int) -> tuple[float, float, float]:
+    """Return CV of the area, share of hexagons, and mean cell area over the wanted one, of many mosaics.
+
+    Every point has numbers of its own, so that a smooth surface through the points averages chance out.
+    """
+    draws = draw_normals(SEED, point * MOSAICS, MOSAICS, LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS)
+    lattice, sites = np.split(draws, [LATTICE_NUMBERS], axis=1)
+    mosaics = [
+        draw_mosaic(lattice[k], sites[k].reshape(GRID * GRID, SITE_NUMBERS), shape) for k in range(MOSAICS)
+    ]
+    pooled = pool_cells(mosaics)
+    mean_area = MOSAICS * IMAGE_SIZE**2 / pooled.count
+    return pooled.cv, pooled.hexagonality, mean_area / shape.cell_area
+
+
+def main() -> None:
+    """Measure every combination and write the table."""
+    points = [(jitter, spread) for jitter in JITTERS for spread in SPREADS]
+    measured = [
+        measure(MosaicShape(CELL_AREA, *point), k) for k, point in enumerate(tqdm(points, unit="point"))
+    ]
+    values = np.array(measured).reshape(len(JITTERS), len(SPREADS), 3).round(4)
+    table = {
+        "jitters": JITTERS,
+        "spreads": SPREADS,
+        "cv": values[..., 0].tolist(),
+        "hexagonality": values[..., 1].tolist(),
+        "area": values[..., 2].tolist(),
+        "mosaics": MOSAICS,
+        "seed": SEED,
+    }
+    with whole_file(TABLE_PATH) as file:
+        file.write(json.dumps(table).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""The checkpoints that are here, by the name in their card, and which of them a request gets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from endotwin.generator.card import Card
+from endotwin.generator.checkpoint import SUFFIX, Checkpoint, load_checkpoint
+from endotwin.generator.labelled import LabelledArchitecture
+from endotwin.mosaic.parameters import ImagePopulation
+from endotwin.samples.labelling import Labelling, LabellingError
+from endotwin.settings import Settings, SettingsError, variable
+
+PREFERRED = "compact"
+"""The default where a folder holds several checkpoints and no setting names one."""
+
+
+class OrderError(ValueError):
+    """An order that nothing can fulfil; the message says what is allowed."""
+
+
+def recorded_fid(card: Card) -> float | None:
+    """Return the recorded FID, generated against training crops; None for an unscored checkpoint."""
+    return card.fid.generated_training.fid if card.fid else None
+
+
+def population_of(card: Card) -> ImagePopulation | None:
+    """Return the cells of a labelled model's training images; None for a model without labels."""
+    return card.architecture.population if isinstance(card.architecture, LabelledArchitecture) else None
+
+
+def load_checkpoints(folder: Path, *, allow_unscored: bool) -> dict[str, Checkpoint]:
+    """Load every checkpoint of a folder, on the CPU.
+
+    Returns:
+        The checkpoints by the name in their card.
+
+    Raises:
+        SettingsError: the folder is missing or holds no checkpoint, or two of them have the same name.
+        CheckpointError: a file cannot be used; the message names it and says why.
+    """
+    if not folder.is_dir():
+        raise SettingsError(
+            f"{variable('checkpoint_dir')}: there is no folder {folder} to load checkpoints from"
+        )
+    paths = sorted(path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+    if not paths:
+        raise SettingsError(
+            f"{variable('checkpoint_dir')}: no *{SUFFIX} in {folder}; train one, or name another folder"
+        )
+    checkpoints: dict[str, Checkpoint] = {}
+    for path in paths:
+        checkpoint = load_checkpoint(path, require_fid=not allow_unscored)
+        name = checkpoint.card.name
+        if name in checkpoints:
+            raise SettingsError(f"{checkpoints[name].path} and {path}: both cards have the name {name!r}")
+        checkpoints[name] = checkpoint
+    return checkpoints
+
+
+def choose_default(names: Iterable[str], wanted: str | None) -> str:
+    """Choose the model of a request that names none.
+
+    Raises:
+        SettingsError: the wanted one is not there, or none is wanted and the choice is not clear.
+    """
+    names = sorted(names)
+    listed = ", ".join(names)
+    if wanted is not None:
+        if wanted not in names:
+            raise SettingsError(f"{variable('default_model')}: no model {wanted!r}; there are {listed}")
+        return wanted
+    if len(names) == 1:
+        return names[0]
+    if PREFERRED in names:
+        return PREFERRED
+    raise SettingsError(f"set {variable('default_model')} to one of {listed}")
+
+
+def choose_labelled(cards: Mapping[str, Card], wanted: str | None, default: str, field: str) -> str:
+    """Choose the model of a request with labels or conditions.
+
+    Args:
+        cards: of all models, by name.
+        wanted: the model that the request names.
+        default: the model of a request that names none. It is taken if it has labels; else the labelled one
+            with the best recorded FID.
+        field: the parameter that takes a labelled model.
+
+    Raises:
+        LabellingError: the wanted model has no labels, or none has.
+    """
+    able = [name for name, card in sorted(cards.items()) if population_of(card) is not None]
+    if not able:
+        raise LabellingError(field, f"{field} takes a labelled model, and there is none here")
+    if wanted is not None and wanted not in able:
+        raise LabellingError(
+            "model", f"model {wanted} has no labels and takes no conditions; {', '.join(able)} can"
+        )
+
+    def rank(name: str) -> tuple[bool, float]:
+        fid = recorded_fid(cards[name])
+        return name != default, math.inf if fid is None else fid
+
+    return wanted or min(able, key=rank)
+
+
+def choose_checkpoint(
+    settings: Settings, labelling: Labelling, model: str | None, path: Path | None
+) -> Checkpoint:
+    """Load the checkpoint of a file, else that of a name, else the one that the service would choose.
+
+    Args:
+        settings: where checkpoints are, and which is the default.
+        labelling: what comes with the images.
+        model: a name, or None.
+        path: a checkpoint file, or None.
+
+    Raises:
+        OrderError: there is no model of that name.
+        LabellingError: the model that was named has no labels, or none has.
+        SettingsError: the folder of checkpoints cannot be used.
+        CheckpointError: the checkpoint cannot be used.
+    """
+    if path is not None:
+        checkpoint = load_checkpoint(path, require_fid=not settings.allow_unscored)
+        if labelling and population_of(checkpoint.card) is None:
+            raise LabellingError("checkpoint", f"{path}: has no labels and takes no conditions")
+        return checkpoint
+    checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
+    if model is not None and model not in checkpoints:
+        raise OrderError(f"there is no model {model!r}; there are {', '.join(sorted(checkpoints))}")
+    default = choose_default(checkpoints, settings.default_model)
+    if labelling:
+        cards = {name: checkpoint.card for name, checkpoint in checkpoints.items()}
+        return checkpoints[choose_labelled(cards, model, default, labelling.field)]
+    return checkpoints[model or default]
+
+
+def with_device(settings: Settings, device: str | None) -> Settings:
+    """Return the settings, with another device if one is named, checked as the variable is.
+
+    Raises:
+        OrderError: no device can have that name.
+    """
+    if device is None:
+        return settings
+    try:
+        return Settings(**{**settings.model_dump(), "device": device})
+    except ValidationError as error:
+        raise OrderError(f"the device must be auto, cpu, cuda or cuda:INDEX, got {device!r}") from error

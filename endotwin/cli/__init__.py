@@ -1,0 +1,1 @@
+"""The `endotwin` command line."""

@@ -1,0 +1,1 @@
+"""Generators: latents, architectures, checkpoints with their cards, and the sampler."""

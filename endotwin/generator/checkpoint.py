@@ -1,0 +1,166 @@
+"""The checkpoint file: a safetensors file that carries its card in the header. Nothing is unpickled.
+
+A second entry of the header is a digest over card and weights: an altered file is refused, not served.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from endotwin.generator.architectures import Generator, build_generator
+from endotwin.generator.card import Card
+from endotwin.whole_file import whole_file
+
+_CARD_KEY = "endotwin_card"
+_DIGEST_KEY = "endotwin_sha256"
+SUFFIX = ".safetensors"
+
+
+class CheckpointError(Exception):
+    """A file that cannot be used as a checkpoint; the message names the file and says why."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A generator in evaluation mode on the CPU, its card, and the sha256 of the file it came from."""
+
+    generator: Generator
+    card: Card
+    sha256: str
+    path: Path
+
+
+def save_checkpoint(path: Path, generator: Generator, card: Card) -> str:
+    """Write a checkpoint; the file appears whole or not at all.
+
+    Args:
+        path: ends in `.safetensors`.
+        generator: its weights are stored as float32.
+        card: has to hold a recorded FID.
+
+    Returns:
+        The sha256 of the file.
+
+    Raises:
+        CheckpointError: the card holds no FID, or the path has another suffix.
+    """
+    if card.fid is None:
+        raise CheckpointError(f"{path}: a checkpoint is only written with a recorded FID")
+    if path.suffix != SUFFIX:
+        raise CheckpointError(f"{path}: a checkpoint's name ends in {SUFFIX}")
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None).contiguous()
+        for name, tensor in generator.state_dict().items()
+    }
+    text = card.model_dump_json()
+    metadata = {_CARD_KEY: text, _DIGEST_KEY: _digest(text, tensors)}
+    with whole_file(path) as file:
+        file.write(save(tensors, metadata=metadata))
+    return file_sha256(path)
+
+
+def read_card(path: Path) -> Card:
+    """Read the card of a checkpoint without loading its weights.
+
+    Raises:
+        CheckpointError: the file is missing, truncated, foreign, or its card is not valid.
+    """
+    return _parse_card(path, _read(path)[0])
+
+
+def _read(path: Path, *, weights: bool = False) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return the header's metadata and, on request, all tensors."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            names = file.keys() if weights else []
+            return metadata, {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(_not_safetensors(path, error)) from error
+
+
+def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
+    if _CARD_KEY not in metadata:
+        raise CheckpointError(f"{path}: a safetensors file, but not one of Endotwin's: it has no card")
+    try:
+        return Card.model_validate_json(metadata[_CARD_KEY])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CheckpointError(f"{path}: its card is not valid: {where}: {first['msg']}") from error
+
+
+def load_checkpoint(path: Path, *, require_fid: bool = True) -> Checkpoint:
+    """Load a checkpoint for inference.
+
+    Args:
+        path: a file that `save_checkpoint` wrote.
+        require_fid: refuse a checkpoint whose card holds no recorded FID.
+
+    Raises:
+        CheckpointError: the file cannot be used, and why.
+    """
+    metadata, tensors = _read(path, weights=True)
+    card = _parse_card(path, metadata)
+    if require_fid and card.fid is None:
+        raise CheckpointError(f"{path}: its card holds no recorded FID")
+    if _digest(metadata[_CARD_KEY], tensors) != metadata.get(_DIGEST_KEY):
+        raise CheckpointError(
+            f"{path}: altered or damaged: its card and weights do not match the digest in its header; "
+            "get the file again"
+        )
+    generator = build_generator(card.architecture)
+    expected = generator.state_dict()
+    missing = sorted(expected.keys() - tensors.keys())
+    foreign = sorted(tensors.keys() - expected.keys())
+    if missing or foreign:
+        raise CheckpointError(
+            f"{path}: its weights do not fit its card: missing {missing[:3]}, unknown {foreign[:3]}"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise CheckpointError(
+                f"{path}: {name} has shape {tuple(tensor.shape)}, "
+                f"the card's architecture needs {tuple(expected[name].shape)}"
+            )
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"{path}: {name} holds values that are not finite")
+    generator.load_state_dict(tensors)
+    generator.eval().requires_grad_(False)
+    return Checkpoint(generator=generator, card=card, sha256=file_sha256(path), path=path)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hexadecimal sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(card: str, tensors: dict[str, Tensor]) -> str:
+    """Digest of a card's text and of every tensor's name, dtype, shape and bytes."""
+    digest = hashlib.sha256(card.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _not_safetensors(path: Path, error: Exception) -> str:
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as failure:
+        return f"{path}: {failure.strerror}"
+    if start[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        return f"{path}: a pickle file (or an archive of one); Endotwin only reads safetensors files"
+    return f"{path}: truncated or not a safetensors file ({error})"

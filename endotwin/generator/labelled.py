@@ -1,0 +1,186 @@
+"""The labelled generator: a mosaic with clinical parameters, rendered as an image of the modality.
+
+The mosaic is drawn by `endotwin.mosaic`, on the CPU and in double precision, whatever device renders it:
+labels are the same on every device.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from endotwin.generator.renderer import (
+    LIGHT_CHANNELS,
+    LIGHT_SIZE,
+    MOSAIC_SIZE,
+    NOISE_CHANNELS,
+    NOISE_NUMBERS,
+    DrawsReader,
+    RenderingNetwork,
+    light_fields,
+    video_fields,
+)
+from endotwin.image_size import IMAGE_SIZE
+from endotwin.mosaic.guttae import soften
+from endotwin.mosaic.parameters import PARAMETER_NUMBERS, Conditions, ImagePopulation
+from endotwin.mosaic.scene import SCENE_NUMBERS, Scene, draw_scene
+
+MOSAIC_CHANNELS = 6
+GUTTAE_CHANNELS = 1
+FINE_CHANNELS = 1
+_UNIT_SPACING, _UNIT_LOG_SD = 24.0, 0.2
+_GUTTA_DEPTH, _GUTTA_DEPTH_SD = 0.38, 0.1
+"""Share of the brightness that a gutta takes away, over images."""
+_GUTTA_BLUR = 0.75
+"""How much of the contrast a gutta takes away."""
+
+
+class LabelledArchitecture(BaseModel):
+    """Numbers of a `LabelledGenerator`.
+
+    Attributes:
+        latent: length of the style vector (illumination, focus, contrast).
+        width: channels at 128 pixels; deeper layers have multiples of it.
+        population: the cells of the training images.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["labelled"] = "labelled"
+    latent: int = Field(default=64, ge=1, le=1024)
+    width: int = Field(default=16, ge=8, le=256, multiple_of=8)
+    population: ImagePopulation = ImagePopulation()
+
+
+class LabelledGenerator(RenderingNetwork):
+    """Scenes, rendered: `draw_scenes` is what an image shows, `render_scenes` how it looks."""
+
+    def __init__(self, architecture: LabelledArchitecture) -> None:
+        """Build it with fresh weights."""
+        super().__init__(
+            architecture.latent,
+            architecture.width,
+            MOSAIC_CHANNELS + LIGHT_CHANNELS,
+            FINE_CHANNELS,
+        )
+        self.architecture = architecture
+        self.draws = (
+            SCENE_NUMBERS
+            + architecture.latent
+            + 1  # field parity
+            + 2 * LIGHT_SIZE**2
+            + 2
+            + 1  # depth of guttae
+            + IMAGE_SIZE
+            + NOISE_NUMBERS
+        )
+
+    def forward(self, draws: Tensor) -> Tensor:
+        """Map standard normal numbers (B, draws) to images (B, 1, 128, 128) in -1..1, unconditionally."""
+        scenes = self.draw_scenes(draws.detach().cpu().numpy(), Conditions())
+        return self.render_scenes(draws, scenes)
+
+    def draw_scenes(
+        self, draws: np.ndarray, conditions: Conditions, before_each: Callable[[], None] = lambda: None
+    ) -> list[Scene]:
+        """Draw the scenes of images.
+
+        Args:
+            draws: float32 (B, draws) standard normal; its first SCENE_NUMBERS columns are used.
+            conditions: what the caller asked for.
+            before_each: is called before each scene, which takes some ten milliseconds.
+        """
+        population = self.architecture.population
+        scenes = []
+        for row in draws:
+            before_each()
+            scenes.append(draw_scene(row[:SCENE_NUMBERS], conditions, population))
+        return scenes
+
+    def render_scenes(self, draws: Tensor, scenes: Sequence[Scene]) -> Tensor:
+        """Render scenes.
+
+        Args:
+            draws: (B, draws) standard normal, the ones that the scenes were drawn with.
+            scenes: B of them.
+
+        Returns:
+            Images (B, 1, 128, 128) in -1..1.
+        """
+        numbers = DrawsReader(draws[:, SCENE_NUMBERS:])
+        latent = numbers.take(self.architecture.latent)
+        parity = numbers.take(1)
+        light = numbers.take(2, LIGHT_SIZE, LIGHT_SIZE)
+        slope = numbers.take(2)
+        depth = numbers.take(1, 1, 1)
+        rows = numbers.take(1, IMAGE_SIZE, 1)
+        noise = {s: numbers.take(c, s, s) for s, c in NOISE_CHANNELS.items()}
+
+        drawn = torch.from_numpy(np.stack([_fields(scene) for scene in scenes])).to(draws.device)
+        mosaic, guttae, fine = torch.split(drawn, [MOSAIC_CHANNELS, GUTTAE_CHANNELS, FINE_CHANNELS], dim=1)
+        about = torch.from_numpy(np.stack([self._about(scene) for scene in scenes])).to(draws.device)
+        half = IMAGE_SIZE // MOSAIC_SIZE
+        images = self.render(
+            torch.cat([F.avg_pool2d(mosaic, half), light_fields(light, slope)], dim=1),
+            torch.cat([latent, about, draws[:, _LATTICE_COLUMNS], parity], dim=1),
+            video_fields(rows, parity[:, 0]),
+            noise,
+            fine,
+        )
+        return _cover(images, guttae, depth)
+
+    def _about(self, scene: Scene) -> np.ndarray:
+        """Tell the style network about a mosaic: (2,), size of the cells and disorder, about -3 to 3."""
+        population = self.architecture.population
+        size = math.log(scene.mosaic.shape.spacing / _UNIT_SPACING) / _UNIT_LOG_SD
+        disorder = population.hexagonality_mean - scene.parameters.hexagonality
+        spread = max(population.hexagonality_sd, 1e-3)
+        return np.array([size, max(-3.0, min(3.0, disorder / spread))], dtype=np.float32)
+
+
+_LATTICE_COLUMNS = slice(PARAMETER_NUMBERS, PARAMETER_NUMBERS + 5)
+"""Rotation, stretch (2) and offset (2) within a row of draws: after the numbers of the parameters."""
+
+
+def _fields(scene: Scene) -> np.ndarray:
+    """Turn a scene into what the network sees, float32 (channels, 128, 128).
+
+    Border sharp and soft (1 on a border, towards 0 inside), distance to the cell's site in spacings, two
+    numbers constant within a cell, size of the cells; guttae; and, for 128 pixels, the border finest.
+    """
+    raster = scene.raster
+    spacing = scene.mosaic.shape.spacing
+    size = np.full(raster.border.shape, math.log(spacing / _UNIT_SPACING), dtype=np.float32)
+    return np.stack(
+        [
+            np.exp(-raster.border / 1.5),
+            np.exp(-raster.border / 5.0),
+            raster.centre / np.float32(spacing),
+            scene.looks[..., 0],
+            scene.looks[..., 1],
+            size,
+            soften(scene.guttae),
+            np.exp(-raster.border),
+        ]
+    )
+
+
+def _cover(images: Tensor, guttae: Tensor, depth: Tensor) -> Tensor:
+    """Darken and blur images (B, 1, 128, 128) where guttae (B, 1, 128, 128), 0 to 1, cover them.
+
+    This is done to what the network rendered, which does not know where guttae are: a network that is told,
+    and is trained on images with few of them, learns to render them away again.
+    """
+    around = F.interpolate(
+        F.avg_pool2d(images, 16, stride=16), size=images.shape[2:], mode="bilinear", align_corners=False
+    )
+    darker = _GUTTA_DEPTH + _GUTTA_DEPTH_SD * depth.clamp(-2.0, 2.0)
+    blurred = images + guttae * _GUTTA_BLUR * (around - images)
+    return (blurred + 1.0) * (1.0 - guttae * darker) - 1.0

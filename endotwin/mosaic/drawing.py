@@ -1,0 +1,173 @@
+"""Random numbers → a mosaic with a wanted cell area, spread of areas and disorder.
+
+Sites start on a hexagonal grid and are displaced at random: the displacement (`jitter`) decides how many
+cells keep six sides. Each cell is given an area from a log-normal distribution (`spread` decides the
+coefficient of variation), more likely a large one where the displaced grid has room, as large cells of a
+real mosaic have more sides. A few rounds of Newton steps for the areas and of moves towards the centroids
+make a power diagram of rounded cells of nearly those areas.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from endotwin.generator.latents import to_uniform
+from endotwin.image_size import IMAGE_SIZE
+from endotwin.mosaic.tessellation import Tessellation, correct_weights, tessellate
+
+GRID = 24
+"""Sites per side of the periodic table of site numbers: more than a field ever has in a row."""
+
+SITE_NUMBERS = 5
+"""Standard normal numbers per site: displacement (2), size, look (2)."""
+
+LATTICE_NUMBERS = 7
+"""Standard normal numbers per image: rotation, stretch (2), offset (2), gradient of the cells' size (2)."""
+
+_MARGIN, _WIDEST_MARGIN = 2.5, 4.0
+"""Width of the mosaic around the image, in spacings: cells at the edge have all their neighbours. It is
+widest where cells are large, as most of those that the image shows are near its edge."""
+
+_MARGIN_GROWS_FROM, _MARGIN_GROWS_TO = 20.0, 45.0
+"""Spacings, in pixels, between which the margin goes from the one width to the other."""
+
+_RIM = 1.0
+"""Width of the outermost part whose sites stay as they are, in spacings."""
+
+_DISTURBED = 2.0
+"""Width of the outer part in which the open edge of the mosaic changes how much room cells have, in
+spacings."""
+
+_ROUNDS = 4
+_MOVES = 2
+"""Rounds in which sites move, the first ones; in the others only weights change."""
+
+_MOVE = 0.5
+"""Share of the way to the centroid (a whole one is Lloyd's method)."""
+
+_FULL_MOVE_JITTER, _NO_MOVE_JITTER = 0.3, 0.5
+"""Jitters up to which sites move all of that way, and from which on they do not move at all."""
+
+_ROOM = 0.8
+"""Correlation of a cell's wanted size with the room that the displaced grid leaves it."""
+
+_LEAST_ROOM = 0.03
+"""Least spread of log room that counts as room: without jitter all of it is rounding."""
+
+_STRETCH = 0.05
+_LARGEST_STRETCH = 0.15
+_GRADIENT = 0.15
+"""Standard deviation of the change of log size across the image."""
+
+
+@dataclass(frozen=True)
+class MosaicShape:
+    """What a mosaic is drawn with; `endotwin.mosaic.calibration` finds it for clinical parameters.
+
+    Attributes:
+        cell_area: mean area of a cell in square pixels.
+        jitter: standard deviation of a site's displacement, in spacings of the grid.
+        spread: standard deviation of the logarithm of the wanted areas.
+    """
+
+    cell_area: float
+    jitter: float
+    spread: float
+
+    @property
+    def spacing(self) -> float:
+        """Distance of neighbouring sites of the hexagonal grid, in pixels."""
+        return math.sqrt(self.cell_area * 2.0 / math.sqrt(3.0))
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """A tessellation that covers the image and a margin around it.
+
+    Attributes:
+        tessellation: its sites have coordinates in which the image is 0..128 in x and y, the centre of the
+            first pixel at 0.5.
+        table: int64 (N,), the row of each site in the table of site numbers.
+        shape: what it was drawn with.
+    """
+
+    tessellation: Tessellation
+    table: np.ndarray
+    shape: MosaicShape
+
+
+def draw_mosaic(lattice: np.ndarray, sites: np.ndarray, shape: MosaicShape) -> Mosaic:
+    """Draw one mosaic.
+
+    Args:
+        lattice: (7,) standard normal; see `LATTICE_NUMBERS`.
+        sites: (GRID * GRID, 5) standard normal; see `SITE_NUMBERS`.
+        shape: area, jitter and spread.
+    """
+    margin = float(
+        np.interp(shape.spacing, (_MARGIN_GROWS_FROM, _MARGIN_GROWS_TO), (_MARGIN, _WIDEST_MARGIN))
+    )
+    positions, table = _grid(lattice.astype(np.float64), shape.spacing, margin)
+    numbers = sites[table].astype(np.float64)
+    free = ~_outside(positions, margin - _RIM, shape.spacing)
+    settled = ~_outside(positions, margin - _DISTURBED, shape.spacing)
+    positions = positions + shape.jitter * shape.spacing * numbers[:, :2]
+
+    tessellation = tessellate(positions, np.zeros(len(positions)))
+    room = np.log(np.clip(tessellation.areas / shape.cell_area, 0.2, 5.0))
+    room = np.clip((room - room[settled].mean()) / max(room[settled].std(), _LEAST_ROOM), -3.0, 3.0)
+    size = numbers[:, 2]
+    size = np.where(settled, _ROOM * room + math.sqrt(1.0 - _ROOM**2) * size, size)
+    across = np.clip(positions / IMAGE_SIZE - 0.5, -0.5, 0.5)
+    gradient = across @ (_GRADIENT * lattice[5:7].astype(np.float64))
+    wanted = np.exp(shape.spread * size + gradient)
+    wanted *= shape.cell_area / wanted[free].mean()
+
+    # Moves even out the number of sides, too: the most disordered mosaics have none.
+    move = _MOVE * min(
+        1.0, max(0.0, (_NO_MOVE_JITTER - shape.jitter) / (_NO_MOVE_JITTER - _FULL_MOVE_JITTER))
+    )
+    for turn in range(_ROUNDS):
+        weights = correct_weights(tessellation, wanted, free)
+        positions = tessellation.sites
+        if turn < _MOVES:
+            way = move * (tessellation.centroids - positions)
+            positions = np.where(free[:, None], positions + way, positions)
+        tessellation = tessellate(positions, weights)
+    return Mosaic(tessellation, table, shape)
+
+
+def _grid(lattice: np.ndarray, spacing: float, margin: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sites of the rotated, stretched grid in and around the image, and their table rows.
+
+    Args:
+        lattice: (7,) standard normal.
+        spacing: of the sites, in pixels.
+        margin: how far around the image, in spacings.
+    """
+    angle = 2.0 * math.pi * to_uniform(lattice[0])
+    stretch = np.clip(_STRETCH * lattice[1:3], -_LARGEST_STRETCH, _LARGEST_STRETCH)
+    reach = math.ceil((IMAGE_SIZE / 2.0 + margin * spacing) * 1.6 / spacing) + 1
+    axis = np.arange(-reach, reach + 1)
+    a, b = (part.ravel() for part in np.meshgrid(axis, axis))
+    x, y = (a + 0.5 * b) * spacing, (0.5 * math.sqrt(3.0)) * b * spacing
+    x, y = x + spacing * to_uniform(lattice[3]), y + spacing * to_uniform(lattice[4])
+    # Stretching along one axis and along the diagonal, each by a factor and its inverse: areas stay.
+    x, y = x * math.exp(stretch[0]), y * math.exp(-stretch[0])
+    even, odd = math.cosh(stretch[1]), math.sinh(stretch[1])
+    x, y = even * x + odd * y, odd * x + even * y
+    cos, sin = math.cos(angle), math.sin(angle)
+    positions = np.column_stack([cos * x - sin * y, sin * x + cos * y]) + IMAGE_SIZE / 2.0
+    near = ~_outside(positions, margin, spacing)
+    table = np.mod(a, GRID) * GRID + np.mod(b, GRID)
+    return positions[near], table[near]
+
+
+def _outside(positions: np.ndarray, margin: float, spacing: float) -> np.ndarray:
+    """Tell which positions are further than so many spacings from the image."""
+    half = IMAGE_SIZE / 2.0
+    outside: np.ndarray = np.any(np.abs(positions - half) > half + margin * spacing, axis=1)
+    return outside

@@ -1,0 +1,150 @@
+"""The label of an image: borders, cell instances, guttae, the table of cells, and what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from endotwin.image_size import IMAGE_SIZE
+from endotwin.mosaic.drawing import Mosaic
+from endotwin.mosaic.morphometry import cells_inside, measure_cells
+from endotwin.mosaic.parameters import Parameters
+from endotwin.mosaic.raster import Raster, draw_borders
+
+SOFT_WIDTH = 1.5
+"""Standard deviation of the soft border map, in pixels."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell that the image shows at least a pixel of.
+
+    Attributes:
+        id: its value in the instance map, from 1.
+        x: of the centroid of the whole cell, in pixels; 0 is the left edge of the image, 128 the right one.
+        y: the same, downwards.
+        area: of the whole cell, also where the image's edge cuts it, in square pixels.
+        sides: number of all its neighbours.
+        neighbours: ids of those that the image shows, ascending.
+        counted: whether its centroid is in the image, so that the measured parameters count it.
+    """
+
+    id: int
+    x: float
+    y: float
+    area: float
+    sides: int
+    neighbours: tuple[int, ...]
+    counted: bool
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The parameters as measured on one label; few cells scatter widely around what was asked for.
+
+    Attributes:
+        cells: number of cells counted.
+        density: cells per mm².
+        cv: coefficient of variation of the cells' areas; None with fewer than two cells.
+        hexagonality: share of cells with six neighbours; None without a cell.
+        guttae: share of the image under guttae.
+    """
+
+    cells: int
+    density: float
+    cv: float | None
+    hexagonality: float | None
+    guttae: float
+
+
+@dataclass(frozen=True)
+class Label:
+    """The label of one image.
+
+    Attributes:
+        borders: uint8 (128, 128), 255 on a border one pixel wide, else 0.
+        soft: uint8 (128, 128), 255 on a border, falling as a Gaussian of SOFT_WIDTH pixels.
+        instances: uint16 (128, 128), the id of a cell, 0 on a border. Cells go on under guttae.
+        guttae: uint8 (128, 128), 255 under a gutta, else 0.
+        cells: the table of cells, by id.
+        asked: the parameters that were drawn with.
+        measured: what came out.
+    """
+
+    borders: np.ndarray
+    soft: np.ndarray
+    instances: np.ndarray
+    guttae: np.ndarray
+    cells: tuple[Cell, ...]
+    asked: Parameters
+    measured: Measured
+
+
+def make_label(mosaic: Mosaic, raster: Raster, guttae: np.ndarray, parameters: Parameters) -> Label:
+    """Make the label of a mosaic.
+
+    Args:
+        mosaic: drawn with `parameters`.
+        raster: of the same mosaic.
+        guttae: bool (128, 128).
+        parameters: of this image.
+    """
+    on_border = draw_borders(raster)
+    shown = np.flatnonzero(np.bincount(raster.owner[~on_border]))
+    id_of = np.zeros(len(mosaic.tessellation.sites), dtype=np.uint16)
+    id_of[shown] = np.arange(1, len(shown) + 1)
+    instances = np.where(on_border, np.uint16(0), id_of[raster.owner])
+    return Label(
+        borders=np.where(on_border, 255, 0).astype(np.uint8),
+        soft=soft_borders(raster.border),
+        instances=instances,
+        guttae=np.where(guttae, 255, 0).astype(np.uint8),
+        cells=_list_cells(mosaic, shown, id_of),
+        asked=parameters,
+        measured=_measure(mosaic, guttae, parameters),
+    )
+
+
+def soft_borders(distance: np.ndarray) -> np.ndarray:
+    """Turn distances to the border in pixels into the soft border map, uint8; see `Label.soft`."""
+    return np.asarray(np.round(255.0 * np.exp(-0.5 * (distance / SOFT_WIDTH) ** 2)).astype(np.uint8))
+
+
+def _list_cells(mosaic: Mosaic, shown: np.ndarray, id_of: np.ndarray) -> tuple[Cell, ...]:
+    tessellation = mosaic.tessellation
+    counted = np.zeros(len(tessellation.sites), dtype=bool)
+    counted[cells_inside(mosaic)] = True
+    pairs = id_of[tessellation.neighbours]
+    pairs = pairs[(pairs > 0).all(axis=1)]
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    ends = np.searchsorted(pairs[:, 0], np.arange(1, len(shown) + 2))
+    return tuple(
+        Cell(
+            id=k + 1,
+            x=round(float(tessellation.centroids[site, 0]), 3),
+            y=round(float(tessellation.centroids[site, 1]), 3),
+            area=round(float(tessellation.areas[site]), 3),
+            sides=int(tessellation.sides[site]),
+            neighbours=tuple(pairs[ends[k] : ends[k + 1], 1].tolist()),
+            counted=bool(counted[site]),
+        )
+        for k, site in enumerate(shown)
+    )
+
+
+def _measure(mosaic: Mosaic, guttae: np.ndarray, parameters: Parameters) -> Measured:
+    chosen = cells_inside(mosaic)
+    square_millimetres = (IMAGE_SIZE * parameters.pixel_size / 1000.0) ** 2
+    measured = (
+        measure_cells(mosaic.tessellation.areas[chosen], mosaic.tessellation.sides[chosen])
+        if len(chosen)
+        else None
+    )
+    return Measured(
+        cells=len(chosen),
+        density=len(chosen) / square_millimetres,
+        cv=None if measured is None or len(chosen) < 2 else measured.cv,
+        hexagonality=None if measured is None else measured.hexagonality,
+        guttae=float(guttae.mean()),
+    )

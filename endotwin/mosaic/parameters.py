@@ -1,0 +1,281 @@
+"""What a caller may ask of a mosaic, and the parameters of one image that follow.
+
+Every parameter can be fixed, drawn from a range, or left open. An open one comes from the donor's age if
+that is given, else from the distribution of the images that the model was trained on.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from endotwin.generator.latents import to_uniform
+from endotwin.mosaic.age import norms_at
+from endotwin.mosaic.calibration import UnreachableError, reachable_hexagonality
+
+DENSITY = (500.0, 4500.0)
+CV = (0.15, 0.60)
+HEXAGONALITY = (0.25, 0.85)
+GUTTAE = (0.0, 0.4)
+AGE = (5.0, 105.0)
+PIXEL_SIZE = (0.3, 3.0)
+
+DEFAULT_PIXEL_SIZE = 0.9
+"""Micrometres per pixel, where a caller says nothing. The training images come without a pixel size; with
+this one they have 740 to 4,570 cells per mm² (270 to 1,670 pixels per cell), as human corneas do."""
+
+CELL_AREAS = (200.0, 3200.0)
+"""Mean areas of a cell, in square pixels, that can be drawn and rendered."""
+
+PARAMETER_NUMBERS = 5
+"""Standard normal numbers per image: density, cv, hexagonality, guttae, age."""
+
+_SAFE_CV = (0.16, 0.60)
+_SAFE_HEXAGONALITY = (0.30, 0.85)
+
+
+class Range(BaseModel):
+    """An interval to draw from uniformly; a fixed value has equal ends."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    low: float
+    high: float
+
+    def at(self, share: float) -> float:
+        """Return the value at a share (0..1) of the way from the lower end to the upper one."""
+        return self.low + share * (self.high - self.low)
+
+    def __str__(self) -> str:
+        """Write it as it is given: `1500:2500`, or `2000`."""
+        low, high = (np.format_float_positional(end, trim="-") for end in (self.low, self.high))
+        return low if low == high else f"{low}:{high}"
+
+
+class Conditions(BaseModel):
+    """What a caller asks for; every image of a request meets it.
+
+    What no mosaic can have is pydantic's ValidationError, with a sentence that says what is allowed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    density: Range | None = Field(default=None, description="cells per mm², 500 to 4500")
+    cv: Range | None = Field(
+        default=None, description="coefficient of variation of the cells' areas, 0.15 to 0.60"
+    )
+    hexagonality: Range | None = Field(
+        default=None, description="share of cells with six neighbours, 0.25 to 0.85"
+    )
+    guttae: Range | None = Field(default=None, description="share of the image under guttae, 0 to 0.4")
+    age: Range | None = Field(
+        default=None, description="years, 5 to 105: what is left open follows published norms"
+    )
+    pixel_size: float = Field(
+        default=DEFAULT_PIXEL_SIZE, description="side of a pixel in micrometres, 0.3 to 3"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Conditions:
+        for name, limits in _LIMITS.items():
+            asked: Range | None = getattr(self, name)
+            if asked is not None:
+                _check_range(name, asked, limits)
+        if not (PIXEL_SIZE[0] <= self.pixel_size <= PIXEL_SIZE[1]):
+            raise ValueError(
+                f"pixel_size must be from {PIXEL_SIZE[0]:g} to {PIXEL_SIZE[1]:g} micrometres, "
+                f"got {self.pixel_size:g}"
+            )
+        self._check_scale()
+        self._check_combination()
+        return self
+
+    def _check_scale(self) -> None:
+        """Refuse a density whose cells would be too small or too large to draw at this pixel size."""
+        low, high = densities_at(self.pixel_size)
+        asked = self.density
+        if asked is not None and not (low <= asked.low and asked.high <= high):
+            raise ValueError(
+                f"density {asked} cannot be drawn at {self.pixel_size:g} micrometres per pixel: with this "
+                f"pixel_size it can be from {math.ceil(low)} to {math.floor(high)} cells per mm²"
+            )
+
+    def _check_combination(self) -> None:
+        """Refuse ranges of cv and hexagonality that hold a combination which no mosaic has."""
+        if self.cv is not None and self.hexagonality is not None:
+            for cv in np.linspace(self.cv.low, self.cv.high, 9):
+                low, high = reachable_hexagonality(float(cv))
+                if not (low <= self.hexagonality.low and self.hexagonality.high <= high):
+                    raise UnreachableError(
+                        f"hexagonality {self.hexagonality} and cv {self.cv} cannot be had together: with "
+                        f"cv {cv:.2f} hexagonality can be from {low:.2f} to {high:.2f}"
+                    )
+        elif self.hexagonality is not None:
+            for value in (self.hexagonality.low, self.hexagonality.high):
+                if reachable_cv(value) is None:
+                    raise UnreachableError(
+                        f"no mosaic has hexagonality {value:g}; the least is "
+                        f"{min(reachable_hexagonality(cv)[0] for cv in _CV_STEPS):.2f}"
+                    )
+
+
+_LIMITS = {"density": DENSITY, "cv": CV, "hexagonality": HEXAGONALITY, "guttae": GUTTAE, "age": AGE}
+_CV_STEPS = tuple(np.linspace(*CV, 46).round(3).tolist())
+
+
+class ImagePopulation(BaseModel):
+    """The cells of the images that a model was trained on: what is drawn where a caller asks for nothing.
+
+    Attributes:
+        area_median: median over images of the mean cell area, in square pixels.
+        area_log_sd: standard deviation of its natural logarithm.
+        cv_mean: mean over images of the coefficient of variation of the cells' areas.
+        cv_sd: its standard deviation.
+        hexagonality_mean: mean over images of the share of hexagons.
+        hexagonality_sd: its standard deviation, without what counting few cells adds.
+        guttae_share: share of the images that have guttae.
+        guttae_largest: the largest share of an image under guttae.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    area_median: float = Field(default=612.0, gt=0)
+    area_log_sd: float = Field(default=0.43, ge=0)
+    cv_mean: float = Field(default=0.29, gt=0)
+    cv_sd: float = Field(default=0.06, ge=0)
+    hexagonality_mean: float = Field(default=0.556, gt=0)
+    hexagonality_sd: float = Field(default=0.09, ge=0)
+    guttae_share: float = Field(default=0.15, ge=0, le=1)
+    guttae_largest: float = Field(default=0.2, ge=0, le=GUTTAE[1])
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters of one image.
+
+    Attributes:
+        density: cells per mm².
+        cv: coefficient of variation of the cells' areas.
+        hexagonality: share of cells with six neighbours.
+        guttae: share of the image under guttae.
+        age: years, or None if no age was asked for.
+        pixel_size: micrometres.
+    """
+
+    density: float
+    cv: float
+    hexagonality: float
+    guttae: float
+    age: float | None
+    pixel_size: float
+
+    @property
+    def cell_area(self) -> float:
+        """Mean area of a cell in square pixels."""
+        return 1e6 / (self.density * self.pixel_size**2)
+
+
+def densities_at(pixel_size: float) -> tuple[float, float]:
+    """Return the least and greatest density that can be drawn at a pixel size, in cells per mm²."""
+    smallest, largest = CELL_AREAS
+    return max(DENSITY[0], 1e6 / (largest * pixel_size**2)), min(
+        DENSITY[1], 1e6 / (smallest * pixel_size**2)
+    )
+
+
+def reachable_cv(hexagonality: float) -> tuple[float, float] | None:
+    """Return the least and greatest cv that mosaics of a hexagonality have, or None if none has it."""
+    fitting = [cv for cv in _CV_STEPS if _within(hexagonality, reachable_hexagonality(cv))]
+    return (fitting[0], fitting[-1]) if fitting else None
+
+
+def draw_parameters(numbers: np.ndarray, conditions: Conditions, population: ImagePopulation) -> Parameters:
+    """Draw the parameters of one image.
+
+    Args:
+        numbers: (5,) standard normal; each parameter has its own, whatever else is asked for.
+        conditions: what the caller asked for.
+        population: where the rest comes from.
+    """
+    density_z, cv_z, hexagonality_z, guttae_z, age_z = (float(number) for number in numbers)
+    age = None if conditions.age is None else conditions.age.at(to_uniform(age_z))
+    cv, hexagonality = _draw_form(cv_z, hexagonality_z, age, conditions, population)
+    return Parameters(
+        density=_draw_density(density_z, age, conditions, population),
+        cv=cv,
+        hexagonality=hexagonality,
+        guttae=_draw_guttae(guttae_z, age, conditions, population),
+        age=age,
+        pixel_size=conditions.pixel_size,
+    )
+
+
+def _draw_density(
+    number: float, age: float | None, conditions: Conditions, population: ImagePopulation
+) -> float:
+    if conditions.density is not None:
+        return conditions.density.at(to_uniform(number))
+    if age is not None:
+        norms = norms_at(age)
+        wanted = norms.density * math.exp(norms.density_log_sd * number)
+        return _clip(wanted, *densities_at(conditions.pixel_size))
+    area = population.area_median * math.exp(-population.area_log_sd * number)
+    return 1e6 / (_clip(area, *CELL_AREAS) * conditions.pixel_size**2)
+
+
+def _draw_form(
+    cv_number: float,
+    hexagonality_number: float,
+    age: float | None,
+    conditions: Conditions,
+    population: ImagePopulation,
+) -> tuple[float, float]:
+    """Draw cv and hexagonality; what is open is kept to what goes with what was asked for."""
+    if age is None:
+        usual_cv = population.cv_mean + population.cv_sd * cv_number
+        usual_hexagonality = population.hexagonality_mean + population.hexagonality_sd * hexagonality_number
+    else:
+        norms = norms_at(age)
+        usual_cv = norms.cv + norms.cv_sd * cv_number
+        usual_hexagonality = norms.hexagonality + norms.hexagonality_sd * hexagonality_number
+    if conditions.hexagonality is not None:
+        hexagonality = conditions.hexagonality.at(to_uniform(hexagonality_number))
+        if conditions.cv is not None:
+            return conditions.cv.at(to_uniform(cv_number)), hexagonality
+        return _clip(usual_cv, *(reachable_cv(hexagonality) or CV)), hexagonality
+    cv = _clip(usual_cv, *_SAFE_CV) if conditions.cv is None else conditions.cv.at(to_uniform(cv_number))
+    least, greatest = reachable_hexagonality(cv)
+    low, high = max(least, _SAFE_HEXAGONALITY[0]), min(greatest, _SAFE_HEXAGONALITY[1])
+    return cv, _clip(usual_hexagonality, low, high)
+
+
+def _draw_guttae(
+    number: float, age: float | None, conditions: Conditions, population: ImagePopulation
+) -> float:
+    if conditions.guttae is not None:
+        return conditions.guttae.at(to_uniform(number))
+    if age is not None or population.guttae_share == 0.0:  # the norms are of healthy corneas
+        return 0.0
+    beyond = 1.0 - (1.0 - to_uniform(number)) / population.guttae_share
+    return population.guttae_largest * max(0.0, beyond)
+
+
+def _check_range(name: str, asked: Range, limits: tuple[float, float]) -> None:
+    low, high = limits
+    if not (
+        math.isfinite(asked.low) and math.isfinite(asked.high) and low <= asked.low <= asked.high <= high
+    ):
+        raise ValueError(
+            f"{name} must be a number or a range LOW:HIGH within {low:g} to {high:g}, got {asked}"
+        )
+
+
+def _within(value: float, limits: tuple[float, float]) -> bool:
+    return limits[0] <= value <= limits[1]
+
+
+def _clip(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)

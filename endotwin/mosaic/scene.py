@@ -1,0 +1,70 @@
+"""Everything that is drawn for one image before the renderer sees it: parameters, mosaic, guttae."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from endotwin.mosaic.calibration import shape_for
+from endotwin.mosaic.drawing import GRID, LATTICE_NUMBERS, SITE_NUMBERS, Mosaic, draw_mosaic
+from endotwin.mosaic.guttae import GUTTAE_NUMBERS, draw_guttae
+from endotwin.mosaic.labels import Label, make_label
+from endotwin.mosaic.parameters import (
+    PARAMETER_NUMBERS,
+    Conditions,
+    ImagePopulation,
+    Parameters,
+    draw_parameters,
+)
+from endotwin.mosaic.raster import Raster, rasterise
+
+SCENE_NUMBERS = PARAMETER_NUMBERS + LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS + GUTTAE_NUMBERS
+"""Standard normal numbers per image."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What one image shows.
+
+    Attributes:
+        parameters: of this image.
+        mosaic: of the image and a margin around it.
+        raster: the mosaic on the image's pixels.
+        guttae: bool (128, 128).
+        looks: float32 (128, 128, 2), two standard normal numbers per cell.
+    """
+
+    parameters: Parameters
+    mosaic: Mosaic
+    raster: Raster
+    guttae: np.ndarray
+    looks: np.ndarray
+
+    def label(self) -> Label:
+        """Make the label of this image."""
+        return make_label(self.mosaic, self.raster, self.guttae, self.parameters)
+
+
+def draw_scene(numbers: np.ndarray, conditions: Conditions, population: ImagePopulation) -> Scene:
+    """Draw one scene.
+
+    Args:
+        numbers: (SCENE_NUMBERS,) standard normal, float32.
+        conditions: what the caller asked for.
+        population: where the rest comes from.
+    """
+    ends = np.cumsum([PARAMETER_NUMBERS, LATTICE_NUMBERS, GRID * GRID * SITE_NUMBERS])
+    of_parameters, lattice, flat_sites, of_guttae = np.split(numbers, ends)
+    sites = flat_sites.reshape(GRID * GRID, SITE_NUMBERS)
+    parameters = draw_parameters(of_parameters, conditions, population)
+    shape = shape_for(parameters.cell_area, parameters.cv, parameters.hexagonality)
+    mosaic = draw_mosaic(lattice, sites, shape)
+    raster = rasterise(mosaic)
+    return Scene(
+        parameters=parameters,
+        mosaic=mosaic,
+        raster=raster,
+        guttae=draw_guttae(of_guttae, parameters.guttae),
+        looks=sites[mosaic.table[raster.owner], 3:5],
+    )

@@ -1,0 +1,57 @@
+"""Conditions as text, such as `density=1500:2500`, read strictly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from endotwin.mosaic.parameters import Conditions, Range
+from endotwin.quoting import shorten
+from endotwin.samples.labelling import LabellingError
+
+_PLAIN_NUMBERS = {"pixel_size"}
+
+CONDITIONS: dict[str, str] = {
+    name: f"a number{'' if name in _PLAIN_NUMBERS else ' or LOW:HIGH'} ({field.description})"
+    for name, field in Conditions.model_fields.items()
+}
+"""Every condition: what it may be, and what it means."""
+
+_NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,9})?")
+
+
+def parse_conditions(values: Mapping[str, str]) -> Conditions | None:
+    """Read conditions, each a number or LOW:HIGH.
+
+    Args:
+        values: text by name; names that are no conditions are passed over.
+
+    Returns:
+        The conditions, or None if there are none.
+
+    Raises:
+        LabellingError: one of them cannot be read, or no mosaic meets them.
+    """
+    given = {name: _read(name, values[name]) for name in CONDITIONS if name in values}
+    if not given:
+        return None
+    checked: dict[str, Range | float] = {}
+    # One more at a time, the pixel size first: the one that makes them impossible is the one at fault.
+    for name in sorted(given, key=lambda name: name not in _PLAIN_NUMBERS):
+        checked[name] = given[name]
+        try:
+            Conditions.model_validate(checked)
+        except ValidationError as error:
+            raise LabellingError(name, error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+    return Conditions.model_validate(given)
+
+
+def _read(name: str, text: str) -> Range | float:
+    ends = text.split(":")
+    if len(ends) > (1 if name in _PLAIN_NUMBERS else 2) or not all(map(_NUMBER.fullmatch, ends)):
+        raise LabellingError(name, f"{name} must be {CONDITIONS[name]}, got {shorten(text)}")
+    if name in _PLAIN_NUMBERS:
+        return float(text)
+    return Range(low=float(ends[0]), high=float(ends[-1]))

@@ -1,0 +1,110 @@
+"""What a caller asks of a labelled model: which labels come with the images, under which conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from endotwin.quoting import shorten
+
+if TYPE_CHECKING:  # it brings scipy, and the command line does without until it generates
+    from endotwin.mosaic.parameters import Conditions, Range
+
+LABELS: dict[str, str] = {
+    "borders": "one pixel wide, 255 on black",
+    "soft": "255 on a border, fading out within a few pixels",
+    "instances": "the number of a cell at each of its pixels, 16 bit, 0 on borders",
+    "guttae": "255 under a gutta, else 0",
+    "cells": "the table of cells, in the JSON record",
+    "parameters": "of the image, as asked for and as measured, in the JSON record",
+}
+"""Every label, in the order in which they are listed and written, and what it is."""
+
+IMAGE_LABELS = ("borders", "soft", "instances", "guttae")
+"""Labels that are images, of the size of the image they label; a `Label` has them under the same names."""
+
+
+class LabellingError(ValueError):
+    """Labels or conditions that cannot be had; the message says what is allowed.
+
+    Attributes:
+        field: the parameter at fault.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What comes with the images of a set.
+
+    Attributes:
+        labels: names from `LABELS`, in their order.
+        conditions: what every image meets; None if nothing was asked.
+    """
+
+    labels: tuple[str, ...] = ()
+    conditions: Conditions | None = None
+
+    def __bool__(self) -> bool:
+        """Tell whether it takes a labelled model."""
+        return bool(self.labels) or self.conditions is not None
+
+    @property
+    def image_labels(self) -> tuple[str, ...]:
+        """Those of the labels that are images."""
+        return tuple(name for name in self.labels if name in IMAGE_LABELS)
+
+    @property
+    def given(self) -> Mapping[str, str]:
+        """The conditions that were given, in the one way of writing them: `{"density": "1500:2500"}`."""
+        if self.conditions is None:
+            return {}
+        names = self.conditions.model_fields_set
+        return {
+            name: write_condition(getattr(self.conditions, name))
+            for name in type(self.conditions).model_fields
+            if name in names
+        }
+
+    @property
+    def query(self) -> str:
+        """The conditions that were given, as in a query: `density=1500:2500&hexagonality=0.6`."""
+        return "&".join(f"{name}={value}" for name, value in self.given.items())
+
+    @property
+    def field(self) -> str:
+        """A parameter that says that it takes a labelled model, for an error to name."""
+        return "labels" if self.labels else next(iter(self.given))
+
+
+PLAIN = Labelling()
+"""Images and nothing else, as every model has them."""
+
+
+def parse_labels(text: str) -> tuple[str, ...]:
+    """Read a list such as `borders,instances`.
+
+    Returns:
+        The names, in the order of `LABELS`.
+
+    Raises:
+        LabellingError: a name is unknown, missing or given twice.
+    """
+    names = text.split(",")
+    if not set(names) <= LABELS.keys() or len(set(names)) < len(names):
+        raise LabellingError(
+            "labels", f"labels must be one or more of {', '.join(LABELS)}, each once, got {shorten(text)}"
+        )
+    return tuple(name for name in LABELS if name in names)
+
+
+def write_condition(value: Range | float) -> str:
+    """Write a condition as it is given, without exponent and without superfluous digits."""
+    ends = (value,) if isinstance(value, int | float) else (value.low, value.high)
+    return ":".join(dict.fromkeys(np.format_float_positional(end, trim="-") for end in ends))

@@ -1,0 +1,43 @@
+"""Writing a set as a layout: the folder appears whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from endotwin.output_files import new_folder
+from endotwin.samples.layouts.imagefolder import ImagefolderLayout
+from endotwin.samples.layouts.labelled_sample import LayoutSample, LayoutSet
+from endotwin.samples.layouts.layout import Layout
+from endotwin.samples.layouts.masks import MasksLayout
+from endotwin.samples.layouts.nnunet import NnunetLayout
+
+LAYOUTS: dict[str, type[Layout]] = {
+    layout.name: layout for layout in (NnunetLayout, MasksLayout, ImagefolderLayout)
+}
+"""Every layout, by the name a caller asks for."""
+
+
+def write_layout(
+    layout: type[Layout], wanted: LayoutSet, batches: Iterable[Sequence[LayoutSample]], output: Path
+) -> None:
+    """Write a set; `batches` are its samples in index order.
+
+    A folder that is there is never replaced, only an empty one filled: names such as `images` do not tell a
+    generated set from a precious one.
+
+    Raises:
+        OutputError: there is something at `output`, or the layout cannot be there.
+        OSError: the output cannot be written.
+        ValueError: the samples are not as many as the set has.
+    """
+    layout.check_path(output)
+    with new_folder(output, replace=False) as folder:
+        files = layout(folder, wanted)
+        added = 0
+        for samples in batches:
+            files.add(samples)
+            added += len(samples)
+        if added != wanted.count:
+            raise ValueError(f"{added} samples for a set of {wanted.count}")
+        files.finish()

@@ -1,0 +1,96 @@
+"""The manifest: what a finished set consists of. A set without one is not finished."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Iterable
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from endotwin.sets.plan import MANIFEST_KEY, Shard
+from endotwin.sets.spec import SetSpec
+from endotwin.sets.storage.record import ShardRecord
+
+
+class SetError(Exception):
+    """A set that cannot be made, read or grown as it was asked for; the message says why."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    bytes: int
+    sha256: str
+
+
+class DocumentEntry(_Entry):
+    """One file that describes the set."""
+
+
+class ShardEntry(_Entry):
+    """One shard: images start to start + samples - 1, and what they were made on."""
+
+    start: int
+    samples: int
+    pixels_sha256: str
+    device: str
+    torch: str
+    pillow: str
+
+    @classmethod
+    def of(cls, shard: Shard, record: ShardRecord) -> Self:
+        """Return the entry of a shard."""
+        about = record.model_dump(exclude={"set_digest", "size", "job"})
+        return cls(key=shard.key, bytes=record.size, **about)
+
+
+class Manifest(BaseModel):
+    """The content of manifest.json."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    spec: SetSpec
+    set_digest: str
+    bytes: int
+    shards: tuple[ShardEntry, ...]
+    documents: tuple[DocumentEntry, ...]
+
+    @classmethod
+    def of(cls, spec: SetSpec, shards: Iterable[ShardEntry], documents: Iterable[DocumentEntry]) -> Self:
+        """Put a manifest together from all shards in order and the other files."""
+        entries = tuple(shards)
+        return cls(
+            spec=spec,
+            set_digest=spec.digest,
+            bytes=sum(entry.bytes for entry in entries),
+            shards=entries,
+            documents=tuple(documents),
+        )
+
+    def to_json(self) -> builtins.bytes:
+        """Return the file: the same bytes for the same set, whoever made which part and when."""
+        return (json.dumps(self.model_dump(exclude_none=True), indent=1) + "\n").encode()
+
+
+def read_manifest(content: bytes, where: str) -> Manifest:
+    """Read manifest.json.
+
+    Args:
+        content: of the file.
+        where: the set's place, for messages.
+
+    Raises:
+        SetError: it is damaged, or not one of Endotwin's.
+    """
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise SetError(
+            f"{where}/{MANIFEST_KEY} is damaged or not one of Endotwin's: {field or 'JSON'}: {first['msg']}"
+        ) from error

@@ -1,0 +1,1 @@
+"""Shards made on the workers of a Ray cluster."""

@@ -1,0 +1,180 @@
+"""A set in a folder of this machine.
+
+Files are written under another name and renamed. What S3 keeps as metadata is a small file here, in the
+hidden folder `.endotwin`; a set is read without it, but only with it can an interrupted one go on or a
+finished one grow.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self, cast
+
+from endotwin.sets.storage.destination import ContentionError, StorageError, Stored
+from endotwin.sets.storage.record import Record, read_record
+
+HIDDEN = ".endotwin"
+_CHUNK = 1 << 20
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class FolderDestination:
+    """See `endotwin.sets.storage.destination.Destination`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder; it is made when something is written to it."""
+        self._folder = folder
+        self._records = folder / HIDDEN / "records"
+        self.unfinished = folder / HIDDEN / "unfinished"
+
+    def path(self, key: str) -> Path:
+        """Return the file of an object."""
+        return self._folder / key
+
+    def list_keys(self, folder: str) -> Iterator[str]:
+        """Yield the keys of all files below a folder, but those of `.endotwin`."""
+        with _explained(self._folder / folder):
+            for path in sorted((self._folder / folder).rglob("*")):
+                key = path.relative_to(self._folder).as_posix()
+                if not path.is_dir() and not key.startswith(f"{HIDDEN}/"):
+                    yield key
+
+    def stat(self, key: str) -> Stored | None:
+        """Look at a file and its record."""
+        path = self.path(key)
+        with _explained(path):
+            try:
+                size = path.lstat().st_size
+            except FileNotFoundError:
+                return None
+            return Stored(size, self._read_record(key) if path.is_file() else None)
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """Yield the content of a file."""
+        with _explained(self.path(key)), self.path(key).open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+    def stage(self, key: str) -> StagedFile:
+        """Begin a file, on the disk that it is to lie on."""
+        return StagedFile(self, key)
+
+    def delete(self, key: str) -> None:
+        """Remove a file and its record."""
+        with _explained(self.path(key)):
+            self.path(key).unlink(missing_ok=True)
+            self._record_path(key).unlink(missing_ok=True)
+
+    def discard_unfinished(self) -> None:
+        """Remove files whose writer is dead: a living one holds a lock on its own."""
+        if not self.unfinished.is_dir():
+            return
+        with _explained(self.unfinished), self.lock():
+            for path in self.unfinished.iterdir():
+                with path.open("rb") as file:
+                    if _try_lock(file):
+                        path.unlink()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from changing names in this folder."""
+        self.unfinished.mkdir(parents=True, exist_ok=True)
+        with (self._folder / HIDDEN / "lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def place(self, temporary: Path, key: str, record: Record, *, replace: bool) -> None:
+        """Give a file its name and its record, under the lock.
+
+        Raises:
+            ContentionError: there is one of that name and it must not be replaced.
+        """
+        path = self.path(key)
+        with self.lock():
+            if path.exists() and not replace:
+                raise ContentionError(f"{path} is there already")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)  # never a file beside the record of another
+            record_path = self._record_path(key)
+            record_path.parent.mkdir(parents=True, exist_ok=True)
+            half = temporary.with_suffix(".record")
+            half.write_text(json.dumps(record.to_metadata(), sort_keys=True))
+            half.replace(record_path)
+            temporary.replace(path)
+
+    def _record_path(self, key: str) -> Path:
+        return self._records / f"{key}.json"
+
+    def _read_record(self, key: str) -> Record | None:
+        try:
+            metadata = json.loads(self._record_path(key).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        return read_record(metadata) if isinstance(metadata, dict) else None
+
+
+class StagedFile:
+    """A file that is being written; see `endotwin.sets.storage.destination.Staged`."""
+
+    def __init__(self, destination: FolderDestination, key: str) -> None:
+        """Open a file that nobody takes for abandoned: it is locked as long as this process lives."""
+        self._destination = destination
+        self._key = key
+        with _explained(destination.path(key)), destination.lock():
+            self.file: BinaryIO = cast(
+                BinaryIO,
+                tempfile.NamedTemporaryFile(  # noqa: SIM115
+                    dir=destination.unfinished, prefix=f"{Path(key).name}.", delete=False
+                ),
+            )
+            fcntl.flock(self.file, fcntl.LOCK_EX)
+        self._path = Path(self.file.name)
+
+    def publish(self, record: Record, *, replace: bool) -> None:
+        """Put the file in place; see `endotwin.sets.storage.destination.Staged.publish`."""
+        with _explained(self._destination.path(self._key)):
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self._path.chmod(0o644)
+            self._destination.place(self._path, self._key, record, replace=replace)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove what was not published. A failure to write is explained."""
+        with _explained(self._destination.path(self._key)):
+            self._path.unlink(missing_ok=True)
+            self.file.close()
+            if isinstance(error, OSError):
+                raise error
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        advice = "make room on that disk" if error.errno in _FULL else "see to that"
+        raise StorageError(
+            f"{error.filename or path}: {error.strerror or error}; {advice} and run the same command again"
+        ) from error
+
+
+def _try_lock(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

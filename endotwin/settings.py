@@ -1,0 +1,148 @@
+"""What an operator can set: environment variables that begin with ENDOTWIN_ (docs/operator.md)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from endotwin.generator.latents import MAX_INDEX
+from endotwin.sets.storage.place import parse_bucket
+
+PREFIX = "ENDOTWIN_"
+FOREIGN_VARIABLES = frozenset({"ENDOTWIN_DATA"})
+"""Variables with the prefix that others read: the tests look for real images under ENDOTWIN_DATA."""
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class SettingsError(Exception):
+    """Settings the service cannot start with; the message says which, why, and what is allowed."""
+
+
+class Settings(BaseSettings):
+    """The settings of the service. An empty variable counts as one that is not set."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+
+    checkpoint_dir: Path = Field(
+        default=_REPOSITORY / "checkpoints",
+        description="folder of checkpoints; every *.safetensors file in it is served",
+    )
+    default_model: str | None = Field(
+        default=None,
+        description="model of a request that names none; by default the only one, else `compact`",
+    )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$",
+        description="where images are generated: auto (cuda if there is one), cpu, cuda or cuda:INDEX",
+    )
+    max_images: int = Field(
+        default=100_000, ge=1, le=MAX_INDEX, description="most images that one request may ask for"
+    )
+    max_streams: int = Field(
+        default=16, ge=1, le=1024, description="open streams beyond which requests are answered 503"
+    )
+    stall_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        le=86_400,
+        description="a client that takes no data for this long is cut off, so that its place becomes free",
+    )
+    allow_unscored: bool = Field(
+        default=False, description="also serve checkpoints without a recorded FID, for experiments"
+    )
+    storage_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="where clients may have sets written: bucket or bucket/prefix, separated by commas",
+    )
+    storage_checksums: Literal["auto", "when_supported", "when_required"] = Field(
+        default="auto",
+        description="when S3 requests carry checksums: auto is when_supported for AWS, else when_required",
+    )
+    storage_addressing: Literal["auto", "path", "virtual"] = Field(
+        default="auto",
+        description="where S3 requests name the bucket: auto is boto3's choice for AWS, else the path",
+    )
+    storage_timeout_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="an S3 server that sends or takes nothing for this long counts as gone",
+    )
+    storage_patience_seconds: float = Field(
+        default=300.0,
+        ge=0,
+        le=86_400,
+        description="how long a request to S3 that fails is tried again",
+    )
+
+    jobs_store: Path | None = Field(
+        default=None,
+        description="file in which the service keeps its jobs, on a disk of this machine; without it there "
+        "are none",
+    )
+    jobs_max_images: int = Field(
+        default=10_000_000, ge=1, le=MAX_INDEX, description="most images that one job may ask for"
+    )
+    jobs_max_open: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="jobs that have not ended beyond which new ones are refused",
+    )
+    jobs_lease_seconds: float = Field(
+        default=20.0,
+        ge=1,
+        le=3600,
+        description="a service that has not said for this long that it works on a job counts as dead",
+    )
+
+    @field_validator("jobs_store")
+    @classmethod
+    def _check_absolute(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_absolute():
+            raise ValueError("must be an absolute path, since the service may run in another folder")
+        return value
+
+    @field_validator("storage_allow", mode="before")
+    @classmethod
+    def _split_places(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("storage_allow")
+    @classmethod
+    def _check_places(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for place in value:
+            parse_bucket(place)
+        return value
+
+
+def variable(field: str) -> str:
+    """Name the environment variable of a setting."""
+    return PREFIX + field.upper()
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: a variable has a value that is not allowed, or its name is not one of a setting.
+    """
+    known = {variable(field) for field in Settings.model_fields}
+    present = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
+    unknown = sorted(present - known - FOREIGN_VARIABLES)
+    if unknown:
+        raise SettingsError(f"unknown setting {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = (
+            f"{variable(str(problem['loc'][0]))}: {problem['msg']}, got {str(problem['input'])[:80]!r}"
+            for problem in error.errors()
+        )
+        raise SettingsError("; ".join(problems)) from error

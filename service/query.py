@@ -1,0 +1,114 @@
+"""The query of POST /generate, read strictly: what is not understood is refused, never guessed."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from endotwin.generator.latents import MAX_INDEX, MAX_SEED
+from endotwin.quoting import shorten
+from endotwin.samples.archives import FORMATS, check_format
+from endotwin.samples.conditions import CONDITIONS, parse_conditions
+from endotwin.samples.labelling import LABELS, Labelling, LabellingError, parse_labels
+from service.errors import ApiError
+from service.models import Model, Models
+
+DESCRIPTIONS: dict[str, tuple[str, str]] = {
+    "n": ("integer", "number of images, from 1 to the operator's limit (default 1)"),
+    "seed": ("integer", f"from 0 to {MAX_SEED} (default: random, told in X-Endotwin-Seed)"),
+    "start": ("integer", "index of the first image (default 0)"),
+    "format": ("string", f"{', '.join(FORMATS)} (default {next(iter(FORMATS))})"),
+    "model": (
+        "string",
+        "a name from GET /models (default: the operator's; with labels or conditions a labelled one)",
+    ),
+    "labels": ("string", f"one or more of {', '.join(LABELS)}, joined by commas (default: none)"),
+    **{name: ("string", text) for name, text in CONDITIONS.items()},
+}
+"""Every parameter: its JSON type and what it means."""
+
+_DIGITS = re.compile(r"[0-9]{1,20}")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A request that can be answered: images start to start + n - 1 of a seed, of a model, in a format.
+
+    `labelling` is what comes with them, and what they meet.
+    """
+
+    n: int
+    seed: int
+    start: int
+    format: str
+    model: Model
+    labelling: Labelling
+
+
+def parse(query: str, models: Models, max_images: int) -> Parameters:
+    """Read a query string such as `n=500&seed=7`.
+
+    Raises:
+        ApiError: 400, with the parameter at fault and what is allowed.
+    """
+    values = _split(query)
+    n = _integer(values, "n", 1, 1, max_images)
+    seed = _integer(values, "seed", None, 0, MAX_SEED)
+    start = _integer(values, "start", 0, 0, MAX_INDEX)
+    if start + n - 1 > MAX_INDEX:
+        raise _invalid("start", f"start + n - 1 must be at most {MAX_INDEX}, got {start} + {n} - 1")
+    kind = values.get("format", next(iter(FORMATS)))
+    if kind not in FORMATS:
+        raise _invalid("format", f"format must be one of {', '.join(FORMATS)}, got {shorten(kind)}")
+    name = values.get("model")
+    model = models.default if name is None else models.get(name)
+    if model is None:
+        raise _invalid("model", f"model must be one of {', '.join(models.names)}, got {shorten(str(name))}")
+    try:
+        labels = parse_labels(values["labels"]) if "labels" in values else ()
+        labelling = Labelling(labels, parse_conditions(values))
+        check_format(kind, labels)
+        if labelling:
+            model = models.labelled(name, labelling.field)
+    except LabellingError as error:
+        raise _invalid(error.field, str(error)) from error
+    return Parameters(n=n, seed=seed, start=start, format=kind, model=model, labelling=labelling)
+
+
+def describe() -> list[dict[str, Any]]:
+    """Return the OpenAPI description of the parameters."""
+    return [
+        {"name": name, "in": "query", "required": False, "schema": {"type": kind}, "description": text}
+        for name, (kind, text) in DESCRIPTIONS.items()
+    ]
+
+
+def _split(query: str) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in DESCRIPTIONS:
+            allowed = ", ".join(DESCRIPTIONS)
+            message = f"there is no parameter {shorten(name)}; allowed are {allowed}"
+            raise ApiError(400, "unknown_parameter", message, field=name[:60] or None)
+        if name in values:
+            raise ApiError(400, "repeated_parameter", f"{name} must be given at most once", field=name)
+        values[name] = value
+    return values
+
+
+def _integer(values: Mapping[str, str], name: str, default: int | None, least: int, most: int) -> int:
+    """Read one integer; a default of None stands for 64 random bits."""
+    text = values.get(name)
+    if text is None:
+        return secrets.randbits(64) if default is None else default
+    if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:
+        raise _invalid(name, f"{name} must be an integer from {least} to {most}, got {shorten(text)}")
+    return int(text)
+
+
+def _invalid(field: str, message: str) -> ApiError:
+    return ApiError(400, "invalid_parameter", message, field=field)

@@ -1,0 +1,197 @@
+"""One stream: batches from the device, through an archive, to one client.
+
+While a batch is encoded and sent the next one is generated, and never more than that one ahead: memory
+does not grow with the number of images, and a slow reader holds up nothing but its own stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, closing
+from functools import partial
+from typing import TypeVar
+
+import torch
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from endotwin.generator.sampler import plan_blocks
+from endotwin.samples.archives import FORMATS, Archive
+from endotwin.samples.batch import Batch
+from service import metrics
+from service.query import Parameters
+from service.runtime import Runtime
+
+logger = logging.getLogger("endotwin")
+
+_Result = TypeVar("_Result")
+
+
+class StalledClientError(Exception):
+    """The client has taken no data for as long as the operator allows."""
+
+
+class SetResponse(Response):
+    """The response to a request for images.
+
+    Everything happens while it is sent: it takes a place among the open streams, generates the first batch
+    and only then sends the status line, so whatever fails up to there is answered with a real status. A
+    failure after that is raised, which makes the server cut the connection.
+    """
+
+    def __init__(self, runtime: Runtime, parameters: Parameters) -> None:
+        """Prepare a response; nothing is generated yet."""
+        super().__init__()
+        self._runtime = runtime
+        self._parameters = parameters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Generate and send the images (ASGI).
+
+        Raises:
+            ApiError: no place is free.
+        """
+        with self._runtime.admission.place():
+            outcome = "failed"
+            try:
+                complete = await self._stream(scope, receive, send)
+                outcome = "complete" if complete else "aborted"
+            except asyncio.CancelledError:
+                outcome = "aborted"
+                raise
+            except StalledClientError as error:
+                # Returning without the end of the body makes the server cut the connection.
+                outcome = "aborted"
+                logger.warning("cut a client: %s", error)
+            finally:
+                metrics.REQUESTS.labels(outcome, "internal_error" if outcome == "failed" else "").inc()
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Send the images; return whether all of them went out before the client left."""
+        began = time.perf_counter()
+        wanted = self._parameters
+        archive = FORMATS[wanted.format](
+            wanted.seed, wanted.start, wanted.n, wanted.model.name, wanted.model.sha256, wanted.labelling
+        )
+        complete = False
+
+        with closing(archive):
+            async with aclosing(self._pieces(archive)) as pieces:
+                first = await anext(pieces)
+                metrics.FIRST_BYTE_SECONDS.observe(time.perf_counter() - began)
+
+                async def body() -> AsyncIterator[bytes]:
+                    nonlocal complete
+                    yield first
+                    async for piece in pieces:
+                        yield piece
+                    complete = True
+
+                response = StreamingResponse(
+                    body(), headers=self._describe(archive), media_type=archive.media_type
+                )
+                await response(scope, receive, self._impatient(send))
+        return complete
+
+    async def _pieces(self, archive: Archive) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of the archive: a piece for each batch, then what follows the last image.
+
+        Nothing is waited for behind the last piece: a client that knows the length may leave as soon as it
+        has it, and would seem to have left too early.
+        """
+        wanted = self._parameters
+        images_sent = metrics.IMAGES.labels(wanted.model.name, wanted.format)
+        bytes_sent = metrics.BYTES.labels(wanted.model.name, wanted.format)
+        piece = archive.head()
+        async with aclosing(self._batches()) as batches:
+            async for batch, is_last in batches:
+                piece += await self._in_encoder(partial(self._encode, archive, batch))
+                if is_last:
+                    behind = archive.held_back()
+                    while (held := await self._in_encoder(partial(next, behind, None))) is not None:
+                        yield piece
+                        bytes_sent.inc(len(piece))
+                        piece = held
+                    piece += archive.tail()
+                yield piece
+                images_sent.inc(len(batch.images))
+                bytes_sent.inc(len(piece))
+                piece = b""
+
+    async def _batches(self) -> AsyncGenerator[tuple[Batch, bool], None]:
+        """Yield what was asked for and whether it is the last of it, while the batch after it is made."""
+        wanted = self._parameters
+
+        def begin(block: int) -> asyncio.Future[Batch]:
+            return self._runtime.device.generate(wanted.model, wanted.seed, block, wanted.labelling)
+
+        blocks = plan_blocks(wanted.start, wanted.n)
+        block, first, last = next(blocks)
+        pending: asyncio.Future[Batch] | None = begin(block)
+        try:
+            while pending is not None:
+                batch = (await pending).part(first, last)
+                following = next(blocks, None)
+                pending = None
+                if following is not None:
+                    block, first, last = following
+                    pending = begin(block)
+                yield batch, pending is None
+        finally:
+            if pending is not None:
+                pending.cancel()
+
+    def _encode(self, archive: Archive, batch: Batch) -> bytes:
+        began = time.perf_counter()
+        piece = archive.add(batch.images, batch.labels())
+        metrics.ENCODING_SECONDS.labels(self._parameters.format).observe(time.perf_counter() - began)
+        return piece
+
+    async def _in_encoder(self, work: Callable[[], _Result]) -> _Result:
+        """Run work on the archive in an encoder's thread.
+
+        Cancelled, it still waits for the work to end: only then can the archive be closed.
+        """
+        running = asyncio.get_running_loop().run_in_executor(self._runtime.encoders, work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
+
+    def _impatient(self, send: Send) -> Send:
+        """Wrap `send` so that it gives up on a client that has stopped reading."""
+        limit = self._runtime.settings.stall_seconds
+
+        async def send_or_give_up(message: Message) -> None:
+            try:
+                async with asyncio.timeout(limit):
+                    await send(message)
+            except TimeoutError as error:
+                raise StalledClientError(f"it took no data for {limit:g} s") from error
+
+        return send_or_give_up
+
+    def _describe(self, archive: Archive) -> dict[str, str]:
+        wanted = self._parameters
+        model = wanted.model
+        name = f"endotwin-{model.name}-{wanted.seed}-{wanted.start}-{wanted.n}{archive.suffix}"
+        headers = {
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "X-Endotwin-Model": model.name,
+            "X-Endotwin-Checkpoint": model.sha256,
+            "X-Endotwin-Fid": "none" if model.fid is None else f"{model.fid:.2f}",
+            "X-Endotwin-Device": self._runtime.device_name,
+            "X-Endotwin-Torch": torch.__version__,
+            "X-Endotwin-Seed": str(wanted.seed),
+            "X-Endotwin-Start": str(wanted.start),
+            "X-Endotwin-Count": str(wanted.n),
+            "X-Endotwin-Labels": ",".join(wanted.labelling.labels) or "none",
+            "X-Endotwin-Conditions": wanted.labelling.query or "none",
+        }
+        if archive.content_length is not None:
+            headers["Content-Length"] = str(archive.content_length)
+        return headers

@@ -1,0 +1,77 @@
+"""A scene is a function of its numbers and the conditions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mosaic_draws import POPULATION, draw_scenes, fixed
+
+from endotwin.generator.latents import draw_normals
+from endotwin.mosaic.drawing import GRID, LATTICE_NUMBERS, SITE_NUMBERS
+from endotwin.mosaic.guttae import GUTTAE_NUMBERS
+from endotwin.mosaic.parameters import PARAMETER_NUMBERS, Conditions
+from endotwin.mosaic.scene import SCENE_NUMBERS, Scene, draw_scene
+
+
+def assert_same(one: Scene, other: Scene) -> None:
+    assert one.parameters == other.parameters
+    assert one.label().cells == other.label().cells
+    for name in ("guttae", "looks"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    for name in ("owner", "border", "centre"):
+        np.testing.assert_array_equal(getattr(one.raster, name), getattr(other.raster, name))
+
+
+def test_the_same_numbers_make_the_same_scene() -> None:
+    conditions = Conditions(density=fixed(2000), guttae=fixed(0.1))
+    rows = draw_normals(5, 0, 4, SCENE_NUMBERS)
+    scenes = [draw_scene(row, conditions, POPULATION) for row in rows]
+    for row, scene in zip(rows[::-1], scenes[::-1], strict=True):
+        assert_same(draw_scene(row.copy(), conditions, POPULATION), scene)
+    assert len({scene.parameters.cv for scene in scenes}) == 4
+
+
+def test_what_an_image_drew_is_what_it_draws_when_asked_for_it() -> None:
+    """Asking for the value that came out changes nothing else: parameters only say what is drawn."""
+    for row, scene in zip(draw_normals(6, 0, 3, SCENE_NUMBERS), draw_scenes(6, 3), strict=True):
+        own = scene.parameters
+        conditions = Conditions(
+            density=fixed(own.density),
+            cv=fixed(own.cv),
+            hexagonality=fixed(own.hexagonality),
+            guttae=fixed(own.guttae),
+            pixel_size=own.pixel_size,
+        )
+        assert_same(draw_scene(row, conditions, POPULATION), scene)
+
+
+def test_each_part_has_numbers_of_its_own() -> None:
+    parts = {
+        "parameters": PARAMETER_NUMBERS,
+        "lattice": LATTICE_NUMBERS,
+        "sites": GRID * GRID * SITE_NUMBERS,
+        "guttae": GUTTAE_NUMBERS,
+    }
+    assert sum(parts.values()) == SCENE_NUMBERS
+    row, others = draw_normals(7, 0, 2, SCENE_NUMBERS)
+    conditions = Conditions(guttae=fixed(0.2))
+    base = draw_scene(row, conditions, POPULATION)
+    start = 0
+    for name, count in parts.items():
+        changed = row.copy()
+        changed[start : start + count] = others[start : start + count]
+        start += count
+        scene = draw_scene(changed, conditions, POPULATION)
+        assert (scene.parameters == base.parameters) == (name != "parameters")
+        assert np.array_equal(scene.guttae, base.guttae) == (name != "guttae")
+        assert np.array_equal(scene.raster.owner, base.raster.owner) == (name == "guttae")
+
+
+def test_looks_are_constant_in_a_cell() -> None:
+    (scene,) = draw_scenes(8, 1)
+    for owner in np.unique(scene.raster.owner):
+        looks = scene.looks[scene.raster.owner == owner]
+        assert (looks == looks[0]).all()
+    values = np.concatenate([np.unique(scene.looks[..., 0]) for scene in draw_scenes(9, 20)])
+    assert values.mean() == pytest.approx(0, abs=0.15)
+    assert values.std() == pytest.approx(1, abs=0.1)

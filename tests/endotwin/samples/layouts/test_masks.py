@@ -1,0 +1,49 @@
+"""Folders of images and masks, read by the Dataset of the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from documentation import snippet
+from layout_batches import SEED, START, Made
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from endotwin.generator.sampler import BATCH
+from endotwin.samples.sample import sample_name
+
+
+def test_every_label_that_is_an_image_has_a_folder(
+    write: Callable[..., None], made: Made, tmp_path: Path
+) -> None:
+    write("masks", tmp_path / "set", "borders", "soft", "instances", "guttae", validation_every=4)
+    parts = {"train", "validation"}
+    assert {path.name for path in (tmp_path / "set").iterdir()} == {"dataset.json", *parts}
+    fields = {"masks": "borders", "soft": "soft", "instances": "instances", "guttae": "guttae"}
+    for i, label in enumerate(made.labels):
+        part = "validation" if (START + i) % 4 == 3 else "train"
+        for folder, field in fields.items():
+            path = tmp_path / "set" / part / folder / f"{sample_name(SEED, START + i)}.png"
+            with Image.open(path) as image:
+                assert image.mode == ("I;16" if field == "instances" else "L")
+                assert np.array_equal(np.asarray(image), getattr(label, field))
+
+
+def test_the_documented_dataset_reads_them(
+    write: Callable[..., None], made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("masks", tmp_path / "plain")
+    monkeypatch.chdir(tmp_path)
+    names = snippet("class Cells")
+    batches = list(DataLoader(names["cells"], batch_size=BATCH))
+    assert len(batches) == 1
+    image, mask, instances = batches[0]
+    assert torch.equal(image, torch.from_numpy(made.images)[:, None] / 255)
+    for i, label in enumerate(made.labels):
+        assert np.array_equal(mask[i, 0].numpy(), label.borders // 255)
+        assert np.array_equal(instances[i].numpy(), label.instances)
+        assert torch.equal(mask[i, 0] > 0, instances[i] == 0)

@@ -1,0 +1,331 @@
+"""Sets made by the workers of a Ray cluster, with workers and drivers that are killed in the middle."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from live_server import PATIENCE_SECONDS, free_port, wait_for
+from set_tools import Counting, Open, Workshop, digests, never, start_command
+from swift_server import Swift
+from typer.testing import CliRunner, Result
+
+from endotwin.cli.main import app
+from endotwin.sets.claim import claim
+from endotwin.sets.manifest import SetError
+from endotwin.sets.plan import Shard, plan_set
+from endotwin.sets.ray import cluster as ray_cluster
+from endotwin.sets.ray import shards as ray_shards
+from endotwin.sets.ray.cluster import ClusterError, connected
+from endotwin.sets.ray.shards import RayShards
+from endotwin.sets.ray.worker import Order, Worker, versions_here
+from endotwin.sets.storage.destination import Destination
+from endotwin.sets.storage.folder import FolderDestination
+from endotwin.sets.storage.place import Folder
+from endotwin.sets.storage.record import ShardRecord
+from endotwin.settings import Settings
+
+N, SHARD_SIZE = 320, 16
+ORDER = ("--n", N, "--seed", 7, "--shard-size", SHARD_SIZE)
+SECRET = "a-secret-of-this-test-alone"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the digests of the set of `ORDER`, manifest and all, made by one process in peace."""
+    folder = FolderDestination(tmp_path_factory.mktemp("undisturbed"))
+    workshop.finished(workshop.spec(name="endotwin-tiny-7", n=N, shard_size=SHARD_SIZE), folder)
+    return digests(folder)
+
+
+def workers_of(process: psutil.Process) -> list[psutil.Process]:
+    """Return the processes in which a command's workers are."""
+    found = []
+    for child in process.children(recursive=True):
+        try:
+            if child.cmdline()[0].startswith("ray::Worker"):
+                found.append(child)
+        except (psutil.NoSuchProcess, IndexError):
+            continue
+    return found
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def start(
+    checkpoint: Path, home: Path, place: object, destination: Destination, **variables: str
+) -> tuple[Any, list[psutil.Process]]:
+    """Start the command on a cluster of its own; return it and all its processes after the first shard."""
+    cpus = max(1, len(os.sched_getaffinity(0)) // 2)  # two workers, or three
+    process = start_command(
+        checkpoint, home, *ORDER, "--ray", "local", "--ray-cpus", cpus, place, **variables
+    )
+    wait_for(lambda: process.poll() is not None or any(destination.list_keys("train/")), "the first shard")
+    assert process.poll() is None, process.communicate()[0]
+    return process, psutil.Process(process.pid).children(recursive=True)
+
+
+def check_that_a_killed_worker_is_replaced(
+    checkpoint: Path, home: Path, place: object, destination: Destination, **variables: str
+) -> None:
+    process, _ = start(checkpoint, home, place, destination, **variables)
+    try:
+        victim = workers_of(psutil.Process(process.pid))[0]
+        victim.kill()
+        output, _ = process.communicate(timeout=2 * PATIENCE_SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == 0, output
+    assert "a worker has died" in output
+    counts = re.search(r"(\d+) shards made, (\d+) were there", output)  # the victim may have made one
+    assert counts is not None
+    assert int(counts[1]) + int(counts[2]) == N // SHARD_SIZE
+
+
+def test_a_killed_worker_is_replaced_and_the_set_is_the_same(
+    tiny_checkpoint: Path, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    folder = FolderDestination(tmp_path / "set")
+    check_that_a_killed_worker_is_replaced(tiny_checkpoint, tmp_path, folder.path(""), folder)
+    assert digests(folder) == undisturbed
+    assert not list(folder.unfinished.iterdir())
+
+
+def test_a_killed_worker_is_replaced_and_the_set_in_s3_is_the_same(
+    tiny_checkpoint: Path,
+    undisturbed: dict[str, str],
+    open_place: Open,
+    aws: dict[str, str],
+    bucket: str,
+    swift_server: Swift,
+    tmp_path: Path,
+) -> None:
+    place = open_place(f"s3://{bucket}/set")
+    check_that_a_killed_worker_is_replaced(tiny_checkpoint, tmp_path, place.place, place, **aws)
+    assert digests(place) == undisturbed
+    assert "Uploads" not in swift_server.client().list_multipart_uploads(Bucket=bucket)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_the_command_and_the_next_run_goes_on(
+    number: signal.Signals,
+    tiny_checkpoint: Path,
+    workshop: Workshop,
+    undisturbed: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
+    folder = FolderDestination(tmp_path / "set")
+    process, children = start(tiny_checkpoint, tmp_path, folder.path(""), folder)
+    try:
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=2 * PATIENCE_SECONDS)
+    finally:
+        process.kill()
+    assert len(children) > 2
+    wait_for(lambda: all(has_ended(child) for child in children), "the cluster to end")
+    assert "manifest.json" not in digests(folder)
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert "Traceback" not in output
+        assert not list(folder.unfinished.iterdir())
+    workshop.finished(workshop.spec(name="endotwin-tiny-7", n=N, shard_size=SHARD_SIZE), folder)
+    assert digests(folder) == undisturbed
+    assert not list(folder.unfinished.iterdir())
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Start a cluster in whose environment there is a secret."""
+    os.environ["AWS_SECRET_ACCESS_KEY"] = SECRET
+    try:
+        with connected("local") as ray:
+            yield ray
+    finally:
+        del os.environ["AWS_SECRET_ACCESS_KEY"]
+
+
+Hire = Callable[..., RayShards]
+
+
+@pytest.fixture
+def hire(cluster: Any, workshop: Workshop, tmp_path: Path) -> Hire:
+    """Return a function that prepares a run of 100 images in `tmp_path / "set"`."""
+    spec, folder = workshop.spec(), FolderDestination(tmp_path / "set")
+
+    def prepare(cpus: int = 1, device: str = "auto", report: Counting | None = None) -> RayShards:
+        claim(spec, folder, [])
+        return RayShards(
+            cluster,
+            spec,
+            workshop.checkpoint.path.read_bytes(),
+            Folder(tmp_path / "set"),
+            Settings(device=device),
+            folder,
+            cpus=cpus,
+            report=report or Counting(),
+            note=print,
+            stop_if_asked=never,
+        )
+
+    return prepare
+
+
+def test_the_report_is_that_of_a_local_run(
+    cluster: Any, hire: Hire, workshop: Workshop, tmp_path: Path
+) -> None:
+    folder, report = FolderDestination(tmp_path / "set"), Counting()
+    shards = plan_set(workshop.spec())
+    workshop.make(workshop.spec(), folder, part=shards[1:2])
+    assert hire(report=report).make(shards) == 4
+    assert (report.images, report.there) == (76, [shards[1].key])
+    assert sorted(report.new) == [shard.key for shard in shards if shard != shards[1]]
+    logs = Path(cluster._private.worker._global_node.get_session_dir_path()) / "logs"
+    texts = [path.read_bytes() for path in logs.rglob("*") if path.is_file()]
+    assert len(texts) > 5
+    assert not [text for text in texts if SECRET.encode() in text]
+
+
+class Unknown(Worker):
+    """A worker whose module the nodes do not have, since it is that of a test."""
+
+
+def test_nodes_without_the_code_are_named(
+    hire: Hire, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_shards, "Worker", Unknown)
+    with pytest.raises(ClusterError, match=r"not ready yet: ModuleNotFoundError.*Has every node Endotwin"):
+        hire().make(plan_set(workshop.spec()))
+
+
+def test_a_shard_of_which_every_worker_dies_ends_the_run(
+    hire: Hire, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dying(Worker):  # here, so that it is sent to the nodes by value
+        def make(self, shard: Shard) -> ShardRecord | SetError | None:
+            if shard.number == 3:
+                os._exit(1)
+            return super().make(shard)
+
+    monkeypatch.setattr(ray_shards, "Worker", Dying)
+    with pytest.raises(
+        ClusterError, match=r"3 workers died, the last while it made train/shard-000003\.tar"
+    ):
+        hire().make(plan_set(workshop.spec())[3:])
+    assert FolderDestination(tmp_path / "set").stat("train/shard-000003.tar") is None
+
+
+def test_what_the_cluster_lacks_is_named(hire: Hire) -> None:
+    with pytest.raises(ClusterError, match="no node of the Ray cluster has 100000 CPUs for a worker"):
+        hire(cpus=100_000)
+    with pytest.raises(ClusterError, match="Ray chooses which GPU; got cuda:1"):
+        hire(device="cuda:1")
+
+
+Hand = Callable[..., Worker]
+
+
+@pytest.fixture
+def hand(workshop: Workshop, tmp_path: Path) -> Hand:
+    """Return a function that makes a worker in this process, with another order if need be."""
+
+    def make(**changes: object) -> Worker:
+        claim(workshop.spec(), FolderDestination(tmp_path / "set"), [])
+        order: dict[str, Any] = {
+            "spec": workshop.spec(),
+            "place": Folder(tmp_path / "set"),
+            "settings": Settings(device="cpu"),
+            "versions": versions_here(),
+        }
+        return Worker(Order(**{**order, **changes}))
+
+    return make
+
+
+def test_a_worker_refuses_other_versions(hand: Hand, workshop: Workshop) -> None:
+    failure = hand(versions={**versions_here(), "torch": "1.0"}).start(
+        workshop.checkpoint.path.read_bytes()
+    )
+    assert isinstance(failure, SetError)
+    assert "worker on " in str(failure)
+    assert "instead of 1.0; install the same everywhere" in str(failure)
+
+
+def test_a_worker_refuses_a_folder_that_is_not_shared(hand: Hand, tmp_path: Path) -> None:
+    failure = hand(place=Folder(tmp_path / "elsewhere")).start(b"")
+    assert "does not see set.json of this set in" in str(failure)
+    assert "one that all nodes share" in str(failure)
+
+
+def test_a_worker_refuses_another_checkpoint(hand: Hand) -> None:
+    assert "it was changed meanwhile" in str(hand().start(b"other"))
+
+
+def test_a_worker_says_what_is_wrong_with_a_shard(hand: Hand, workshop: Workshop, tmp_path: Path) -> None:
+    worker, shard = hand(), plan_set(workshop.spec())[0]
+    assert worker.start(workshop.checkpoint.path.read_bytes()) is None
+    path = tmp_path / "set" / shard.key
+    path.parent.mkdir()
+    path.write_text("years of work")
+    failure = worker.make(shard)
+    assert isinstance(failure, SetError)
+    assert "no record of Endotwin's" in str(failure)
+
+
+@pytest.fixture
+def run(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.setenv("ENDOTWIN_CHECKPOINT_DIR", str(tiny_checkpoint.parent))
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(app, ["set", *map(str, arguments)])
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("cluster", "takes local, auto or the HOST:PORT of a cluster's head node"),
+        ("ray://127.0.0.1:10001", "takes local, auto or the HOST:PORT"),
+        (f"127.0.0.1:{free_port()}", "nobody answers there"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_an_error_before_any_work(
+    address: str, message: str, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    result = run(*ORDER, "--ray", address, "data")
+    assert result.exit_code == 1
+    assert message in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_ray_it_says_how_to_install_it(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda _: None)
+    result = run(*ORDER, "--ray", "local", "data")
+    assert result.exit_code == 1
+    assert "pip install 'endotwin[ray]'" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([*ORDER, "--ray", "local", "--dry-run", "data"], "--dry-run measures this machine"),
+        ([*ORDER, "--ray-cpus", "2", "data"], "--ray-cpus takes --ray"),
+        (["--verify", "--ray", "local", "data"], "--verify takes the set as its manifest describes it"),
+    ],
+)
+def test_bad_usage_is_explained(arguments: list[object], message: str, run: Callable[..., Result]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())

@@ -1,0 +1,217 @@
+"""`bentoml serve` in processes of its own, and clients for it: what the tests over HTTP share."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+
+from endotwin.process_environment import GENERATING
+
+ROOT = Path(__file__).resolve().parents[2]
+MAX_STREAMS = 8
+"""Streams that the servers of most tests allow."""
+
+PATIENCE_SECONDS = 300
+"""Nothing takes this long but on a machine with far too much to do."""
+
+
+_given_ports: set[int] = set()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on. No two calls give the same: a server may start only later."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in _given_ports:
+            _given_ports.add(port)
+            return port
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """Return variables for a server that knows no setting but these, and keeps its files in `home`."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("ENDOTWIN_") and name not in GENERATING  # the service sets these itself
+    }
+    # One thread: the tests share the machine with the server, and bytes do not depend on it.
+    own = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "true", "OMP_NUM_THREADS": "1"}
+    return {**kept, **own, **{f"ENDOTWIN_{name.upper()}": value for name, value in settings.items()}}
+
+
+def serve_command(port: int) -> list[str]:
+    arguments = ["--host", "127.0.0.1", "--port", str(port), "--timeout-graceful-shutdown", "2"]
+    return [sys.executable, "-m", "bentoml", "serve", "service:Service", *arguments]
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s in vain for {what}"
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def error(self) -> dict[str, str]:
+        """The error, after a look at its shape."""
+        content = json.loads(self.body)
+        assert list(content) == ["error"]
+        error = content["error"]
+        assert set(error) - {"field"} == {"code", "message"}
+        assert all(isinstance(value, str) and value for value in error.values())
+        assert "Traceback" not in error["message"]
+        return dict(error)
+
+    @property
+    def images(self) -> np.ndarray:
+        return np.load(io.BytesIO(self.body), allow_pickle=False)
+
+    @property
+    def members(self) -> dict[str, bytes]:
+        """Name and content of every file in a tar or zip, in the order of the archive."""
+        file = io.BytesIO(self.body)
+        if self.headers["Content-Type"] == "application/zip":
+            with zipfile.ZipFile(file) as archive:
+                assert archive.testzip() is None
+                return {name: archive.read(name) for name in archive.namelist()}
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            return {member.name: archive.extractfile(member).read() for member in archive}
+
+
+class Client:
+    """Talks to a server at a port of this machine."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def request(
+        self,
+        target: str,
+        method: str = "POST",
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = PATIENCE_SECONDS,
+    ) -> Reply:
+        """Send a request and read the whole answer; `http.client.IncompleteRead` if it is cut."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, target, body, headers or {})
+            response = connection.getresponse()
+            return Reply(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def generate(self, query: str) -> Reply:
+        reply = self.request(f"/generate?{query}")
+        assert reply.status == 200, reply.body[:500]
+        return reply
+
+    def open_stream(self, query: str) -> socket.socket:
+        """Ask for images over a bare socket with a small buffer; return it after the first bytes came."""
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.connect(("127.0.0.1", self.port))
+        connection.sendall(f"POST /generate?{query} HTTP/1.1\r\nHost: endotwin\r\n\r\n".encode())
+        assert connection.recv(16).startswith(b"HTTP/1.1 200")
+        return connection
+
+
+class LiveServer(Client):
+    """A service in processes of its own.
+
+    Attributes:
+        metrics_when_ready: taken as soon as /readyz said 200, before any other request.
+    """
+
+    def __init__(self, home: Path, **settings: str) -> None:
+        super().__init__(free_port())
+        self._log = home / "server.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                serve_command(self.port),
+                cwd=ROOT,
+                env=environment(home, **settings),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            wait_for(self._is_ready, "the server to be ready")
+            self.metrics_when_ready = self.metrics()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _is_ready(self) -> bool:
+        assert self._process.poll() is None, self._log.read_text()
+        try:
+            return self.request("/readyz", "GET", timeout=5).status == 200
+        except OSError:  # refused, or nobody accepts the connection yet
+            return False
+
+    def worker(self) -> psutil.Process:
+        """Return the process that generates."""
+        [worker] = (
+            child
+            for child in psutil.Process(self._process.pid).children(recursive=True)
+            if "_bentoml_impl.worker.service" in child.cmdline()
+        )
+        return worker
+
+    def metrics(self) -> dict[str, float]:
+        """Return the samples of our own metrics, with labels of the same name added up."""
+        totals: dict[str, float] = {}
+        for family in text_string_to_metric_families(self.request("/metrics", "GET").body.decode()):
+            for sample in family.samples:
+                if sample.name.startswith("endotwin_"):
+                    totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
+                    outcome = sample.labels.get("outcome")
+                    if outcome:
+                        key = f"{sample.name}:{outcome}"
+                        totals[key] = totals.get(key, 0.0) + sample.value
+        return totals
+
+    def metric(self, name: str) -> float:
+        return self.metrics().get(name, 0.0)
+
+    def wait_until_idle(self) -> None:
+        wait_for(lambda: self.metric("endotwin_open_streams") == 0, "all streams to end")
+
+    def stop(self) -> None:
+        """End all its processes."""
+        processes = [*psutil.Process(self._process.pid).children(recursive=True)] if self._runs() else []
+        self._process.terminate()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        _, alive = psutil.wait_procs(processes, timeout=10)
+        for process in alive:
+            process.kill()
+
+    def _runs(self) -> bool:
+        return self._process.poll() is None

@@ -1,0 +1,99 @@
+"""The recipe `paired`: its reader learns from experts alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from made_up_images import write_blobs
+from tiny_run import SETTINGS, load
+
+from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
+from training.learning.recipes import Annotated, PairedRecipe, RecipeError, RenderedRecipe
+from training.learning.run_folder import RunFolder
+from training.learning.trainer import Intervals, Trainer, TrainingError
+from training.trial.batches import Batch
+
+ARCHITECTURE = LabelledArchitecture(latent=8, width=8)
+
+
+class DrawnBatches:
+    """Dark lines on grey, as if an expert had drawn them."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def batch(self, step: int) -> Batch:
+        self.steps.append(step)
+        images = np.full((4, 128, 128), 150, dtype=np.uint8)
+        borders = np.zeros((4, 128, 128), dtype=bool)
+        borders[:, :, 20::24] = borders[:, :, 21::24] = borders[:, :, 22::24] = True
+        images[borders] = 90
+        return Batch(images, borders, np.ones_like(borders))
+
+
+def annotated() -> Annotated:
+    batch = DrawnBatches().batch(0)
+    images, borders, areas = (
+        torch.from_numpy(part)[:, None].float() for part in (batch.images, batch.borders, batch.areas)
+    )
+    return Annotated(images / 127.5 - 1.0, borders, areas)
+
+
+def reader_after_a_step(recipe_type: type[RenderedRecipe], generator_seed: int) -> list[torch.Tensor]:
+    torch.manual_seed(generator_seed)
+    generator = LabelledGenerator(ARCHITECTURE)
+    torch.manual_seed(0)
+    recipe = recipe_type(generator, ARCHITECTURE, 1e-3, None)
+    randomness = torch.Generator().manual_seed(5)
+    draws = torch.randn(2, generator.draws, generator=torch.Generator().manual_seed(generator_seed))
+    losses = recipe.step(torch.zeros(2, 1, 128, 128), draws, randomness, annotated())
+    assert all(torch.isfinite(value) for value in losses.values())
+    return [parameter.detach().clone() for parameter in recipe.reader.parameters()]
+
+
+def test_the_reader_learns_from_experts_alone() -> None:
+    one, other = (reader_after_a_step(PairedRecipe, seed) for seed in (1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    one, other = (reader_after_a_step(RenderedRecipe, seed) for seed in (1, 2))
+    assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_rendered_borders_need_not_be_easier_to_read_than_real_ones() -> None:
+    recipe = PairedRecipe(LabelledGenerator(ARCHITECTURE), ARCHITECTURE, 1e-3, None)
+    for value, taught, excess, slope in ((0.5, 0.3, 0.23, 1.0), (0.26, 0.3, 0.0, 0.0)):
+        unread = torch.tensor(value, requires_grad=True)
+        found = recipe.excess(unread, torch.tensor(taught))
+        torch.autograd.backward(found)
+        assert float(found) == pytest.approx(excess)
+        assert unread.grad is not None
+        assert float(unread.grad) == slope
+
+
+def test_without_expert_borders_nothing_is_trained(tmp_path: Path) -> None:
+    recipe = PairedRecipe(LabelledGenerator(ARCHITECTURE), ARCHITECTURE, 1e-3, None)
+    with pytest.raises(RecipeError, match="needs images with expert borders"):
+        recipe.step(torch.zeros(1, 1, 128, 128), torch.zeros(1, recipe.labelled.draws), torch.Generator())
+
+    write_blobs(tmp_path / "data", 4)
+    trainer = paired_trainer(tmp_path, None)
+    with pytest.raises(TrainingError, match="the recipe `paired` needs images with expert borders"):
+        trainer.train(4, Intervals())
+
+
+def test_a_run_takes_the_crops_of_its_own_step(tmp_path: Path) -> None:
+    write_blobs(tmp_path / "data", 4)
+    batches = DrawnBatches()
+    paired_trainer(tmp_path, batches).train(8, Intervals(samples=0, score=0))
+    resumed = DrawnBatches()
+    paired_trainer(tmp_path, resumed).train(12, Intervals(samples=0, score=0))
+    assert (batches.steps, resumed.steps) == ([0, 1], [2])
+
+
+def paired_trainer(folder: Path, batches: DrawnBatches | None) -> Trainer:
+    settings = SETTINGS["labelled"].model_copy(update={"recipe": "paired"})
+    dataset = load(folder / "data")
+    runs = RunFolder.of(folder / "runs", settings, dataset.digest)
+    return Trainer(settings, dataset, runs, "cpu", annotated=batches)

@@ -1,0 +1,108 @@
+"""Starting from another generator's weights: what fits is taken, what does not is named."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_checkpoints import TINY
+
+from endotwin.generator.architectures import Generator, build_generator
+from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
+from endotwin.generator.compact import MosaicArchitecture
+from endotwin.generator.dcgan import DcganArchitecture
+from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
+from endotwin.generator.latents import draw_normals
+from training.learning.warm_start import WarmStartError, start_from
+
+
+@pytest.fixture
+def checkpoint(tiny_checkpoint: Path) -> Checkpoint:
+    return load_checkpoint(tiny_checkpoint)
+
+
+def fresh(architecture: MosaicArchitecture | LabelledArchitecture) -> Generator:
+    with torch.random.fork_rng():
+        torch.manual_seed(9)
+        return build_generator(architecture)
+
+
+def test_the_same_network_becomes_the_same(checkpoint: Checkpoint) -> None:
+    generator = fresh(TINY).eval()
+    draws = torch.from_numpy(draw_normals(1, 0, 2, generator.draws))
+    with torch.inference_mode():
+        assert not torch.equal(generator(draws), checkpoint.generator(draws))
+        start_from(generator, checkpoint)
+        assert torch.equal(generator(draws), checkpoint.generator(draws))
+
+
+def test_a_labelled_generator_starts_from_an_unlabelled_one(checkpoint: Checkpoint) -> None:
+    """Its additional fields, which come last, are without effect at first."""
+    generator = fresh(LabelledArchitecture(latent=TINY.latent, width=TINY.width))
+    assert isinstance(generator, LabelledGenerator)
+    start_from(generator, checkpoint)
+    old, new = checkpoint.generator.state_dict(), generator.state_dict()
+    wider = [key for key in old if old[key].shape != new[key].shape]
+    assert wider == ["up128.0.convolution.weight"]
+    for key, weight in old.items():
+        have = new[key]
+        if key in wider:
+            assert torch.equal(have[:, : weight.shape[1]], weight)
+            assert not have[:, weight.shape[1] :].any()
+        else:
+            assert torch.equal(have, weight)
+    fields, numbers = torch.randn(1, 10, 64, 64), torch.randn(1, TINY.latent + 8)
+    video, fine = torch.randn(1, 2, 128, 128), torch.randn(1, 1, 128, 128)
+    noise = {
+        size: torch.randn(1, channels, size, size)
+        for size, channels in {16: 4, 32: 2, 64: 1, 128: 1}.items()
+    }
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            generator.render(fields, numbers, video, noise, fine),
+            checkpoint.generator.render(fields, numbers, video, noise),  # type: ignore[union-attr, operator]
+            atol=1e-5,
+            rtol=0,
+        )
+
+
+def test_a_checkpoint_is_left_as_it_is(checkpoint: Checkpoint) -> None:
+    before = {key: value.clone() for key, value in checkpoint.generator.state_dict().items()}
+    generator = fresh(TINY)
+    start_from(generator, checkpoint)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(1.0)
+    after = checkpoint.generator.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "weight"),
+    [
+        (MosaicArchitecture(latent=8, width=16), r"tiny: .* has shape \(\d.*\), needed is \(\d.*\)"),
+        (
+            MosaicArchitecture(latent=4, width=8),
+            r"tiny: style\.0\.weight has shape \(128, 16\), needed is \(128, 12\)",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(
+    architecture: MosaicArchitecture, weight: str, checkpoint: Checkpoint
+) -> None:
+    generator = fresh(architecture)
+    before = {key: value.clone() for key, value in generator.state_dict().items()}
+    with pytest.raises(WarmStartError, match=weight):
+        start_from(generator, checkpoint)
+    after = generator.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)  # nothing was taken
+
+
+def test_another_kind_of_network_is_refused(checkpoint: Checkpoint) -> None:
+    dcgan = build_generator(DcganArchitecture(latent=8, channels=(16, 16, 8, 8, 8)))
+    with pytest.raises(WarmStartError, match=r"tiny is built otherwise; only one of both has \["):
+        start_from(dcgan, checkpoint)
+    with pytest.raises(WarmStartError, match="is built otherwise"):
+        start_from(fresh(TINY), dataclasses.replace(checkpoint, generator=dcgan))

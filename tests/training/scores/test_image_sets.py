@@ -1,0 +1,56 @@
+"""Which images each draw holds: the first draw is the recorded one, and no two share images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up_evaluation import COUNT, MadeUp
+
+from endotwin.generator.checkpoint import load_checkpoint
+from training.data.images import draw_crops
+from training.scores.comparisons import COMPARISONS, pair_of
+from training.scores.image_sets import DRAWS, ImageSets, draw_training_crops
+
+
+@pytest.fixture
+def sets(made_up: MadeUp, tmp_path: Path) -> ImageSets:
+    checkpoint = load_checkpoint(made_up.checkpoint)
+    return ImageSets(checkpoint, made_up.dataset, count=COUNT, seed=5, cache=tmp_path, quiet=True)
+
+
+def test_every_set_follows_from_the_seed_as_documented(sets: ImageSets) -> None:
+    parts = {"training": (1, 2, 5), "held_out": (3, 6, 7)}
+    sources = {"training": sets.dataset.training, "held_out": sets.dataset.held_out}
+    for draw in range(DRAWS):
+        expected = np.concatenate(list(sets.sampler.images(5, draw * COUNT, COUNT)))
+        np.testing.assert_array_equal(sets.images("generated", draw), expected)
+        for name in ("training", "held_out"):
+            rng = np.random.default_rng([5, parts[name][draw]])
+            np.testing.assert_array_equal(sets.images(name, draw), draw_crops(sources[name], COUNT, rng))
+        noise = np.random.default_rng([5, 4]).integers(0, 256, size=(COUNT, 128, 128), dtype=np.uint8)
+        np.testing.assert_array_equal(sets.images("noise", draw), noise)
+    np.testing.assert_array_equal(
+        draw_training_crops(sets.dataset, COUNT, 5, 2), sets.images("training", 2)
+    )
+
+
+@pytest.mark.parametrize("name", ["generated", "training", "held_out", "noise"])
+def test_a_limit_gives_the_first_of_the_same_images(sets: ImageSets, name: str) -> None:
+    np.testing.assert_array_equal(sets.images(name, 1, limit=2), sets.images(name, 1)[:2])
+    np.testing.assert_array_equal(sets.images(name, 1, limit=COUNT + 9), sets.images(name, 1))
+
+
+def test_the_first_draw_is_the_recorded_one() -> None:
+    assert pair_of("generated_training", 0) == (("generated", 0), ("training", 0))
+    assert pair_of("real_real", 0) == (("training", 0), ("training", 1))
+    assert pair_of("real_held_out", 0) == (("training", 0), ("held_out", 0))
+    assert pair_of("noise_real", 0) == (("noise", 0), ("training", 0))
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_no_draw_compares_a_set_with_itself_or_what_another_did(name: str) -> None:
+    pairs = [pair_of(name, draw) for draw in range(DRAWS)]
+    assert all(first != second for first, second in pairs)
+    assert len({frozenset(pair) for pair in pairs}) == DRAWS

@@ -1,0 +1,33 @@
+"""Images of a labelled checkpoint to train on: mosaics of its own and regular ones by turns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from endotwin.generator.checkpoint import load_checkpoint
+from endotwin.generator.sampler import NotLabelledError, Sampler
+from endotwin.mosaic.parameters import Conditions
+from training.trial.checkpoint_source import REGULAR, SEED, WITHOUT_GUTTAE, CheckpointSource
+
+
+@pytest.mark.parametrize(("index", "conditions"), [(0, WITHOUT_GUTTAE), (1, REGULAR), (2, WITHOUT_GUTTAE)])
+def test_every_other_block_is_regular(
+    labelled_checkpoint: Path, index: int, conditions: Conditions
+) -> None:
+    images, borders = CheckpointSource(labelled_checkpoint, "cpu").batch(index)
+    expected, scenes = Sampler(load_checkpoint(labelled_checkpoint)).scenes(SEED, index, conditions)
+    assert (images == expected).all()
+    for drawn, scene in zip(borders, scenes, strict=True):
+        label = scene.label()
+        assert (drawn == label.borders).all()
+        assert not label.guttae.any()
+    regular = [scene.parameters.cv <= 0.28 and scene.parameters.hexagonality >= 0.65 for scene in scenes]
+    assert np.mean(regular) == 1.0 if conditions is REGULAR else np.mean(regular) < 0.5
+
+
+def test_a_checkpoint_without_labels_is_refused(tiny_checkpoint: Path) -> None:
+    with pytest.raises(NotLabelledError):
+        CheckpointSource(tiny_checkpoint, "cpu")

@@ -1,0 +1,88 @@
+"""The loss by hand, and a segmenter that learns in a few steps."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from made_up_mosaics import VoronoiSource
+
+from training.trial.batches import Batch, SyntheticBatches
+from training.trial.fitting import fit, masked_loss
+from training.trial.segmenter import border_probability, new_segmenter, standardised
+
+
+def test_the_loss_of_even_chances_is_the_one_computed_by_hand() -> None:
+    borders = torch.zeros(2, 1, 8, 8)
+    borders[:, :, :2] = 1  # a quarter of the pixels
+    areas = torch.ones_like(borders)
+    # Entropy log 2; soft Dice 2 × 0.5 × 1/4 over 1/2 + 1/4.
+    expected = math.log(2) + 1 - 2 * 0.125 / 0.75
+    assert float(masked_loss(torch.zeros_like(borders), borders, areas)) == pytest.approx(expected)
+
+
+def test_a_perfect_answer_costs_nothing_and_what_is_outside_the_area_never_does() -> None:
+    borders = (torch.arange(8).repeat(1, 1, 8, 1) % 3 == 0).float()
+    areas = torch.zeros_like(borders)
+    areas[..., :5] = 1
+    right = 40 * (borders - 0.5)
+    assert float(masked_loss(right, borders, areas)) == pytest.approx(0, abs=1e-6)
+    wrong_outside = torch.where(areas == 1, right, -right)
+    assert float(masked_loss(wrong_outside, borders, areas)) == pytest.approx(0, abs=1e-6)
+    assert float(masked_loss(-right, borders, areas)) > 10
+
+
+def test_standardised_images_forget_their_brightness_and_contrast() -> None:
+    images = torch.rand(3, 1, 32, 32)
+    found = standardised(images)
+    assert found.mean(dim=(1, 2, 3)).abs().max() < 1e-5
+    assert torch.allclose(found, standardised(100 + 50 * images), atol=1e-3)
+    assert standardised(torch.full((1, 1, 32, 32), 7.0)).abs().max() == 0
+
+
+def test_weights_follow_from_the_seed_and_leave_the_global_generator_alone() -> None:
+    state = torch.get_rng_state()
+    first, again, other = (
+        torch.cat([parameter.flatten() for parameter in new_segmenter(seed).parameters()])
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("size", [(100, 140), (128, 128), (150, 200)])
+def test_an_image_of_any_size_gets_a_probability_for_every_pixel(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    found = border_probability(new_segmenter(0), pixels, "cpu")
+    assert found.shape == size
+    assert found.dtype == np.float32
+    assert found.min() >= 0
+    assert found.max() <= 1
+
+
+def test_a_segmenter_learns_and_training_follows_from_the_seed() -> None:
+    blocks = SyntheticBatches(VoronoiSource(), seed=0, steps=2)
+    made: list[Batch] = [blocks.batch(step) for step in range(2)]
+
+    def train(steps: int) -> tuple[torch.nn.Module, list[float], list[float]]:
+        told: list[float] = []
+        segmenter, losses = fit(
+            lambda step: made[step % 2],
+            seed=1,
+            steps=steps,
+            learning_rate=1e-2,
+            device="cpu",
+            progress=told.append,
+        )
+        return segmenter, losses, told
+
+    segmenter, losses, told = train(12)
+    assert told == losses
+    assert len(losses) == 12
+    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+    probability = border_probability(segmenter, made[0].images[0], "cpu")
+    assert probability[made[0].borders[0]].mean() > probability[~made[0].borders[0]].mean() + 0.2
+    assert train(2)[1] == train(2)[1]

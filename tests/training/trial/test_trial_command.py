@@ -1,0 +1,131 @@
+"""`endotwin-training utility`: a table from a command line, and errors that say what is allowed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from made_up_mosaics import VoronoiSource, write_annotated
+from typer.testing import CliRunner, Result
+
+from training.cli.options import UsageError
+from training.data.images import DataError
+from training.learning.run_folder import RunError
+from training.trial.command import utility_command
+from training.trial.labelled_source import LabelledSource
+
+
+def run(*arguments: str, source: LabelledSource | None = None) -> Result:
+    """Run the command in this process; whatever it raises comes through, as it does in `main`."""
+    app = typer.Typer()
+    app.command()(utility_command(lambda path, device: source or VoronoiSource()))
+    result = CliRunner().invoke(app, [*arguments, "--device", "cpu"])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sources")
+    write_annotated(folder / "made-up", range(4))
+    write_annotated(folder / "other", range(10, 11))
+    file = folder / "sources.toml"
+    file.write_text('[[source]]\npath = "made-up"\n')
+    return file
+
+
+def test_a_table_of_every_arm_is_printed_and_written(sources: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "Labelled 1.safetensors"
+    checkpoint.write_bytes(b"made up")
+    result = run(
+        *("--sources", str(sources), "--foreign", str(sources.parent / "other")),
+        *("--checkpoint", str(checkpoint), "--seeds", "1", "--steps", "2", "-o", str(tmp_path / "out")),
+    )
+    assert result.exit_code == 0
+    assert "made-up: 3 annotated images to train on\n" in result.output
+    assert re.search(r"other: 1 annotated images to score on, resized by [\d.]+ to the same", result.output)
+    table = (tmp_path / "out" / "utility.md").read_text()
+    assert table in result.output
+    rows = [line.split(" | ") for line in table.splitlines()[2:]]
+    named = "(Labelled-1-[0-9a-f]{8})"
+    for row, arm in zip(
+        rows[:3], ("real", f"synthetic {named}", f"synthetic-then-real {named}"), strict=True
+    ):
+        assert re.fullmatch(arm.replace("(", r"\(").replace(")", r"\)"), row[1])
+
+
+def test_the_sources_may_lie_in_another_folder(sources: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere.toml"
+    moved.write_text(sources.read_text())
+    options = ("--sources", str(moved), "--arms", "real", "--seeds", "1", "--steps", "2")
+    with pytest.raises(DataError, match="made-up"):
+        run(*options, "-o", str(tmp_path / "out"))
+    result = run(*options, "-o", str(tmp_path / "out"), "--data", str(sources.parent))
+    assert result.exit_code == 0
+    assert (tmp_path / "out" / "results" / "real-seed0.json").is_file()
+
+
+def test_training_on_few_annotated_images(sources: Path, tmp_path: Path) -> None:
+    options = ("--sources", str(sources), "--arms", "real", "--seeds", "1", "--steps", "2")
+    result = run(*options, "--annotated", "2", "-o", str(tmp_path))
+    assert "made-up: 2 annotated images to train on\n" in result.output
+    with pytest.raises(RunError, match="another data_digest"):
+        run(*options, "--annotated", "1", "-o", str(tmp_path))
+
+
+def test_ctrl_c_says_how_to_go_on(sources: Path, tmp_path: Path) -> None:
+    class Stopped(VoronoiSource):
+        def batch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+            raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "labelled.safetensors"
+    checkpoint.write_bytes(b"made up")
+    options = ("--sources", str(sources), "--checkpoint", str(checkpoint), "--arms", "synthetic")
+    result = run(*options, "-o", str(tmp_path / "out"), source=Stopped())
+    assert result.exit_code == 130
+    assert "the same command goes on" in result.output
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["setup.json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--arms", "real,imagined"], "'imagined'; there are real, ceiling, synthetic, "),
+        (["--arms", "synthetic"], "a labelled generator is needed, but for --arms real,ceiling"),
+        (["--arms", "real", "--steps", "1"], "--steps: .*greater than or equal to 2"),
+        (["--arms", "real", "--learning-rate", "0"], "--learning-rate: .*greater than 0"),
+        (["--arms", "real", "--device", "tpu"], "'tpu' is not auto, cpu, cuda or cuda:N"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(
+    sources: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    app = typer.Typer()
+    app.command()(utility_command(lambda path, device: VoronoiSource()))
+    arguments = ["--sources", str(sources), "-o", str(tmp_path / "out"), *options]
+    with pytest.raises(UsageError, match=message):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_the_extra_the_message_names_it() -> None:
+    """In a process of its own, in which MONAI cannot be found; the command itself is there all the same."""
+    program = """
+import sys
+sys.modules["monai"] = None
+import typer
+from training.trial.command import utility_command
+app = typer.Typer()
+app.command()(utility_command(lambda path, device: None))
+app(["--sources", "sources.toml", "--arms", "real"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "UsageError: this command needs monai" in done.stderr
+    assert "endotwin[training]" in done.stderr

@@ -1,0 +1,1 @@
+"""The `endotwin-training` command line."""

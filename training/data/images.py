@@ -1,0 +1,389 @@
+"""Folders of grey images → a data set split by image → random crops."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from endotwin.generator.card import Source
+from endotwin.image_size import IMAGE_SIZE
+from training.data.annotated_box import Box, move_box, read_annotated_box
+
+MAX_PIXELS = 64_000_000
+"""A larger image is left out: no microscope makes one, and a small file can claim to be huge."""
+
+_FOREIGN = {
+    ".json",
+    ".txt",
+    ".md",
+    ".csv",
+    ".xml",
+    ".html",
+    ".py",
+    ".yaml",
+    ".yml",
+    ".db",
+    ".ini",
+}
+
+
+class DataError(Exception):
+    """The images cannot be used for training; the message names the folder and says why."""
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """A folder of images and how it is used.
+
+    Attributes:
+        path: the folder; a subfolder `images` is used instead if there is one.
+        weight: its share of the crops, relative to the other folders.
+        region: the part of every image that is used (left, top, right, bottom as shares of the size):
+            leaves out what a microscope burns into a corner.
+        citation: where the images come from.
+        terms: their terms of use.
+        annotated: use only images in which an expert has drawn cells, and of them only the box around the
+            cells (see `training.data.annotated_box`). The split is the one of all images.
+    """
+
+    path: Path
+    weight: float = 1.0
+    region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    citation: str = ""
+    terms: str = "not stated"
+    annotated: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the source: the folder's own name, or its parent's for a folder called `images`."""
+        path = self.path.resolve()
+        return path.parent.name if path.name == "images" else path.name
+
+
+@dataclass(frozen=True)
+class GreyImage:
+    """One usable image.
+
+    Attributes:
+        pixels: uint8 grey levels (height, width).
+        source: name of its folder.
+        file: its name.
+        weight: its share of the crops.
+        box: where an expert has drawn cells, if that was asked for and is so.
+    """
+
+    pixels: np.ndarray
+    source: str
+    file: str
+    weight: float
+    box: Box | None = None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that could not be used, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images to train on, images held out, and what was left out."""
+
+    training: list[GreyImage]
+    held_out: list[GreyImage]
+    left_out: list[LeftOut]
+    sources: tuple[Source, ...]
+    crop_size: int
+    max_upscale: float
+    split_seed: int
+    validation_share: float
+    digest: str = field(repr=False)
+
+    def crops_per_epoch(self) -> int:
+        """Crops that would tile the training images once: the unit in which epochs are counted."""
+        area = sum(image.pixels.size for image in self.training)
+        return max(1, round(area / self.crop_size**2))
+
+
+def load_dataset(
+    folders: Sequence[ImageFolder],
+    *,
+    crop_size: int = IMAGE_SIZE,
+    max_upscale: float = 1.0,
+    validation_share: float = 0.2,
+    split_seed: int = 0,
+) -> Dataset:
+    """Read every image of the folders (and of their subfolders) and split them by image.
+
+    The split depends on the images' contents, not on their names or order: an image does not change sides
+    when it is renamed, and identical copies stay together, also across folders. The share is met as
+    closely as whole images allow, so images that are added can push others over the boundary; the digest
+    tells such a data set from the one before.
+
+    Args:
+        folders: each with at least one usable image; a subfolder `images` is used if there is one.
+        crop_size: side of a crop in pixels.
+        max_upscale: an image smaller than a crop is enlarged by up to this factor, or left out.
+        validation_share: share of the images held out, 0 (none) to below 1.
+        split_seed: another seed makes another split.
+
+    Raises:
+        DataError: a folder does not exist or has no usable image (the message lists what was left out), or
+            a number is out of range.
+    """
+    if not 0 <= validation_share < 1:
+        raise DataError(f"the validation share must be from 0 to below 1, got {validation_share}")
+    if not 1 <= max_upscale < math.inf:
+        raise DataError(f"the largest enlargement must be a number from 1 up, got {max_upscale}")
+    names = [folder.name for folder in folders]
+    if len(set(names)) != len(names):
+        raise DataError(
+            f"two folders have the same name ({', '.join(names)}): a card tells sources by name"
+        )
+    read = []
+    held_ranks: set[str] = set()
+    for folder in folders:
+        usable, unusable = _read_folder(folder, crop_size, max_upscale)
+        ranked = sorted(
+            ((_split_rank(image, split_seed), image) for image in usable), key=lambda pair: pair[0]
+        )
+        limit = round(validation_share * len(ranked))
+        if validation_share > 0 and len(ranked) > 1:
+            limit = max(limit, 1)
+        held_ranks |= {rank for rank, _ in ranked[:limit]}
+        read.append((folder, ranked, unusable))
+
+    training: list[GreyImage] = []
+    held_out: list[GreyImage] = []
+    left_out: list[LeftOut] = []
+    sources: list[Source] = []
+    digests: list[str] = []
+    for folder, ranked, unusable in read:
+        held = [image for rank, image in ranked if rank in held_ranks]
+        kept = [image for rank, image in ranked if rank not in held_ranks]
+        if folder.annotated:
+            held, kept = _inside_boxes(held), _inside_boxes(kept)
+        if not kept:
+            raise DataError(
+                f"{folder.path}: {len(ranked)} usable image(s) leave none to train on beside a validation "
+                f"share of {validation_share}; use a smaller share"
+            )
+        held_out += _weighted(held, folder.weight)
+        training += _weighted(kept, folder.weight)
+        left_out += unusable
+        sources.append(
+            Source(
+                name=folder.name,
+                images=len(kept),
+                held_out=len(held),
+                left_out=len(unusable),
+                weight=folder.weight,
+                region=folder.region,
+                citation=folder.citation,
+                terms=folder.terms,
+                annotated=folder.annotated,
+            )
+        )
+        digests += [_content(image) for image in held + kept]
+    return Dataset(
+        training=training,
+        held_out=held_out,
+        left_out=left_out,
+        sources=tuple(sources),
+        crop_size=crop_size,
+        max_upscale=max_upscale,
+        split_seed=split_seed,
+        validation_share=validation_share,
+        digest=hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest(),
+    )
+
+
+def read_grey(path: Path) -> np.ndarray:
+    """Read an image as 8-bit grey levels (height, width).
+
+    Sixteen-bit and floating-point images are scaled by their own range, since their exports rarely use
+    all of it; colour images are taken as colour exports of grey ones (luma).
+
+    Raises:
+        DataError: the file cannot be read as an image; the message names it.
+    """
+    if not path.is_file():  # a link to nothing, or a pipe, which would be waited for without end
+        raise DataError(f"{path}: not a file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise DataError(f"{path}: {image.width} × {image.height} pixels; at most {MAX_PIXELS}")
+                image.load()
+                if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+                    return np.asarray(image.convert("L"))
+                values = np.asarray(image, dtype=np.float64)
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: not an image that Pillow reads") from error
+    except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
+        # The message of an error of the file system repeats the path; its reason does not.
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise DataError(f"{path}: {reason}") from error
+    if not np.isfinite(values).all():
+        raise DataError(f"{path}: holds values that are not finite")
+    low, high = float(values.min()), float(values.max())
+    if high == low:
+        raise DataError(f"{path}: all pixels are {low:g}")
+    return np.round((values - low) * (255.0 / (high - low))).astype(np.uint8)
+
+
+def draw_crops(
+    images: Sequence[GreyImage], count: int, rng: np.random.Generator, *, flips: bool = True
+) -> np.ndarray:
+    """Draw random crops: the image by weight, the place uniformly, mirrored either way with chance 1/2.
+
+    Args:
+        images: at least one, none smaller than a crop.
+        count: number of crops.
+        rng: source of all randomness.
+        flips: mirror left-right and up-down at random.
+
+    Returns:
+        uint8 grey levels, shape (count, 128, 128).
+    """
+    size = IMAGE_SIZE
+    weights = np.array([image.weight for image in images], dtype=np.float64)
+    chosen = rng.choice(len(images), size=count, p=weights / weights.sum())
+    places = rng.random((count, 2))
+    mirrored = rng.random((count, 2)) < 0.5
+    crops = np.empty((count, size, size), dtype=np.uint8)
+    for k in range(count):
+        pixels = images[int(chosen[k])].pixels
+        y = int(places[k, 0] * (pixels.shape[0] - size + 1))
+        x = int(places[k, 1] * (pixels.shape[1] - size + 1))
+        crop = pixels[y : y + size, x : x + size]
+        if flips and mirrored[k, 0]:
+            crop = crop[:, ::-1]
+        if flips and mirrored[k, 1]:
+            crop = crop[::-1]
+        crops[k] = crop
+    return crops
+
+
+def _read_folder(
+    folder: ImageFolder, crop_size: int, max_upscale: float
+) -> tuple[list[GreyImage], list[LeftOut]]:
+    path = folder.path
+    if not path.is_dir():
+        raise DataError(f"{path}: no such folder")
+    if not 0 < folder.weight < math.inf:
+        raise DataError(f"{path}: its weight must be a number above 0, got {folder.weight}")
+    left, top, right, bottom = folder.region
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise DataError(
+            f"{path}: a region is left, top, right, bottom as shares from 0 to 1, got {folder.region}"
+        )
+    root = path / "images" if (path / "images").is_dir() else path
+    usable: list[GreyImage] = []
+    files, unusable = _find_files(root)
+    for file in files:
+        try:
+            pixels = read_grey(file)
+            height, width = pixels.shape
+            corner = int(top * height), int(left * width)
+            cut = pixels[corner[0] : int(bottom * height), corner[1] : int(right * width)]
+            pixels = _enlarge(cut, file, crop_size, max_upscale)
+            box = _find_box(file, corner, cut, pixels, crop_size) if folder.annotated else None
+        except DataError as error:
+            unusable.append(LeftOut(file, str(error)))
+            continue
+        usable.append(GreyImage(pixels, folder.name, file.name, weight=1.0, box=box))
+    if not usable:
+        reasons = "".join(f"\n  {item.reason}" for item in unusable[:10])
+        raise DataError(f"{root}: no usable image ({len(unusable)} file(s) left out){reasons}")
+    return usable, unusable
+
+
+def _find_box(
+    file: Path, corner: tuple[int, int], cut: np.ndarray, pixels: np.ndarray, crop_size: int
+) -> Box | None:
+    try:
+        box = read_annotated_box(file)
+    except OSError as error:
+        raise DataError(f"{file}: its instance map in `cells` cannot be read ({error})") from error
+    if box is None:
+        return None
+    factor = pixels.shape[0] / cut.shape[0]
+    return move_box(box, corner, factor, (pixels.shape[0], pixels.shape[1]), crop_size)
+
+
+def _inside_boxes(images: list[GreyImage]) -> list[GreyImage]:
+    """Keep the images in which cells are drawn, each cut to its box."""
+    return [
+        replace(image, pixels=image.pixels[image.box[0] : image.box[2], image.box[1] : image.box[3]])
+        for image in images
+        if image.box is not None
+    ]
+
+
+def _find_files(root: Path) -> tuple[list[Path], list[LeftOut]]:
+    """Return the files below a folder that may be images, sorted, and the folders that cannot be read.
+
+    What is hidden, in hidden folders, or of a type that lies beside images is passed over.
+    """
+    closed: list[LeftOut] = []
+
+    def note(error: OSError) -> None:
+        closed.append(LeftOut(Path(error.filename), f"{error.filename}: {error.strerror}"))
+
+    files: list[Path] = []
+    for parent, folders, names in os.walk(root, onerror=note):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files += [
+            file
+            for name in names
+            if not name.startswith(".") and (file := Path(parent, name)).suffix.lower() not in _FOREIGN
+        ]
+    return sorted(files), closed
+
+
+def _weighted(images: list[GreyImage], weight: float) -> list[GreyImage]:
+    """Share a folder's weight among its images by area, so that every place in it is as likely."""
+    area = sum(image.pixels.size for image in images)
+    return [replace(image, weight=weight * image.pixels.size / area) for image in images]
+
+
+def _enlarge(pixels: np.ndarray, file: Path, crop_size: int, max_upscale: float) -> np.ndarray:
+    height, width = pixels.shape
+    if min(height, width) == 0:
+        raise DataError(f"{file}: nothing of it lies in the region that is used")
+    factor = crop_size / min(height, width)
+    if factor <= 1.0:
+        return pixels
+    if factor > max_upscale:
+        raise DataError(
+            f"{file}: {width} × {height} pixels, smaller than the {crop_size} × {crop_size} crop "
+            f"(enlarging by {factor:.2f} would fit it; allowed: {max_upscale:g})"
+        )
+    size = (max(crop_size, round(width * factor)), max(crop_size, round(height * factor)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+
+
+def _content(image: GreyImage) -> str:
+    header = f"{image.pixels.shape[0]} {image.pixels.shape[1]} ".encode()
+    return hashlib.sha256(header + image.pixels.tobytes()).hexdigest()
+
+
+def _split_rank(image: GreyImage, seed: int) -> str:
+    return hashlib.sha256(f"{seed} {_content(image)}".encode()).hexdigest()
+
+
+ImageFile.LOAD_TRUNCATED_IMAGES = False  # a truncated file is an error, never half an image

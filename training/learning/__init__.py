@@ -1,0 +1,1 @@
+"""Learning: trainer, run folder, recipes, discriminators, augmentation, recording."""

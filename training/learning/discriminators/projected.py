@@ -1,0 +1,99 @@
+"""The discriminator of the `projected` recipe.
+
+Sauer et al., "Projected GANs converge faster" (NeurIPS 2021): small discriminators look at frozen
+pretrained features, mixed across channels and scales by random, frozen convolutions. One more looks at
+the pixels themselves, since the rows and grain of the instrument are lost in those features; it starts
+with a pixel-unshuffle by two, so that it sees every row without the cost of full resolution.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from training.learning.discriminators.efficientnet_features import FEATURE_CHANNELS, PretrainedFeatures
+
+_MIXED_CHANNELS = (32, 32, 64, 64, 64)
+_FEATURE_SIZES = (64, 32, 16, 8, 4)
+_HEAD_WIDTH = 64
+_PIXEL_WIDTH = 48
+_LEAK = 0.2
+
+
+class FeatureProjector(nn.Module):
+    """Images → five feature maps and the unshuffled pixels. Frozen, but lets gradients through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = PretrainedFeatures()
+        deeper = (*_MIXED_CHANNELS[1:], 0)
+        self.project = nn.ModuleList(
+            nn.Conv2d(inputs, outputs, 1, bias=False)
+            for inputs, outputs in zip(FEATURE_CHANNELS, _MIXED_CHANNELS, strict=True)
+        )
+        self.carry = nn.ModuleList(
+            nn.Conv2d(inputs, outputs, 1, bias=False)
+            for inputs, outputs in zip(deeper[:-1], _MIXED_CHANNELS[:-1], strict=True)
+        )
+        self.mix = nn.ModuleList(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False) for channels in _MIXED_CHANNELS
+        )
+        for module in (*self.project, *self.carry, *self.mix):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+        self.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Map images (B, 1, 128, 128) in -1..1 to what the six heads look at, finest features first."""
+        features = self.features(images)
+        mixed: list[Tensor] = []
+        below: Tensor | None = None
+        for level in reversed(range(len(features))):
+            x = self.project[level](features[level])
+            if below is not None:
+                x = x + F.interpolate(self.carry[level](below), scale_factor=2, mode="bilinear")
+            below = self.mix[level](x)
+            mixed.insert(0, below)
+        return [*mixed, F.pixel_unshuffle(images, 2)]
+
+
+def _head(inputs: int, size: int, width: int, *, normalise: bool) -> nn.Sequential:
+    """Strided convolutions from `size` down to 8 or less, then a 4 × 4 convolution to patch scores."""
+    layers: list[nn.Module] = []
+    while size > 8:
+        layers.append(spectral_norm(nn.Conv2d(inputs, width, 4, stride=2, padding=1, bias=not normalise)))
+        if normalise:
+            layers.append(nn.BatchNorm2d(width))
+        layers.append(nn.LeakyReLU(_LEAK, inplace=True))
+        inputs, size = width, size // 2
+    layers.append(spectral_norm(nn.Conv2d(inputs, 1, min(4, size))))
+    return nn.Sequential(*layers)
+
+
+class ProjectedDiscriminator(nn.Module):
+    """Six heads over the projections of one batch; each gives a map of scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        heads = [
+            _head(channels, size, _HEAD_WIDTH, normalise=True)
+            for channels, size in zip(_MIXED_CHANNELS, _FEATURE_SIZES, strict=True)
+        ]
+        heads.append(_head(4, 64, _PIXEL_WIDTH, normalise=False))
+        self.heads = nn.ModuleList(heads)
+
+    def forward(self, projections: list[Tensor]) -> list[Tensor]:
+        """Score the projections of one batch; returns one tensor (B, scores) per head."""
+        return [head(x).flatten(1) for head, x in zip(self.heads, projections, strict=True)]
+
+
+def discriminator_hinge(real: list[Tensor], fake: list[Tensor]) -> Tensor:
+    """Hinge loss of the discriminator, summed over heads (Lim and Ye, "Geometric GAN", 2017)."""
+    losses = [F.relu(1.0 - r).mean() + F.relu(1.0 + f).mean() for r, f in zip(real, fake, strict=True)]
+    return torch.stack(losses).sum()
+
+
+def generator_hinge(fake: list[Tensor]) -> Tensor:
+    """Loss of the generator that goes with the hinge loss, summed over heads."""
+    return torch.stack([-f.mean() for f in fake]).sum()

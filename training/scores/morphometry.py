@@ -1,0 +1,157 @@
+"""Cells of generated and of real crops, found by one method, pooled and compared as distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from scipy.stats import wasserstein_distance
+
+from endotwin.mosaic.labels import Label
+from training.data.images import Dataset, draw_crops
+from training.scores.cell_extraction import WholeCells, find_cells, whole_cells
+from training.scores.morphometry_error import expert_error, label_error
+from training.scores.morphometry_pooling import density, hexagonality, joined, quantiles, variation
+from training.scores.morphometry_record import CellStatistics, Distances, Morphometry
+from training.trial.annotated_images import AnnotatedImage
+
+GROUP = 16
+"""Crops that are pooled to one density, CV and share of hexagons: together they hold some hundred cells."""
+
+GROUPS = 100
+"""Groups of each set, drawn with repetition."""
+
+QUANTILES = tuple(range(0, 101, 5))
+NEIGHBOURS = (3, 9)
+
+_TRAINING, _TRAINING_AGAIN, _HELD_OUT, _GROUPS = 21, 22, 23, 24  # second part of the seed of each draw
+
+_METHOD = (
+    "Size of the cells by the peak of the power spectrum, crop brought to one size of cells, dark ridges, "
+    "watershed on them from the places furthest from ridges; no annotation, no trained network. Cells "
+    "wholly inside their crop, weighted by one over the number of places at which they would be inside, so "
+    "that large cells do not count too little. The pixel size is not known: density is cells per 10,000 "
+    "pixels of cells."
+)
+
+
+def measure_morphometry(
+    generated: np.ndarray,
+    dataset: Dataset,
+    *,
+    seed: int = 0,
+    experts: Sequence[AnnotatedImage] = (),
+    labels: Sequence[Label] = (),
+    workers: int = 1,
+    progress: Callable[[int], object] | None = None,
+) -> Morphometry:
+    """Compare the cells of generated images with those of as many training and held-out crops.
+
+    Args:
+        generated: uint8 grey levels (n, 128, 128), n at least 1.
+        dataset: the images the generator was trained on.
+        seed: crops are drawn by `numpy.random.default_rng([seed, k])`, k = 21 for training crops, 22 for
+            their second draw, 23 for held-out crops; groups by k = 24.
+        experts: images with expert borders, to measure the method's own error on.
+        labels: of the first generated images, for the same purpose.
+        workers: threads.
+        progress: called with the number of images segmented, of n for each of three or four sets.
+    """
+    count = len(generated)
+    sets = {
+        "generated": generated,
+        "training": draw_crops(dataset.training, count, np.random.default_rng([seed, _TRAINING])),
+        "training_again": draw_crops(
+            dataset.training, count, np.random.default_rng([seed, _TRAINING_AGAIN])
+        ),
+    }
+    if dataset.held_out:
+        sets["held_out"] = draw_crops(dataset.held_out, count, np.random.default_rng([seed, _HELD_OUT]))
+    found: dict[str, list[WholeCells]] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        for name, images in sets.items():
+            found[name] = list(_counted(pool.map(_cells_of, images), progress))
+    groups = np.random.default_rng([seed, _GROUPS]).integers(0, count, size=(GROUPS, GROUP))
+    measured = {name: _statistics(cells, groups) for name, cells in found.items()}
+
+    def apart(name: str) -> Distances:
+        return _distances(found[name], found["training"], measured[name], measured["training"])
+
+    return Morphometry(
+        method=_METHOD,
+        seed=seed,
+        group=GROUP,
+        generated=measured["generated"],
+        training=measured["training"],
+        training_again=measured["training_again"],
+        held_out=measured.get("held_out"),
+        generated_training=apart("generated"),
+        training_training=apart("training_again"),
+        held_out_training=apart("held_out") if "held_out" in found else None,
+        expert_error=expert_error(experts) if experts else None,
+        label_error=label_error(found["generated"][: len(labels)], labels) if labels else None,
+    )
+
+
+def _cells_of(image: np.ndarray) -> WholeCells:
+    return whole_cells(find_cells(image))
+
+
+def _counted(found: Iterator[WholeCells], progress: Callable[[int], object] | None) -> Iterator[WholeCells]:
+    for cells in found:
+        if progress is not None:
+            progress(1)
+        yield cells
+
+
+def _statistics(found: Sequence[WholeCells], groups: np.ndarray) -> CellStatistics:
+    """Pool the cells of crops; `groups` (g, k) holds which crops make each group."""
+    cells = joined(found)
+    pooled = [joined([found[k] for k in group]) for group in groups]
+    pooled = [group for group in pooled if len(group.areas) > 1]
+    low, high = NEIGHBOURS
+    share = np.bincount(np.clip(cells.neighbours, low, high), weights=cells.weights, minlength=high + 1)
+    total = float(share.sum())
+    return CellStatistics(
+        crops=len(found),
+        crops_without_cells=sum(len(each.areas) == 0 for each in found),
+        cells=len(cells.areas),
+        density=density(cells),
+        cv=variation(cells),
+        hexagonality=hexagonality(cells),
+        area_quantiles=quantiles(cells, QUANTILES),
+        neighbours={str(k): round(float(share[k]) / total, 4) for k in range(low, high + 1)}
+        if total
+        else {},
+        group_density=tuple(round(density(group) or 0.0, 3) for group in pooled),
+        group_cv=tuple(round(variation(group) or 0.0, 4) for group in pooled),
+        group_hexagonality=tuple(round(hexagonality(group) or 0.0, 4) for group in pooled),
+    )
+
+
+def _distances(
+    cells: Sequence[WholeCells],
+    reference: Sequence[WholeCells],
+    measured: CellStatistics,
+    reference_measured: CellStatistics,
+) -> Distances:
+    one, other = joined(cells), joined(reference)
+    weights = one.weights, other.weights
+    return Distances(
+        area=_wasserstein(one.areas, other.areas, weights),
+        neighbours=_wasserstein(one.neighbours, other.neighbours, weights),
+        density=_wasserstein(measured.group_density, reference_measured.group_density),
+        cv=_wasserstein(measured.group_cv, reference_measured.group_cv),
+        hexagonality=_wasserstein(measured.group_hexagonality, reference_measured.group_hexagonality),
+    )
+
+
+def _wasserstein(
+    one: Sequence[float] | np.ndarray,
+    other: Sequence[float] | np.ndarray,
+    weights: tuple[np.ndarray, np.ndarray] | tuple[None, None] = (None, None),
+) -> float | None:
+    if len(one) == 0 or len(other) == 0:
+        return None
+    return round(float(wasserstein_distance(one, other, *weights)), 5)

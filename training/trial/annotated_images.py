@@ -1,0 +1,152 @@
+"""Real images with expert borders, as they are trained and scored on."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from training.data.images import DataError, read_grey
+from training.trial.borders import annotated_area, resized_lines, thin
+
+MARGIN = 32
+"""Pixels kept around the annotated area: what lies further out teaches and tests nothing."""
+
+SMALLEST = 64
+"""Shortest side that can be mirrored up to a window of the segmenter."""
+
+
+@dataclass(frozen=True)
+class AnnotatedImage:
+    """One image and its borders.
+
+    Attributes:
+        file: file name.
+        pixels: uint8 grey levels (H, W), H and W at least 64.
+        lines: bool (H, W), the expert's borders, one pixel wide.
+        area: bool (H, W), where the expert's drawing is complete.
+        cells: number of closed cells.
+    """
+
+    file: str
+    pixels: np.ndarray
+    lines: np.ndarray
+    area: np.ndarray
+    cells: int
+
+    def __post_init__(self) -> None:
+        height, width = self.pixels.shape
+        if min(height, width) < SMALLEST:
+            raise DataError(
+                f"{self.file}: {width} × {height} pixels around the annotated area; at least "
+                f"{SMALLEST} × {SMALLEST} are needed"
+            )
+
+    @property
+    def cell_area(self) -> float:
+        """Mean area of a cell in pixels, its share of the borders included."""
+        return float(self.area.sum()) / self.cells
+
+    def digest(self) -> str:
+        """Return a digest of everything in it but the name."""
+        content = hashlib.sha256(f"{self.pixels.shape} {self.cells}".encode())
+        for part in (self.pixels, self.lines, self.area):
+            content.update(part.tobytes())
+        return content.hexdigest()
+
+
+def is_annotated(folder: Path, file: str) -> bool:
+    """Say whether `folder` holds borders and cells for the image `images/<file>`."""
+    return (folder / "borders" / file).is_file() and (folder / "cells" / file).is_file()
+
+
+def read_annotated(folder: Path, file: str) -> AnnotatedImage:
+    """Read `images/<file>`, `borders/<file>` and `cells/<file>` of a folder.
+
+    Borders are grey levels above 127. Cells are an instance map, 0 on borders, outside the annotated area
+    and in cells cut by it. The image is trimmed to its annotated area and a margin of 32 pixels.
+
+    Raises:
+        DataError: a file cannot be read, sizes differ, there is no cell, or too little is left; the message
+            names the file.
+    """
+    pixels = read_grey(folder / "images" / file)
+    borders = read_grey(folder / "borders" / file) > 127
+    cells = _read_cells(folder / "cells" / file)
+    for name, part in (("borders", borders), ("cells", cells)):
+        if part.shape != pixels.shape:
+            raise DataError(
+                f"{folder / name / file}: {part.shape[1]} × {part.shape[0]} pixels, but the image has "
+                f"{pixels.shape[1]} × {pixels.shape[0]}"
+            )
+    if not cells.any():
+        raise DataError(f"{folder / 'cells' / file}: holds no cell")
+    area = annotated_area(cells > 0, borders)
+    rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
+    inside = (
+        slice(max(0, rows[0] - MARGIN), rows[-1] + 1 + MARGIN),
+        slice(max(0, columns[0] - MARGIN), columns[-1] + 1 + MARGIN),
+    )
+    return AnnotatedImage(
+        file,
+        pixels[inside],
+        thin(borders)[inside],
+        area[inside],
+        cells=len(np.unique(cells[cells > 0])),
+    )
+
+
+def resized(image: AnnotatedImage, factor: float) -> AnnotatedImage:
+    """Return the image enlarged (above 1) or reduced (below 1), with its borders one pixel wide again."""
+    height, width = (max(1, round(factor * size)) for size in image.pixels.shape)
+    size = (width, height)
+    area = Image.fromarray(image.area).resize(size, Image.Resampling.NEAREST)
+    return AnnotatedImage(
+        image.file,
+        np.asarray(Image.fromarray(image.pixels).resize(size, Image.Resampling.BICUBIC)),
+        resized_lines(image.lines, height, width),
+        np.asarray(area),
+        image.cells,
+    )
+
+
+def read_foreign(folder: Path, cell_area: float) -> tuple[list[AnnotatedImage], float]:
+    """Read every annotated image of another modality, brought to the training images' size of cells.
+
+    All images are resized by one factor, the square root of `cell_area` over the median of the images' mean
+    cell areas, so that what differs between the images of the folder stays different.
+
+    Args:
+        folder: holds `images`, `borders` and `cells`.
+        cell_area: median of the training images' mean cell areas, pixels.
+
+    Returns:
+        The images in order of their names, and the factor.
+
+    Raises:
+        DataError: see `read_annotated`; or the folder holds no annotated image.
+    """
+    if not (folder / "images").is_dir():
+        raise DataError(f"{folder}: has no folder `images`")
+    files = sorted(path.name for path in (folder / "images").iterdir() if is_annotated(folder, path.name))
+    if not files:
+        raise DataError(f"{folder}: no image of it has a file in `borders` and in `cells`")
+    images = [read_annotated(folder, file) for file in files]
+    factor = math.sqrt(cell_area / float(np.median([image.cell_area for image in images])))
+    return [resized(image, factor) for image in images], factor
+
+
+def _read_cells(path: Path) -> np.ndarray:
+    """Read an instance map as it is: `read_grey` would scale sixteen bits to eight."""
+    try:
+        with Image.open(path) as image:
+            cells = np.asarray(image)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read as an image ({error})") from error
+    if cells.ndim != 2:
+        raise DataError(f"{path}: an instance map has one channel, this image has {cells.shape[2]}")
+    return cells

@@ -1,0 +1,103 @@
+"""Batches to train on: crops of real annotated images, or labelled synthetic images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from endotwin.image_size import IMAGE_SIZE
+from training.trial.annotated_images import AnnotatedImage
+from training.trial.borders import thick, thin
+from training.trial.experts_hand import as_drawn_by_hand
+from training.trial.labelled_source import BLOCK, LabelledSource
+from training.trial.trial_data import TrainingSet
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sixteen images to learn from.
+
+    Attributes:
+        images: uint8 grey levels (16, 128, 128).
+        borders: bool (16, 128, 128), borders three pixels wide.
+        areas: bool (16, 128, 128), where the borders are known.
+    """
+
+    images: np.ndarray
+    borders: np.ndarray
+    areas: np.ndarray
+
+
+class RealBatches:
+    """Random crops of annotated images: the source by weight, in it every annotated pixel as likely.
+
+    The crop is centred on the drawn pixel as far as the image allows. Images smaller than a crop are
+    mirrored at their edges, without annotation.
+    """
+
+    def __init__(self, training: Sequence[TrainingSet], seed: int) -> None:
+        self._seed = seed
+        weights = np.array([chosen.weight for chosen in training])
+        self._shares = weights / weights.sum()
+        self._sets = [[_Croppable(image) for image in chosen.images] for chosen in training]
+        areas = [np.array([len(image.annotated) for image in images], dtype=float) for images in self._sets]
+        self._image_shares = [area / area.sum() for area in areas]
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of a step; it depends on the seed and the step alone."""
+        rng = np.random.default_rng([self._seed, step])
+        crops = []
+        for chosen in rng.choice(len(self._sets), BLOCK, p=self._shares):
+            image = self._sets[chosen][rng.choice(len(self._sets[chosen]), p=self._image_shares[chosen])]
+            crops.append(image.crop(rng))
+        images, borders, areas = (np.stack(parts) for parts in zip(*crops, strict=True))
+        return Batch(images, borders, areas)
+
+
+class SyntheticBatches:
+    """Blocks of a labelled source, each used once: step t of seed s takes block s × steps + t.
+
+    Borders are displaced as an expert's hand would (`as_drawn_by_hand`).
+    """
+
+    def __init__(self, source: LabelledSource, seed: int, steps: int) -> None:
+        self._source = source
+        self._first = seed * steps
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of a step.
+
+        Raises:
+            ValueError: the source does not keep to `LabelledSource`.
+        """
+        index = self._first + step
+        images, borders = self._source.batch(index)
+        shape = (BLOCK, IMAGE_SIZE, IMAGE_SIZE)
+        for name, part in (("images", images), ("borders", borders)):
+            if part.shape != shape or part.dtype != np.uint8:
+                raise ValueError(
+                    f"a labelled source gives {name} uint8 {shape}, got {part.dtype} {part.shape}"
+                )
+        # Thinned as the experts' borders are, so that the bands learned are as wide, stairs included.
+        rng = np.random.default_rng(index)
+        bands = np.stack([as_drawn_by_hand(thick(thin(lines > 127)), rng) for lines in borders])
+        return Batch(images, bands, np.ones(shape, dtype=bool))
+
+
+class _Croppable:
+    """An image at least as large as a crop, its bands, and the list of its annotated pixels."""
+
+    def __init__(self, image: AnnotatedImage) -> None:
+        padding = [(0, max(0, IMAGE_SIZE - size)) for size in image.pixels.shape]
+        self._pixels = np.pad(image.pixels, padding, mode="symmetric")
+        self._borders = np.pad(thick(image.lines), padding)
+        self._area = np.pad(image.area, padding)
+        self.annotated = np.argwhere(self._area)
+
+    def crop(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        centre = self.annotated[rng.integers(len(self.annotated))]
+        top, left = np.clip(centre - IMAGE_SIZE // 2, 0, np.array(self._area.shape) - IMAGE_SIZE)
+        place = (slice(top, top + IMAGE_SIZE), slice(left, left + IMAGE_SIZE))
+        return self._pixels[place], self._borders[place], self._area[place]
