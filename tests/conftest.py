@@ -1,4 +1,4 @@
-"""What tests share: tiny checkpoints, running services, an S3 server, and the real images where they exist."""
+"""What tests share: tiny checkpoints, running services, an S3 server, and real images where they exist."""
 
 from __future__ import annotations
 
