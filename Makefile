@@ -2,23 +2,33 @@
 
 export PYTHON ?= python3
 
-.PHONY: help demo test
+# Two workers, each with one thread, on two cores.
+RUN_TESTS = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadgroup
+
+.PHONY: help demo check test test-all
 .NOTPARALLEL:
 
 help:
-	@echo "make demo   set up .venv, start the service, request 500 images, leave them in out/"
-	@echo "make test   set up .venv, check style and types, run the tests"
+	@echo "make demo       set up .venv, start the service, request 500 images, leave them in out/"
+	@echo "make test       set up .venv, check style and types, run the tests"
+	@echo "make test-all   the same with the long tests, and with more examples"
 
 demo: .venv/installed
 	@.venv/bin/python scripts/demo.py
 
-test: .venv/installed-test
+check: .venv/installed-test
 	@echo "==> Checking style and types"
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
+
+test: check
 	@echo "==> Running the tests"
-	.venv/bin/python -m pytest
+	$(RUN_TESTS)
+
+test-all: check
+	@echo "==> Running all tests"
+	$(RUN_TESTS) -m "" --hypothesis-profile thorough
 
 .venv/installed: pyproject.toml
 	@sh scripts/setup.sh service

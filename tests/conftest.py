@@ -7,10 +7,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from live_server import MAX_STREAMS, LiveServer
 from set_tools import without_aws_configuration
 from swift_server import ACCESS_KEY, SECRET_KEY, Swift, missing, running_swift
 from tiny_checkpoints import TINY_LABELLED, make_card, save_tiny
+
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile("thorough", deadline=None, max_examples=300)
+settings.load_profile("quick")
+
+GROUPS = {
+    "swift_server": "swift",
+    "cluster": "ray",
+    "browser": "browser",
+    "labelled_server": "labelled-server",
+    "server": "server",
+}
+"""Fixtures that start servers, and the group of tests that share one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a server in one worker, and else the tests of a module."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        shared = next((group for fixture, group in GROUPS.items() if fixture in names), None)
+        item.add_marker(pytest.mark.xdist_group(shared or item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import itertools
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,18 +32,20 @@ PATIENCE_SECONDS = 300
 """Nothing takes this long but on a machine with far too much to do."""
 
 
-_given_ports: set[int] = set()
+# A range for each worker of pytest-xdist, below the ports that Linux gives to clients.
+_FIRST_PORT, _PORTS = 12_000 + 5_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4), 5_000
+_ports = itertools.cycle(range(_FIRST_PORT, _FIRST_PORT + _PORTS))
+for _ in range(os.getpid() % _PORTS):
+    next(_ports)  # another run of the tests on this machine begins elsewhere
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on. No two calls give the same: a server may start only later."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port not in _given_ports:
-            _given_ports.add(port)
+    """Return a port that nobody listens on, another at each call: a server may start only later."""
+    for port in itertools.islice(_ports, _PORTS):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
             return port
+    raise OSError(f"no free port from {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1}")
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
