@@ -1,4 +1,4 @@
-"""What each part of the labelled generator is worth to a segmenter: the same utility trial without it.
+"""What each part of the labelled generator is worth to a segmenter: the same trial without it.
 
 Run it as `python -m benchmarks.ablations --sources S --checkpoint C`; README.md in this folder tells more.
 """
@@ -25,12 +25,11 @@ from endotwin.mosaic.scene import SCENE_NUMBERS, Scene
 from endotwin.mosaic.tessellation import tessellate
 from endotwin.process_environment import MEMORY, enter
 from training.data.sources import read_sources
-from training.trial.checkpoint_source import SEED, WITHOUT_GUTTAE
-from training.trial.labelled_source import NamedSource
+from training.trial.labelled_source import SEED, WITHOUT_GUTTAE, LabelledSource
 from training.trial.report import markdown_table
-from training.trial.settings import UtilitySettings
-from training.trial.trial_data import load_utility_data
-from training.trial.trial_run import run_utility
+from training.trial.run import run_trial
+from training.trial.settings import TrialSettings
+from training.trial.trial_data import load_trial_data
 
 _JITTERS = (0.06, 0.18)
 """Of the jittered hexagons, in spacings: from nearly regular to as irregular as the peers' patterns."""
@@ -38,21 +37,26 @@ _JITTERS = (0.06, 0.18)
 _MARGIN = 3.0
 
 
-class Ablated:
-    """A labelled checkpoint with one part taken away (a `LabelledSource`)."""
+def ablated_source(
+    name: str, sampler: Sampler, change: Callable[[np.ndarray, list[Scene]], list[Scene]]
+) -> LabelledSource:
+    """Return a labelled checkpoint with one part taken away.
 
-    def __init__(self, sampler: Sampler, change: Callable[[np.ndarray, list[Scene]], list[Scene]]) -> None:
-        """Take the part away by `change`, which may alter the random numbers (B, draws) and the scenes."""
-        self._generator = sampler.require_labels()
-        self._change = change
+    Args:
+        name: of the source, before the checkpoint's digest.
+        sampler: of the checkpoint.
+        change: takes the part away; may alter the random numbers (B, draws) and the scenes.
+    """
+    generator = sampler.require_labels()
 
-    def batch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return block `index`: images and borders, both uint8 (16, 128, 128)."""
-        draws = draw_normals(SEED, index * BATCH, BATCH, self._generator.draws)
-        scenes = self._change(draws, self._generator.draw_scenes(draws, WITHOUT_GUTTAE))
+    def block(index: int) -> tuple[np.ndarray, np.ndarray]:
+        draws = draw_normals(SEED, index * BATCH, BATCH, generator.draws)
+        scenes = change(draws, generator.draw_scenes(draws, WITHOUT_GUTTAE))
         with torch.inference_mode():
-            images = to_grey_levels(self._generator.render_scenes(torch.from_numpy(draws), scenes))
+            images = to_grey_levels(generator.render_scenes(torch.from_numpy(draws), scenes))
         return images.numpy(), np.stack([scene.label().borders for scene in scenes])
+
+    return LabelledSource(f"{name}-{sampler.checkpoint.sha256[:8]}", block)
 
 
 def with_everything(draws: np.ndarray, scenes: list[Scene]) -> list[Scene]:
@@ -116,10 +120,10 @@ def main(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1)] = 3,
     output: Annotated[
-        Path, typer.Option(help="Results; that of `endotwin-training utility` may be used.")
-    ] = Path("out/utility"),
+        Path, typer.Option(help="Results; that of `endotwin-training trial` may be used.")
+    ] = Path("out/trial"),
 ) -> None:
-    """Train the utility trial's segmenter on images of a checkpoint with one part taken away at a time.
+    """Train the trial's segmenter on images of a checkpoint with one part taken away at a time.
 
     Checkpoints that were trained in other ways join the comparison as routes.
     """
@@ -137,16 +141,16 @@ def main(
     unknown = sorted(set(only or ()) - variants.keys())
     if unknown:
         raise typer.BadParameter(f"--only takes {', '.join(variants)}; got {', '.join(unknown)}")
-    data = load_utility_data(read_sources(sources))
+    data = load_trial_data(read_sources(sources))
     for name in only or variants:
         made_by, change = variants[name]
-        report = run_utility(
+        report = run_trial(
             data,
-            UtilitySettings(),
+            TrialSettings(),
             output,
             arms=["synthetic"],
             seeds=range(seeds),
-            source=NamedSource(f"{name}-{made_by.checkpoint.sha256[:8]}", Ablated(made_by, change)),
+            source=ablated_source(name, made_by, change),
         )
     typer.echo(markdown_table(report))
 

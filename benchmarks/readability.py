@@ -20,8 +20,8 @@ from training.data.sources import read_sources
 from training.scores.border_displacement import border_displacements
 from training.trial.batches import Batch, RealBatches
 from training.trial.borders import thick, thin
-from training.trial.checkpoint_source import CheckpointSource
-from training.trial.trial_data import TrainingSet, load_utility_data
+from training.trial.labelled_source import checkpoint_source
+from training.trial.trial_data import TrainingSet, load_trial_data
 
 _LIGHT = 8.0
 """Standard deviation, in pixels, of the blur that is taken for illumination and subtracted."""
@@ -62,7 +62,7 @@ def main(
         "| images | contrast: a tenth below | half | nine tenths | displacement, median | within 1 px |"
     )
     typer.echo("|---|---|---|---|---|---|")
-    for chosen in load_utility_data(read_sources(sources)).training:
+    for chosen in load_trial_data(read_sources(sources)).training:
         _tell(chosen.name, islice(_real(chosen), batches))
     for path in checkpoint:
         _tell(path.name, islice(_rendered(path), batches))
@@ -77,10 +77,10 @@ def _real(chosen: TrainingSet) -> Iterator[Batch]:
 
 
 def _rendered(checkpoint: Path) -> Iterator[Batch]:
-    source = CheckpointSource(checkpoint, "cpu")
+    source = checkpoint_source(checkpoint, "cpu")
     index = 0
     while True:
-        images, borders = source.batch(index)
+        images, borders = source.block(index)
         bands = np.stack([thick(thin(lines > 127)) for lines in borders])
         yield Batch(images, bands, np.ones_like(bands))
         index += 2  # the even ones: mosaics as the checkpoint draws them by itself

@@ -43,13 +43,13 @@ def mosaic(seed: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     return labels, picture.clip(0, 255).astype(np.uint8)
 
 
-class VoronoiSource:
+class VoronoiBlocks:
     """Labelled images of made-up mosaics; counts the blocks that were asked for."""
 
     def __init__(self) -> None:
         self.asked: list[int] = []
 
-    def batch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def block(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         self.asked.append(index)
         made = [mosaic(16 * index + k, 128, 128) for k in range(16)]
         borders = [lines_between(labels).astype(np.uint8) * 255 for labels, _ in made]

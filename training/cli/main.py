@@ -35,9 +35,8 @@ from training.scores.evaluation import COUNT, MINIMUM_COUNT, EvaluationError, qu
 from training.scores.figures import draw_run_figures, sample_grid
 from training.scores.inception import InceptionError
 from training.trial.batches import RealBatches
-from training.trial.checkpoint_source import CheckpointSource
-from training.trial.command import utility_command
-from training.trial.trial_data import load_utility_data
+from training.trial.command import trial_command
+from training.trial.trial_data import load_trial_data
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -132,7 +131,7 @@ def train(
     folder.write_text("settings.json", settings.model_dump_json(indent=2) + "\n")
     annotated = None
     if RECIPES[chosen_recipe].needs_annotations:
-        annotated = RealBatches(load_utility_data(images_from).training, seed)
+        annotated = RealBatches(load_trial_data(images_from).training, seed)
     trainer = Trainer(settings, dataset, folder, device, beginning=beginning, annotated=annotated)
     chief = distributed.is_first()
     if chief:
@@ -207,7 +206,7 @@ def card(checkpoint: Annotated[Path, typer.Argument(help="A checkpoint file.")])
 app.command(name="evaluate", epilog=EVALUATE_EPILOG)(evaluate_command)
 app.command(name="curate", epilog=CURATE_EPILOG)(curate_command)
 app.add_typer(blind_test_app, name="blind-test")
-app.command(name="utility")(utility_command(CheckpointSource))
+app.command(name="trial")(trial_command)
 
 
 def main() -> None:

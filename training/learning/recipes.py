@@ -40,7 +40,7 @@ _HALF_WIDTH = 1.5
 _AS_READABLE = 0.9
 """What the reader may lose on rendered images over what it loses on real ones, in the recipe `paired`. Less
 than 1: part of the loss on real images comes from experts' lines that waver, and those of a label do not.
-At 1 half of the borders are a pixel or more from their label (docs/utility.md)."""
+At 1 half of the borders are a pixel or more from their label (docs/trial.md)."""
 
 _READER_RATE = 5.0
 """Learning rate of the reader over that of the others: it has to follow the generator."""
@@ -335,7 +335,7 @@ class PairedRecipe(RenderedRecipe):
     So a border has to look, where the label has it, as experts see borders; and the reader and the
     generator cannot agree on a way of drawing them that no expert would read. Rendered borders have to be
     about as easy to read as the experts' are on real images, and no easier: a segmenter that only ever saw
-    clear borders cuts hazy cells in two (docs/utility.md).
+    clear borders cuts hazy cells in two (docs/trial.md).
     """
 
     needs_annotations = True

@@ -48,8 +48,8 @@ def read_experts(sources: Sources) -> list[AnnotatedImage]:
 def expert_error(images: Sequence[AnnotatedImage]) -> MethodError:
     """Compare with an expert's borders: density, CV and share of hexagons of each image.
 
-    Cells are taken from the expert's lines as `training.trial.scores` does, and both are measured in the
-    annotated area alone.
+    Cells are taken from the expert's lines as `training.trial.segmentation_scores` does, and both are
+    measured in the annotated area alone.
 
     Args:
         images: at least one.

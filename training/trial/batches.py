@@ -10,9 +10,11 @@ import numpy as np
 from endotwin.image_size import IMAGE_SIZE
 from training.trial.annotated_images import AnnotatedImage
 from training.trial.borders import thick, thin
-from training.trial.experts_hand import as_drawn_by_hand
 from training.trial.labelled_source import BLOCK, LabelledSource
+from training.trial.segmenter_augmentation import displaced_borders
 from training.trial.trial_data import TrainingSet
+
+_DISPLACEMENT = 5  # last part of the seed: crops have [seed, step], augmentation [seed, step, 1]
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class RealBatches:
 class SyntheticBatches:
     """Blocks of a labelled source, each used once: step t of seed s takes block s × steps + t.
 
-    Borders are displaced as an expert's hand would (`as_drawn_by_hand`).
+    Borders are displaced (`displaced_borders`).
     """
 
     def __init__(self, source: LabelledSource, seed: int, steps: int) -> None:
@@ -70,19 +72,19 @@ class SyntheticBatches:
         """Return the batch of a step.
 
         Raises:
-            ValueError: the source does not keep to `LabelledSource`.
+            ValueError: the block is not as `LabelledSource` says.
         """
         index = self._first + step
-        images, borders = self._source.batch(index)
+        images, borders = self._source.block(index)
         shape = (BLOCK, IMAGE_SIZE, IMAGE_SIZE)
         for name, part in (("images", images), ("borders", borders)):
             if part.shape != shape or part.dtype != np.uint8:
                 raise ValueError(
-                    f"a labelled source gives {name} uint8 {shape}, got {part.dtype} {part.shape}"
+                    f"{self._source.name}: {name} must be uint8 {shape}, got {part.dtype} {part.shape}"
                 )
         # Thinned as the experts' borders are, so that the bands learned are as wide, stairs included.
-        rng = np.random.default_rng(index)
-        bands = np.stack([as_drawn_by_hand(thick(thin(lines > 127)), rng) for lines in borders])
+        rng = np.random.default_rng([index, 0, _DISPLACEMENT])
+        bands = np.stack([displaced_borders(thick(thin(lines > 127)), rng) for lines in borders])
         return Batch(images, bands, np.ones(shape, dtype=bool))
 
 

@@ -1,10 +1,7 @@
-"""The command `endotwin-training utility`."""
+"""`endotwin-training trial`."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,110 +9,101 @@ import typer
 from pydantic import ValidationError
 
 from training.cli.options import UsageError, chosen_device
-from training.data.sources import read_sources
-from training.trial.labelled_source import LabelledSource, NamedSource
-from training.trial.settings import ARMS, COMPARED, WITHOUT_SOURCE, Arm, UtilitySettings
+from training.trial.settings import ARMS, COMPARED, WITHOUT_SOURCE, Arm, TrialSettings
 
 if TYPE_CHECKING:
-    from training.trial.trial_data import UtilityData
+    from training.trial.trial_data import TrialData
 
-OpenSource = Callable[[Path, str], LabelledSource]
-"""Opens the labelled images of a checkpoint file on a torch device."""
-
-_DEFAULTS = UtilitySettings()
+_DEFAULTS = TrialSettings()
 
 
-def utility_command(open_source: OpenSource) -> Callable[..., None]:
-    """Return the command, for typer, with the way in which it opens a checkpoint."""
+def trial_command(
+    sources: Annotated[
+        Path,
+        typer.Option("--sources", help="TOML file of the images that the generator was trained with."),
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder that holds the sources; default: the paths in the file."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", help="A labelled generator; `real` and `ceiling` need none."),
+    ] = None,
+    foreign: Annotated[
+        list[Path] | None,
+        typer.Option("--foreign", help="Annotated folder of another modality; repeatable."),
+    ] = None,
+    annotated: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Train on at most this many annotated images of each source; default: all."
+        ),
+    ] = None,
+    arms: Annotated[
+        str,
+        typer.Option(
+            "--arms",
+            help=f"Which of {', '.join(ARMS)}, separated by commas. `ceiling` is trained on the test "
+            "images, too.",
+        ),
+    ] = ",".join(COMPARED),
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0 on.")] = 3,
+    steps: Annotated[
+        int, typer.Option(help="Steps of 16 images, the same for every arm.")
+    ] = _DEFAULTS.steps,
+    learning_rate: Annotated[
+        float, typer.Option(help="Highest learning rate, the same for every arm.")
+    ] = _DEFAULTS.learning_rate,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Folder of the results; its pictures show real images."),
+    ] = Path("out/trial"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Train a small U-Net on real and on labelled synthetic images; score it on real ones held out.
 
-    def utility(
-        sources: Annotated[
-            Path,
-            typer.Option("--sources", help="TOML file of the images that the generator was trained with."),
-        ],
-        data: Annotated[
-            Path | None,
-            typer.Option("--data", help="Folder that holds the sources; default: where the file says."),
-        ] = None,
-        checkpoint: Annotated[
-            Path | None,
-            typer.Option("--checkpoint", help="A labelled generator; `real` and `ceiling` need none."),
-        ] = None,
-        foreign: Annotated[
-            list[Path] | None,
-            typer.Option("--foreign", help="Annotated folder of another modality; repeatable."),
-        ] = None,
-        annotated: Annotated[
-            int | None,
-            typer.Option(
-                min=1, help="Train on so many annotated images of each source at most; default: all."
-            ),
-        ] = None,
-        arms: Annotated[
-            str,
-            typer.Option(
-                "--arms",
-                help=f"Which of {', '.join(ARMS)}, with commas between them. `ceiling` is trained on the "
-                "test images, too.",
-            ),
-        ] = ",".join(COMPARED),
-        seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 3,
-        steps: Annotated[
-            int, typer.Option(help="Steps of 16 images, the same for every arm.")
-        ] = _DEFAULTS.steps,
-        learning_rate: Annotated[
-            float, typer.Option(help="The highest, the same for every arm.")
-        ] = _DEFAULTS.learning_rate,
-        output: Annotated[
-            Path,
-            typer.Option("--output", "-o", help="Folder of the results; pictures show real images."),
-        ] = Path("out/utility"),
-        device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    ) -> None:
-        """Train a small U-Net on real and on labelled synthetic images; score it on real ones held out.
-
-        Each folder of real images has images/, borders/ and cells/ (docs/training.md). Every arm has the
-        same budget. The same command again goes on where it was stopped, and with more seeds, other arms or
-        another checkpoint it adds to the same table.
-        """
-        # Only here, so that the other commands neither need nor load the extra.
-        try:
-            from training.trial.report import markdown_table  # noqa: PLC0415
-            from training.trial.trial_data import below, load_utility_data  # noqa: PLC0415
-            from training.trial.trial_run import run_utility  # noqa: PLC0415
-        except ModuleNotFoundError as error:
-            raise UsageError(
-                f"this command needs {error.name}: install the extra, pip install 'endotwin[training]'"
-            ) from error
-        chosen_arms = _arms(arms)
-        settings = _settings(steps=steps, learning_rate=learning_rate)
-        torch_device = chosen_device(device)
-        if checkpoint is None and not set(chosen_arms) <= set(WITHOUT_SOURCE):
-            raise UsageError(
-                f"--checkpoint: a labelled generator is needed, but for --arms {','.join(WITHOUT_SOURCE)}"
-            )
-        found = read_sources(sources)
-        real = load_utility_data(below(found, data) if data is not None else found, foreign or [])
-        if annotated is not None:
-            real = real.with_few(annotated)
-        _tell(real)
-        try:
-            report = run_utility(
-                real,
-                settings,
-                output,
-                arms=chosen_arms,
-                seeds=range(seeds),
-                source=_source(open_source, checkpoint, torch_device) if checkpoint is not None else None,
-                device=torch_device,
-            )
-        except KeyboardInterrupt:
-            typer.echo(f"\nStopped. What is done is in {output}; the same command goes on.", err=True)
-            raise typer.Exit(130) from None
-        typer.echo(markdown_table(report))
-        typer.echo(f"Means over images, ± standard deviation over seeds. In full: {output}/utility.json")
-
-    return utility
+    Each folder of real images has images/, borders/ and cells/ (docs/training.md). Every arm has the same
+    budget. The same command resumes a stopped trial; with more seeds, other arms or another checkpoint it
+    adds to the same table.
+    """
+    try:
+        from training.data.sources import read_sources  # noqa: PLC0415
+        from training.trial.labelled_source import checkpoint_source  # noqa: PLC0415
+        from training.trial.report import markdown_table  # noqa: PLC0415
+        from training.trial.run import run_trial  # noqa: PLC0415
+        from training.trial.trial_data import load_trial_data, sources_below  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"this command needs {error.name}: install the extra, pip install 'endotwin[training]'"
+        ) from error
+    chosen_arms = _arms(arms)
+    settings = _settings(steps=steps, learning_rate=learning_rate)
+    torch_device = chosen_device(device)
+    if checkpoint is None and not set(chosen_arms) <= set(WITHOUT_SOURCE):
+        raise UsageError(
+            f"--checkpoint: give a labelled generator; only --arms {','.join(WITHOUT_SOURCE)} need none"
+        )
+    found = read_sources(sources)
+    real = load_trial_data(found if data is None else sources_below(found, data), foreign or [])
+    if annotated is not None:
+        real = real.with_few(annotated)
+    _print_counts(real)
+    try:
+        report = run_trial(
+            real,
+            settings,
+            output,
+            arms=chosen_arms,
+            seeds=range(seeds),
+            source=None if checkpoint is None else checkpoint_source(checkpoint, torch_device),
+            device=torch_device,
+        )
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. Finished runs are in {output}; the same command resumes.", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(markdown_table(report))
+    typer.echo(f"Means over images, ± standard deviation over seeds. In full: {output}/trial.json")
 
 
 def _arms(arms: str) -> tuple[Arm, ...]:
@@ -126,23 +114,16 @@ def _arms(arms: str) -> tuple[Arm, ...]:
     return tuple(arm for arm in ARMS if arm in chosen)
 
 
-def _settings(**values: object) -> UtilitySettings:
+def _settings(**values: object) -> TrialSettings:
     try:
-        return UtilitySettings.model_validate(values)
+        return TrialSettings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = str(first["loc"][0]).replace("_", "-")
         raise UsageError(f"--{where}: {first['msg']}") from error
 
 
-def _source(open_source: OpenSource, checkpoint: Path, device: str) -> NamedSource:
-    """Open a checkpoint and name it by its file and content: a checkpoint trained further is another."""
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    stem = re.sub(r"[^A-Za-z0-9-]+", "-", checkpoint.stem)
-    return NamedSource(f"{stem}-{digest[:8]}", open_source(checkpoint, device))
-
-
-def _tell(data: UtilityData) -> None:
+def _print_counts(data: TrialData) -> None:
     for chosen in data.training:
         typer.echo(f"{chosen.name}: {len(chosen.images)} annotated images to train on")
     for test in data.tests:

@@ -1,29 +1,67 @@
-"""What this package needs of a maker of labelled synthetic images."""
+"""Labelled synthetic images to train a segmenter on, in blocks."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
 
 import numpy as np
+
+from endotwin.generator.checkpoint import load_checkpoint
+from endotwin.generator.sampler import Sampler
+from endotwin.mosaic.parameters import Conditions, Range
 
 BLOCK = 16
 """Images in a block."""
 
+SEED = 20_261_125
+"""Seed of the synthetic training images; another seed gives other images of the same kind."""
 
-class LabelledSource(Protocol):
-    """Labelled images in blocks of 16; the same block index gives the same block, whatever came before."""
+WITHOUT_GUTTAE = Conditions(guttae=Range(low=0.0, high=0.0))
+"""A border that a gutta hides is in the label all the same: a network cannot learn to see it."""
 
-    def batch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return block `index` (0 or more): images and borders, both uint8 (16, 128, 128).
-
-        Borders are 255 on lines one pixel wide and 0 elsewhere; the whole image is labelled.
-        """
+REGULAR = Conditions(
+    guttae=Range(low=0.0, high=0.0),
+    cv=Range(low=0.15, high=0.28),
+    hexagonality=Range(low=0.65, high=0.85),
+)
+"""Mosaics more regular than most corneas, for every other block: a network learns the usual shape of a
+cell from them, which helps where haze hides borders (docs/trial.md)."""
 
 
 @dataclass(frozen=True)
-class NamedSource:
-    """A labelled source, and the name its results are kept and shown by (letters, digits, hyphens)."""
+class LabelledSource:
+    """Labelled synthetic images.
+
+    Attributes:
+        name: letters, digits and hyphens; names the results.
+        block: returns block `index` (0 or more): images and borders, both uint8 (16, 128, 128). Borders are
+            255 on lines one pixel wide and 0 elsewhere; the whole image is labelled. The same index gives
+            the same block, whatever was asked for before.
+    """
 
     name: str
-    images: LabelledSource
+    block: Callable[[int], tuple[np.ndarray, np.ndarray]]
+
+
+def checkpoint_source(path: Path, device: str) -> LabelledSource:
+    """Return the images of a labelled checkpoint, named by its file and a digest of its content.
+
+    Even blocks show mosaics as the checkpoint draws them without conditions, odd ones regular mosaics.
+
+    Raises:
+        CheckpointError: the file cannot be used.
+        NotLabelledError: its images have no labels.
+    """
+    checkpoint = load_checkpoint(path)
+    sampler = Sampler(checkpoint, device)
+    sampler.require_labels()
+
+    def block(index: int) -> tuple[np.ndarray, np.ndarray]:
+        images, scenes = sampler.scenes(SEED, index, REGULAR if index % 2 else WITHOUT_GUTTAE)
+        return images, np.stack([scene.label().borders for scene in scenes])
+
+    stem = re.sub(r"[^A-Za-z0-9-]+", "-", path.stem)
+    return LabelledSource(f"{stem}-{checkpoint.sha256[:8]}", block)

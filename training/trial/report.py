@@ -1,4 +1,4 @@
-"""The results of all runs of a folder together: JSON for programs, a table for people."""
+"""The results of all runs of a folder: JSON for programs, a table for people."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from training.trial.results import Result, Setup
-from training.trial.scores import Scores
+from training.trial.results import RunResult, TrialSetup
+from training.trial.segmentation_scores import SegmentationScores
 from training.trial.settings import ARMS
-from training.trial.trial_data import UtilityData
+from training.trial.trial_data import TrialData
 
 _COLUMNS = {
     "dice": "Dice",
@@ -23,7 +23,7 @@ _COLUMNS = {
 _PERCENT = {"density_error", "cv_error", "hexagonality_error"}
 
 
-class DataSummary(BaseModel):
+class FolderRoles(BaseModel):
     """Which images of a folder were trained on and scored.
 
     Attributes:
@@ -39,7 +39,7 @@ class DataSummary(BaseModel):
     factor: float
 
 
-class Spread(BaseModel):
+class SeedSpread(BaseModel):
     """A score over the seeds.
 
     Attributes:
@@ -53,14 +53,14 @@ class Spread(BaseModel):
     deviation: float | None
 
 
-class Summary(BaseModel):
+class ArmSummary(BaseModel):
     """One arm on one test set.
 
     Attributes:
         label: the arm, with its labelled source.
         test_set: name of the folder.
         seeds: whose results these are.
-        mean: by name of the score: mean over the images, of the errors' sizes.
+        mean: by name of the score: mean over the images, of the absolute errors.
         pooled: by name of the score: all images as one, errors signed.
         dice_against_real: `mean` Dice minus that of the arm `real`; None for `real`, or without it.
     """
@@ -70,55 +70,55 @@ class Summary(BaseModel):
     label: str
     test_set: str
     seeds: tuple[int, ...]
-    mean: dict[str, Spread]
-    pooled: dict[str, Spread]
+    mean: dict[str, SeedSpread]
+    pooled: dict[str, SeedSpread]
     dice_against_real: float | None
 
 
-class UtilityReport(BaseModel):
-    """Everything that was done and found."""
+class TrialReport(BaseModel):
+    """Setup, images, versions, summaries and every result of a folder."""
 
     model_config = ConfigDict(frozen=True)
 
-    setup: Setup
-    data: dict[str, DataSummary]
+    setup: TrialSetup
+    data: dict[str, FolderRoles]
     versions: dict[str, str]
-    summaries: tuple[Summary, ...]
-    results: tuple[Result, ...]
+    summaries: tuple[ArmSummary, ...]
+    results: tuple[RunResult, ...]
 
 
-def make_report(
-    setup: Setup, data: UtilityData, versions: dict[str, str], results: Sequence[Result]
-) -> UtilityReport:
-    """Bring results, at least one, together: arms in their order, seeds and sources in theirs."""
+def make_trial_report(
+    setup: TrialSetup, data: TrialData, versions: dict[str, str], results: Sequence[RunResult]
+) -> TrialReport:
+    """Combine results, at least one, sorted by arm, source and seed."""
     ordered = sorted(results, key=lambda result: (ARMS.index(result.arm), result.source or "", result.seed))
-    return UtilityReport(
+    return TrialReport(
         setup=setup,
-        data=_data_summary(data),
+        data=_folder_roles(data),
         versions=versions,
         summaries=tuple(_summaries(ordered)),
         results=tuple(ordered),
     )
 
 
-def markdown_table(report: UtilityReport) -> str:
+def markdown_table(report: TrialReport) -> str:
     """Return the summaries as a table: means over images, mean ± standard deviation over seeds."""
     head = ["test set", "trained on", "seeds", *_COLUMNS.values(), "Dice against real"]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for summary in report.summaries:
         cells = [summary.test_set, summary.label, str(len(summary.seeds))]
-        cells += [_told(summary.mean.get(name), percent=name in _PERCENT) for name in _COLUMNS]
+        cells += [_cell(summary.mean.get(name), percent=name in _PERCENT) for name in _COLUMNS]
         gain = summary.dice_against_real
         cells.append("" if gain is None else f"{100 * gain:+.1f} points")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _data_summary(data: UtilityData) -> dict[str, DataSummary]:
+def _folder_roles(data: TrialData) -> dict[str, FolderRoles]:
     training = {chosen.name: chosen.images for chosen in data.training}
     tested = {chosen.name: chosen for chosen in data.tests}
     return {
-        name: DataSummary(
+        name: FolderRoles(
             training=tuple(image.file for image in training.get(name, [])),
             tested=tuple(image.file for image in tested[name].images) if name in tested else (),
             factor=tested[name].factor if name in tested else 1.0,
@@ -127,7 +127,7 @@ def _data_summary(data: UtilityData) -> dict[str, DataSummary]:
     }
 
 
-def _summaries(results: Sequence[Result]) -> list[Summary]:
+def _summaries(results: Sequence[RunResult]) -> list[ArmSummary]:
     """Return one summary per test set and label; `real` comes first, as in the results."""
     summaries = []
     for name in results[0].sets:
@@ -137,7 +137,7 @@ def _summaries(results: Sequence[Result]) -> list[Summary]:
             mean = _spreads([result.sets[name].mean for result in found])
             dice = mean["dice"].mean
             summaries.append(
-                Summary(
+                ArmSummary(
                     label=label,
                     test_set=name,
                     seeds=tuple(result.seed for result in found),
@@ -150,22 +150,22 @@ def _summaries(results: Sequence[Result]) -> list[Summary]:
     return summaries
 
 
-def _spreads(scores: Sequence[Scores]) -> dict[str, Spread]:
+def _spreads(scores: Sequence[SegmentationScores]) -> dict[str, SeedSpread]:
     """Return mean and spread of each score that is known for every seed."""
     spreads = {}
     for name in _COLUMNS:
         values = [value for found in scores if (value := getattr(found, name)) is not None]
         if len(values) == len(scores):
             deviation = statistics.stdev(values) if len(values) > 1 else None
-            spreads[name] = Spread(mean=statistics.fmean(values), deviation=deviation)
+            spreads[name] = SeedSpread(mean=statistics.fmean(values), deviation=deviation)
     return spreads
 
 
-def _told(spread: Spread | None, *, percent: bool) -> str:
+def _cell(spread: SeedSpread | None, *, percent: bool) -> str:
     if spread is None:
         return "not known"
     scale, digits, unit = (100, 1, " %") if percent else (1, 3, "")
-    told = f"{scale * spread.mean:.{digits}f}"
+    text = f"{scale * spread.mean:.{digits}f}"
     if spread.deviation is not None:
-        told += f" ± {scale * spread.deviation:.{digits}f}"
-    return told + unit
+        text += f" ± {scale * spread.deviation:.{digits}f}"
+    return text + unit

@@ -1,4 +1,4 @@
-"""Results of single runs on disk, so that a session that was stopped goes on where it was."""
+"""Results of single runs on disk, so that a stopped session can be resumed."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from endotwin.whole_file import whole_file
 from training.learning.run_folder import RunError
-from training.trial.scores import SetScore
-from training.trial.settings import Arm, UtilitySettings
+from training.trial import cells, segmentation_scores, segmenter, segmenter_augmentation
+from training.trial.labelled_source import BLOCK
+from training.trial.segmentation_scores import SetScore
+from training.trial.settings import SYNTHETIC_SHARE, Arm, TrialSettings
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-class Setup(BaseModel):
+class TrialSetup(BaseModel):
     """What all results of one folder have in common; only such results can be compared.
 
     Attributes:
         settings: the budget.
-        protocol: the rest of the method, in words.
+        protocol: see `protocol_text`.
         data_digest: of the real images and their roles.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    settings: UtilitySettings
+    settings: TrialSettings
     protocol: str
     data_digest: str
 
 
-class Result(BaseModel):
+class RunResult(BaseModel):
     """One segmenter's training and scores.
 
     Attributes:
@@ -68,8 +70,8 @@ def label_of(arm: Arm, source: str | None) -> str:
 class ResultFolder:
     """A folder of results of one setup; arms, sources and seeds may be added at any time."""
 
-    def __init__(self, path: Path, setup: Setup) -> None:
-        """Open the folder, and make it if it is new.
+    def __init__(self, path: Path, setup: TrialSetup) -> None:
+        """Open the folder, or create it.
 
         Raises:
             RunError: it holds results of another setup.
@@ -77,8 +79,10 @@ class ResultFolder:
         self.path = path
         file = path / "setup.json"
         if file.exists():
-            found = _read(Setup, file)
-            changed = [name for name in Setup.model_fields if getattr(found, name) != getattr(setup, name)]
+            found = _read(TrialSetup, file)
+            changed = [
+                name for name in TrialSetup.model_fields if getattr(found, name) != getattr(setup, name)
+            ]
             if changed:
                 raise RunError(
                     f"{path}: its results were made with another {' and another '.join(changed)} "
@@ -88,17 +92,17 @@ class ResultFolder:
             self.write(file.name, setup.model_dump_json(indent=2) + "\n")
 
     def has(self, arm: Arm, source: str | None, seed: int) -> bool:
-        """Say whether a run is done."""
+        """Return whether a run is done."""
         return self._file(arm, source, seed).is_file()
 
-    def add(self, result: Result) -> None:
+    def add(self, result: RunResult) -> None:
         """Write a result, whole or not at all."""
         path = self._file(result.arm, result.source, result.seed)
         self.write(f"results/{path.name}", result.model_dump_json(indent=2) + "\n")
 
-    def all(self) -> list[Result]:
+    def all(self) -> list[RunResult]:
         """Read all results, ordered by file name."""
-        return [_read(Result, file) for file in sorted((self.path / "results").glob("[!.]*.json"))]
+        return [_read(RunResult, file) for file in sorted((self.path / "results").glob("[!.]*.json"))]
 
     def write(self, name: str, text: str) -> None:
         """Write a text file of the folder, whole or not at all."""
@@ -118,4 +122,23 @@ def _read(model: type[_Model], file: Path) -> _Model:
     try:
         return model.model_validate_json(file.read_text(encoding="utf-8"))
     except (ValidationError, UnicodeDecodeError) as error:
-        raise RunError(f"{file}: not a file of this version; remove it to make it again") from error
+        raise RunError(f"{file}: not a file of this version; remove it to have it made again") from error
+
+
+def protocol_text() -> str:
+    """Return what no option changes, in words; only results of the same text are compared."""
+    return (
+        f"MONAI BasicUNet, features {segmenter.FEATURES}; batches of {BLOCK} crops of 128 × 128, each "
+        "standardised; binary cross-entropy plus 1 - soft Dice in the annotated area; target: borders "
+        "three pixels wide; Adam, one-cycle rate; turns, flips, blotches, patches of other contrast, "
+        "gamma, contrast, brightness, blur and noise; synthetic borders displaced as by hand, by "
+        f"{segmenter_augmentation.DISPLACEMENT:g} px smooth over "
+        f"{segmenter_augmentation.DISPLACEMENT_BLUR:g} px and "
+        f"{segmenter_augmentation.SHIFT:g} px as a whole (standard deviations along each axis). "
+        f"synthetic-then-real: the first {SYNTHETIC_SHARE:.3f} of the steps synthetic. "
+        f"Prediction in windows of 128 overlapping by {segmenter.OVERLAP:g}. Overlap: probability at least "
+        f"{segmentation_scores.THRESHOLD:g}, thinned to lines, dilated 3 × 3, as the expert's, in the "
+        f"annotated area. Cells: watershed on the probability blurred by {cells.SMOOTHING:g} px, basins "
+        f"at least {cells.DEPTH:g} deep, counted if {cells.SHARE_INSIDE:g} of them lies in the annotated "
+        "area, the same for the expert's borders; hexagonality of the cells whose neighbours all count."
+    )

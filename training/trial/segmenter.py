@@ -1,20 +1,27 @@
-"""The segmenter: a small standard U-Net that tells for every pixel whether it is on a border."""
+"""The segmenter: a small standard U-Net that predicts for every pixel whether it is on a border."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from monai.inferers.utils import sliding_window_inference
 from monai.networks.nets.basic_unet import BasicUNet
 from torch import nn
+from torch.nn import functional as F
 
 from endotwin.image_size import IMAGE_SIZE
+from training.trial.batches import Batch
+from training.trial.segmenter_augmentation import augmented
 
 FEATURES = (8, 16, 32, 64, 64, 8)
 """Channels of the five levels and of the last one: 297,361 parameters."""
 
 OVERLAP = 0.25
 _WINDOWS = 16
+_WARM_UP = 0.1
+_AUGMENTATION = 1  # last part of the seed: the crops of a step have [seed, step]
 
 
 def new_segmenter(seed: int) -> nn.Module:
@@ -31,6 +38,68 @@ def standardised(images: torch.Tensor) -> torch.Tensor:
     """Return images (n, 1, H, W), of any scale of grey, each with mean 0 and standard deviation 1."""
     deviation, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True)
     return (images - mean) / deviation.clamp_min(1e-6)
+
+
+def train_segmenter(
+    batch_of: Callable[[int], Batch],
+    *,
+    seed: int,
+    steps: int,
+    learning_rate: float,
+    device: str,
+    progress: Callable[[float], None],
+) -> tuple[nn.Module, list[float]]:
+    """Train a new segmenter.
+
+    Adam; the learning rate rises for a tenth of the steps and falls to almost 0 along a cosine
+    (torch's OneCycleLR). The loss is binary cross-entropy plus 1 minus soft Dice, in the annotated area.
+
+    Args:
+        batch_of: returns the batch of a step.
+        seed: of the weights and the augmentation.
+        steps: number of steps, at least 1.
+        learning_rate: the highest.
+        device: torch device.
+        progress: called after each step with its loss.
+
+    Returns:
+        The segmenter, on `device`, and the loss of every step.
+    """
+    segmenter = new_segmenter(seed).to(device)
+    optimiser = torch.optim.Adam(segmenter.parameters(), lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, learning_rate, total_steps=steps, pct_start=_WARM_UP, cycle_momentum=False
+    )
+    losses = []
+    for step in range(steps):
+        rng = np.random.default_rng([seed, step, _AUGMENTATION])
+        images, borders, areas = (
+            torch.from_numpy(part)[:, None].to(device, torch.float32)
+            for part in augmented(batch_of(step), rng)
+        )
+        loss = masked_loss(segmenter(standardised(images)), borders, areas)
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        schedule.step()
+        losses.append(float(loss.detach()))
+        progress(losses[-1])
+    return segmenter, losses
+
+
+def masked_loss(logits: torch.Tensor, borders: torch.Tensor, areas: torch.Tensor) -> torch.Tensor:
+    """Return binary cross-entropy plus 1 minus soft Dice over the annotated pixels of a batch.
+
+    Args:
+        logits: float32 (n, 1, H, W).
+        borders: 1 on a border, else 0; same shape.
+        areas: 1 where the border is known, else 0; same shape, not all 0.
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits, borders, weight=areas, reduction="sum")
+    probability = torch.sigmoid(logits) * areas
+    borders = borders * areas
+    dice = 2 * (probability * borders).sum() / (probability.sum() + borders.sum()).clamp_min(1)
+    return entropy / areas.sum() + 1 - dice
 
 
 @torch.inference_mode()

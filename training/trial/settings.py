@@ -1,4 +1,4 @@
-"""What is trained in which way, and on which budget."""
+"""The arms of a trial and their common budget."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Arm = Literal["real", "ceiling", "synthetic", "synthetic-then-real"]
 """A way of training: on real annotated crops; on these and the test images of the same sources, which
-tells how high a score can be at all under this budget and with these annotations; on labelled synthetic
-images; or on these and then on real crops."""
+shows how high a score can be under this budget and with these annotations; on labelled synthetic images;
+or on these and then on real crops."""
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
 
@@ -23,7 +23,7 @@ SYNTHETIC_SHARE = 1 / 2
 """Share of the steps of synthetic-then-real that come before the real images."""
 
 
-class UtilitySettings(BaseModel):
+class TrialSettings(BaseModel):
     """One budget for every arm."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

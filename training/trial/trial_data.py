@@ -43,7 +43,7 @@ class TestSet:
 
 
 @dataclass(frozen=True)
-class UtilityData:
+class TrialData:
     """What is trained on, what is scored."""
 
     training: list[TrainingSet]
@@ -58,7 +58,7 @@ class UtilityData:
         ] + [f"test {chosen.name} {image.digest()}" for chosen in self.tests for image in chosen.images]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def with_few(self, count: int) -> UtilityData:
+    def with_few(self, count: int) -> TrialData:
         """Return the same tests with at most `count` training images of each source, chosen at random.
 
         The choice is the same every time, and one of more images holds that of fewer.
@@ -67,19 +67,19 @@ class UtilityData:
         for chosen in self.training:
             order = np.random.default_rng(_CHOICE_SEED).permutation(len(chosen.images))
             few.append(replace(chosen, images=[chosen.images[i] for i in sorted(order[:count])]))
-        return UtilityData(few, self.tests)
+        return TrialData(few, self.tests)
 
-    def with_tests(self) -> UtilityData:
+    def with_tests(self) -> TrialData:
         """Return the same tests with the test images of each training source among its training images."""
         tests = {chosen.name: chosen.images for chosen in self.tests}
         training = [
             replace(chosen, images=[*chosen.images, *tests.get(chosen.name, ())])
             for chosen in self.training
         ]
-        return UtilityData(training, self.tests)
+        return TrialData(training, self.tests)
 
 
-def load_utility_data(sources: Sources, foreign: Sequence[Path] = ()) -> UtilityData:
+def load_trial_data(sources: Sources, foreign: Sequence[Path] = ()) -> TrialData:
     """Read the annotated images of a generator's sources, split as for the generator's own training.
 
     The split is taken from `Sources.load`, over all images of a source, annotated or not: an image held out
@@ -122,10 +122,10 @@ def load_utility_data(sources: Sources, foreign: Sequence[Path] = ()) -> Utility
         if path.name in {folder.name for folder in sources.folders}:
             raise DataError(f"{path}: is one of the sources, so its images were partly trained on")
         tests.append(TestSet(path.name, *read_foreign(path, cell_area)))
-    return UtilityData(training, tests)
+    return TrialData(training, tests)
 
 
-def below(sources: Sources, data: Path) -> Sources:
+def sources_below(sources: Sources, data: Path) -> Sources:
     """Return the same sources, each looked for as `data/<name>`."""
     folders = tuple(replace(folder, path=data / folder.name) for folder in sources.folders)
     return replace(sources, folders=folders)

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_mosaics import VoronoiSource, write_annotated
+from made_up_mosaics import VoronoiBlocks, write_annotated
 from scipy import ndimage
 
 from training.trial.annotated_images import read_annotated
 from training.trial.batches import Batch, RealBatches, SyntheticBatches
 from training.trial.borders import thick
-from training.trial.light_augmentation import augmented
+from training.trial.labelled_source import LabelledSource
+from training.trial.segmenter_augmentation import augmented
 from training.trial.trial_data import TrainingSet
 
 
@@ -73,13 +74,14 @@ def test_sources_are_drawn_by_weight(training: list[TrainingSet]) -> None:
 
 
 def test_synthetic_blocks_are_used_once_and_wholly_annotated() -> None:
-    source = VoronoiSource()
+    blocks = VoronoiBlocks()
+    source = LabelledSource("voronoi", blocks.block)
     first, second = (SyntheticBatches(source, seed=seed, steps=3) for seed in (0, 1))
     batch = first.batch(2)
     second.batch(0)
-    assert source.asked == [2, 3]
+    assert blocks.asked == [2, 3]
     assert batch.areas.all()
-    images, borders = VoronoiSource().batch(2)
+    images, borders = VoronoiBlocks().block(2)
     assert (batch.images == images).all()
     drawn = borders == 255
     away = ndimage.distance_transform_edt(~batch.borders, sampling=(1000, 1, 1))[drawn]  # images apart
@@ -91,12 +93,13 @@ def test_synthetic_blocks_are_used_once_and_wholly_annotated() -> None:
 
 
 def test_a_source_that_breaks_its_promise_is_named() -> None:
-    class Wrong:
-        def batch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-            return np.zeros((16, 128, 128), np.uint8), np.zeros((16, 64, 64), np.uint8)
+    def block(index: int) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros((16, 128, 128), np.uint8), np.zeros((16, 64, 64), np.uint8)
 
-    with pytest.raises(ValueError, match=r"borders uint8 \(16, 128, 128\), got uint8 \(16, 64, 64\)"):
-        SyntheticBatches(Wrong(), seed=0, steps=1).batch(0)
+    with pytest.raises(
+        ValueError, match=r"wrong: borders must be uint8 \(16, 128, 128\), got uint8 \(16, 64, 64\)"
+    ):
+        SyntheticBatches(LabelledSource("wrong", block), seed=0, steps=1).batch(0)
 
 
 def test_augmentation_moves_image_and_labels_alike() -> None:
@@ -121,7 +124,7 @@ def test_augmentation_moves_image_and_labels_alike() -> None:
 
 
 def test_augmentation_depends_on_its_generator_alone() -> None:
-    images, borders = VoronoiSource().batch(0)
+    images, borders = VoronoiBlocks().block(0)
     batch = Batch(images, borders > 0, np.ones(borders.shape, dtype=bool))
     one, other = (augmented(batch, np.random.default_rng(5)) for _ in range(2))
     assert all((a == b).all() for a, b in zip(one, other, strict=True))

@@ -1,4 +1,4 @@
-"""`endotwin-training utility`: a table from a command line, and errors that say what is allowed."""
+"""`endotwin-training trial`: a table from a command line, and errors that say what is allowed."""
 
 from __future__ import annotations
 
@@ -6,28 +6,39 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
-import numpy as np
 import pytest
 import typer
-from made_up_mosaics import VoronoiSource, write_annotated
+from made_up_mosaics import VoronoiBlocks, write_annotated
 from typer.testing import CliRunner, Result
 
 from training.cli.options import UsageError
 from training.data.images import DataError
 from training.learning.run_folder import RunError
-from training.trial.command import utility_command
+from training.trial.command import trial_command
 from training.trial.labelled_source import LabelledSource
 
 
-def run(*arguments: str, source: LabelledSource | None = None) -> Result:
+def run(*arguments: str) -> Result:
     """Run the command in this process; whatever it raises comes through, as it does in `main`."""
     app = typer.Typer()
-    app.command()(utility_command(lambda path, device: source or VoronoiSource()))
+    app.command()(trial_command)
     result = CliRunner().invoke(app, [*arguments, "--device", "cpu"])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
+
+
+@pytest.fixture(autouse=True)
+def blocks(monkeypatch: pytest.MonkeyPatch) -> VoronoiBlocks:
+    """Replace the checkpoint by made-up labelled images."""
+    made_up = VoronoiBlocks()
+    monkeypatch.setattr(
+        "training.trial.labelled_source.checkpoint_source",
+        lambda path, device: LabelledSource("made-up", made_up.block),
+    )
+    return made_up
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +52,18 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_table_of_every_arm_is_printed_and_written(sources: Path, tmp_path: Path) -> None:
-    checkpoint = tmp_path / "Labelled 1.safetensors"
-    checkpoint.write_bytes(b"made up")
     result = run(
         *("--sources", str(sources), "--foreign", str(sources.parent / "other")),
-        *("--checkpoint", str(checkpoint), "--seeds", "1", "--steps", "2", "-o", str(tmp_path / "out")),
+        *("--checkpoint", "any", "--seeds", "1", "--steps", "2", "-o", str(tmp_path / "out")),
     )
     assert result.exit_code == 0
     assert "made-up: 3 annotated images to train on\n" in result.output
     assert re.search(r"other: 1 annotated images to score on, resized by [\d.]+ to the same", result.output)
-    table = (tmp_path / "out" / "utility.md").read_text()
+    table = (tmp_path / "out" / "trial.md").read_text()
     assert table in result.output
     rows = [line.split(" | ") for line in table.splitlines()[2:]]
-    named = "(Labelled-1-[0-9a-f]{8})"
-    for row, arm in zip(
-        rows[:3], ("real", f"synthetic {named}", f"synthetic-then-real {named}"), strict=True
-    ):
-        assert re.fullmatch(arm.replace("(", r"\(").replace(")", r"\)"), row[1])
+    arms = ["real", "synthetic (made-up)", "synthetic-then-real (made-up)"]
+    assert [row[1] for row in rows[:3]] == arms
 
 
 def test_the_sources_may_lie_in_another_folder(sources: Path, tmp_path: Path) -> None:
@@ -79,17 +85,17 @@ def test_training_on_few_annotated_images(sources: Path, tmp_path: Path) -> None
         run(*options, "--annotated", "1", "-o", str(tmp_path))
 
 
-def test_ctrl_c_says_how_to_go_on(sources: Path, tmp_path: Path) -> None:
-    class Stopped(VoronoiSource):
-        def batch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-            raise KeyboardInterrupt
+def test_ctrl_c_says_how_to_resume(
+    sources: Path, tmp_path: Path, blocks: VoronoiBlocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(index: int) -> NoReturn:
+        raise KeyboardInterrupt
 
-    checkpoint = tmp_path / "labelled.safetensors"
-    checkpoint.write_bytes(b"made up")
-    options = ("--sources", str(sources), "--checkpoint", str(checkpoint), "--arms", "synthetic")
-    result = run(*options, "-o", str(tmp_path / "out"), source=Stopped())
+    monkeypatch.setattr(blocks, "block", stop)
+    options = ("--sources", str(sources), "--checkpoint", "any", "--arms", "synthetic")
+    result = run(*options, "-o", str(tmp_path / "out"))
     assert result.exit_code == 130
-    assert "the same command goes on" in result.output
+    assert "the same command resumes" in result.output
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["setup.json"]
 
 
@@ -97,7 +103,7 @@ def test_ctrl_c_says_how_to_go_on(sources: Path, tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--arms", "real,imagined"], "'imagined'; there are real, ceiling, synthetic, "),
-        (["--arms", "synthetic"], "a labelled generator is needed, but for --arms real,ceiling"),
+        (["--arms", "synthetic"], "give a labelled generator; only --arms real,ceiling need none"),
         (["--arms", "real", "--steps", "1"], "--steps: .*greater than or equal to 2"),
         (["--arms", "real", "--learning-rate", "0"], "--learning-rate: .*greater than 0"),
         (["--arms", "real", "--device", "tpu"], "'tpu' is not auto, cpu, cuda or cuda:N"),
@@ -107,7 +113,7 @@ def test_options_that_cannot_be_are_refused(
     sources: Path, tmp_path: Path, options: list[str], message: str
 ) -> None:
     app = typer.Typer()
-    app.command()(utility_command(lambda path, device: VoronoiSource()))
+    app.command()(trial_command)
     arguments = ["--sources", str(sources), "-o", str(tmp_path / "out"), *options]
     with pytest.raises(UsageError, match=message):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
@@ -120,9 +126,9 @@ def test_without_the_extra_the_message_names_it() -> None:
 import sys
 sys.modules["monai"] = None
 import typer
-from training.trial.command import utility_command
+from training.trial.command import trial_command
 app = typer.Typer()
-app.command()(utility_command(lambda path, device: None))
+app.command()(trial_command)
 app(["--sources", "sources.toml", "--arms", "real"])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Utility from images on disk to a report: complete, resumed, and refused where it cannot be compared."""
+"""A trial from images on disk to a report: complete, resumed, and refused where it cannot be compared."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_mosaics import VoronoiSource, write_annotated
+from made_up_mosaics import VoronoiBlocks, write_annotated
 from PIL import Image
 
 from training.data.images import ImageFolder
 from training.data.sources import Sources
 from training.learning.run_folder import RunError
-from training.trial.labelled_source import NamedSource
-from training.trial.report import Spread, UtilityReport, markdown_table
-from training.trial.settings import ARMS, UtilitySettings
-from training.trial.trial_data import UtilityData, load_utility_data
-from training.trial.trial_run import run_utility
+from training.trial.labelled_source import LabelledSource
+from training.trial.report import SeedSpread, TrialReport, markdown_table
+from training.trial.run import run_trial
+from training.trial.settings import ARMS, TrialSettings
+from training.trial.trial_data import TrialData, load_trial_data
 
-TINY = UtilitySettings(steps=3)
+TINY = TrialSettings(steps=3)
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> UtilityData:
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrialData:
     folder = tmp_path_factory.mktemp("data")
     sources = Sources((ImageFolder(write_annotated(folder / "made-up", range(4))),))
-    return load_utility_data(sources, [write_annotated(folder / "other", range(10, 11))])
+    return load_trial_data(sources, [write_annotated(folder / "other", range(10, 11))])
 
 
 @pytest.fixture(scope="module")
-def done(data: UtilityData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, UtilityReport]:
+def done(data: TrialData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrialReport]:
     """Return the folder and the report of every arm with one seed."""
-    folder = tmp_path_factory.mktemp("utility")
-    report = run_utility(
+    folder = tmp_path_factory.mktemp("trial")
+    report = run_trial(
         data,
         TINY,
         folder,
         arms=ARMS,
         seeds=[0],
-        source=NamedSource("voronoi", VoronoiSource()),
+        source=LabelledSource("voronoi", VoronoiBlocks().block),
         quiet=True,
     )
     return folder, report
 
 
-def test_every_arm_is_scored_on_every_test_set(done: tuple[Path, UtilityReport], data: UtilityData) -> None:
+def test_every_arm_is_scored_on_every_test_set(done: tuple[Path, TrialReport], data: TrialData) -> None:
     folder, report = done
     labels = ["real", "ceiling", "synthetic (voronoi)", "synthetic-then-real (voronoi)"]
     assert [result.label for result in report.results] == labels
@@ -56,14 +56,14 @@ def test_every_arm_is_scored_on_every_test_set(done: tuple[Path, UtilityReport],
     for result in report.results:
         assert [image.file for image in result.sets["other"].images] == ["10.png"]
         assert len(result.losses) == 3
-    assert UtilityReport.model_validate_json((folder / "utility.json").read_text()) == report
-    assert (folder / "utility.md").read_text() == markdown_table(report)
+    assert TrialReport.model_validate_json((folder / "trial.json").read_text()) == report
+    assert (folder / "trial.md").read_text() == markdown_table(report)
     assert report.setup.settings == TINY
     assert report.data["made-up"].tested == tuple(image.file for image in data.tests[0].images)
     assert set(report.data["made-up"].training).isdisjoint(report.data["made-up"].tested)
 
 
-def test_pictures_lie_in_the_folder(done: tuple[Path, UtilityReport], data: UtilityData) -> None:
+def test_pictures_lie_in_the_folder(done: tuple[Path, TrialReport], data: TrialData) -> None:
     folder, _ = done
     for name in ("real-seed0", "synthetic-voronoi-seed0", "synthetic-then-real-voronoi-seed0"):
         for chosen in data.tests:
@@ -76,21 +76,21 @@ def test_pictures_lie_in_the_folder(done: tuple[Path, UtilityReport], data: Util
     assert not list(folder.rglob("*.tmp"))
 
 
-def test_the_arms_see_what_they_are_named_after(data: UtilityData, tmp_path: Path) -> None:
-    source = VoronoiSource()
-    run_utility(
+def test_the_arms_see_what_they_are_named_after(data: TrialData, tmp_path: Path) -> None:
+    source = VoronoiBlocks()
+    run_trial(
         data,
         TINY,
         tmp_path,
         arms=["synthetic-then-real"],
         seeds=[0, 2],
-        source=NamedSource("voronoi", source),
+        source=LabelledSource("voronoi", source.block),
         quiet=True,
     )
     assert source.asked == [0, 1, 6, 7]  # half of three steps, rounded up, for each seed blocks of its own
 
 
-def test_the_ceiling_learns_from_more_than_the_real_arm(done: tuple[Path, UtilityReport]) -> None:
+def test_the_ceiling_learns_from_more_than_the_real_arm(done: tuple[Path, TrialReport]) -> None:
     _, report = done
     real, ceiling = report.results[:2]
     assert (ceiling.arm, ceiling.source) == ("ceiling", None)
@@ -98,17 +98,17 @@ def test_the_ceiling_learns_from_more_than_the_real_arm(done: tuple[Path, Utilit
 
 
 def test_a_stopped_session_goes_on_and_ends_with_the_same_results(
-    done: tuple[Path, UtilityReport], data: UtilityData, tmp_path: Path
+    done: tuple[Path, TrialReport], data: TrialData, tmp_path: Path
 ) -> None:
     _, whole = done
 
-    class Stopped(VoronoiSource):
-        def batch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    class Stopped(VoronoiBlocks):
+        def block(self, index: int) -> tuple[np.ndarray, np.ndarray]:
             raise KeyboardInterrupt
 
-    def run(source: VoronoiSource) -> UtilityReport:
-        named = NamedSource("voronoi", source)
-        return run_utility(
+    def run(source: VoronoiBlocks) -> TrialReport:
+        named = LabelledSource("voronoi", source.block)
+        return run_trial(
             data, TINY, tmp_path, arms=["real", "synthetic"], seeds=[0], source=named, quiet=True
         )
 
@@ -116,7 +116,7 @@ def test_a_stopped_session_goes_on_and_ends_with_the_same_results(
         run(Stopped())
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["real-seed0.json"]
     before = (tmp_path / "results" / "real-seed0.json").stat().st_mtime_ns
-    resumed = run(VoronoiSource())
+    resumed = run(VoronoiBlocks())
     assert (tmp_path / "results" / "real-seed0.json").stat().st_mtime_ns == before
     assert [result.arm for result in resumed.results] == ["real", "synthetic"]
     same = [result for result in whole.results if result.arm in ("real", "synthetic")]
@@ -127,48 +127,46 @@ def test_a_stopped_session_goes_on_and_ends_with_the_same_results(
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda data: (data, UtilitySettings(steps=4)), "settings"),
-        (lambda data: (UtilityData(data.training, data.tests[:1]), TINY), "data_digest"),
+        (lambda data: (data, TrialSettings(steps=4)), "settings"),
+        (lambda data: (TrialData(data.training, data.tests[:1]), TINY), "data_digest"),
     ],
 )
 def test_results_that_cannot_be_compared_are_not_mixed(
-    done: tuple[Path, UtilityReport],
-    data: UtilityData,
-    change: Callable[[UtilityData], tuple[UtilityData, UtilitySettings]],
+    done: tuple[Path, TrialReport],
+    data: TrialData,
+    change: Callable[[TrialData], tuple[TrialData, TrialSettings]],
     named: str,
 ) -> None:
     folder, _ = done
     other, settings = change(data)
     with pytest.raises(RunError, match=f"made with another {named} .*use another folder"):
-        run_utility(other, settings, folder, arms=["real"], seeds=[0], source=None, quiet=True)
+        run_trial(other, settings, folder, arms=["real"], seeds=[0], source=None, quiet=True)
 
 
-def test_a_broken_result_is_named(
-    done: tuple[Path, UtilityReport], data: UtilityData, tmp_path: Path
-) -> None:
+def test_a_broken_result_is_named(done: tuple[Path, TrialReport], data: TrialData, tmp_path: Path) -> None:
     folder, _ = done
     (tmp_path / "setup.json").write_bytes((folder / "setup.json").read_bytes())
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "real-seed0.json").write_text("{}")
     with pytest.raises(RunError, match=r"real-seed0\.json: not a file of this version; remove it"):
-        run_utility(data, TINY, tmp_path, arms=["real"], seeds=[0], source=None, quiet=True)
+        run_trial(data, TINY, tmp_path, arms=["real"], seeds=[0], source=None, quiet=True)
 
 
-def test_a_synthetic_arm_needs_a_source(data: UtilityData, tmp_path: Path) -> None:
+def test_a_synthetic_arm_needs_a_source(data: TrialData, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="need a labelled source"):
-        run_utility(data, TINY, tmp_path, arms=ARMS, seeds=[0], source=None, quiet=True)
+        run_trial(data, TINY, tmp_path, arms=ARMS, seeds=[0], source=None, quiet=True)
 
 
-def test_the_table_has_mean_and_spread_over_the_seeds(done: tuple[Path, UtilityReport]) -> None:
+def test_the_table_has_mean_and_spread_over_the_seeds(done: tuple[Path, TrialReport]) -> None:
     _, report = done
-    spread = Spread(mean=0.75, deviation=0.0125)
+    spread = SeedSpread(mean=0.75, deviation=0.0125)
     scores = {"dice": spread, "density_error": spread}
     told = report.summaries[0].model_copy(update={"seeds": (0, 1), "mean": scores})
     row = markdown_table(report.model_copy(update={"summaries": (told,)})).splitlines()[2]
     assert row.startswith("| made-up | real | 2 | 0.750 ± 0.013 | not known | not known | 75.0 ± 1.2 % |")
 
 
-def test_synthetic_training_is_told_beside_real_training(done: tuple[Path, UtilityReport]) -> None:
+def test_synthetic_training_is_told_beside_real_training(done: tuple[Path, TrialReport]) -> None:
     _, report = done
     real, _, synthetic, _ = report.summaries[:4]
     assert real.dice_against_real is None
@@ -179,9 +177,9 @@ def test_synthetic_training_is_told_beside_real_training(done: tuple[Path, Utili
     assert rows[2].endswith(f"| {100 * gain:+.1f} points |")
 
 
-def test_the_json_holds_what_the_scores_depend_on(done: tuple[Path, UtilityReport]) -> None:
+def test_the_json_holds_what_the_scores_depend_on(done: tuple[Path, TrialReport]) -> None:
     folder, _ = done
-    found = json.loads((folder / "utility.json").read_text())
+    found = json.loads((folder / "trial.json").read_text())
     assert found["setup"]["settings"] == {"steps": 3, "learning_rate": TINY.learning_rate}
     assert "dilated 3 × 3" in found["setup"]["protocol"]
     assert set(found["versions"]) == {"torch", "monai", "scikit-image", "scipy"}

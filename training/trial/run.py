@@ -1,4 +1,4 @@
-"""Every arm with every seed: train, score, draw; what is done already is passed over."""
+"""Train and score every arm with every seed; skip what is done."""
 
 from __future__ import annotations
 
@@ -13,37 +13,35 @@ from tqdm import tqdm
 
 from training.scores.evaluation import describe_device
 from training.trial.batches import Batch, RealBatches, SyntheticBatches
-from training.trial.fitting import fit
-from training.trial.labelled_source import NamedSource
-from training.trial.pictures import plot_dice, plot_losses, save_overlays
-from training.trial.protocol import protocol
-from training.trial.report import UtilityReport, make_report, markdown_table
-from training.trial.results import Result, ResultFolder, Setup, label_of, run_name
-from training.trial.scores import SetScore, score_image, summarise
-from training.trial.segmenter import border_probability
-from training.trial.settings import SYNTHETIC_SHARE, WITHOUT_SOURCE, Arm, UtilitySettings
-from training.trial.trial_data import TestSet, UtilityData
+from training.trial.figures import plot_dice_by_arm, plot_segmenter_losses, save_overlays
+from training.trial.labelled_source import LabelledSource
+from training.trial.report import TrialReport, make_trial_report, markdown_table
+from training.trial.results import ResultFolder, RunResult, TrialSetup, label_of, protocol_text, run_name
+from training.trial.segmentation_scores import SetScore, score_image, summarise
+from training.trial.segmenter import border_probability, train_segmenter
+from training.trial.settings import SYNTHETIC_SHARE, WITHOUT_SOURCE, Arm, TrialSettings
+from training.trial.trial_data import TestSet, TrialData
 
 _SHOWN = 4
 _LOSSES = 100
 
 
-def run_utility(
-    data: UtilityData,
-    settings: UtilitySettings,
+def run_trial(
+    data: TrialData,
+    settings: TrialSettings,
     folder: Path,
     *,
     arms: Sequence[Arm],
     seeds: Sequence[int],
-    source: NamedSource | None,
+    source: LabelledSource | None,
     device: str = "cpu",
     quiet: bool = False,
-) -> UtilityReport:
+) -> TrialReport:
     """Train and score one segmenter per arm and seed, and report on all that the folder holds.
 
-    Each result is written when it is done; the same call goes on after the last one. On a CPU results
+    Each result is written when it is done; the same call resumes after the last one. On a CPU results
     depend on the seed alone, whatever was run before. The folder then holds `setup.json`,
-    `results/RUN.json`, `pictures/RUN/SET.png` (these show real images), `utility.json`, `utility.md`,
+    `results/RUN.json`, `pictures/RUN/SET.png` (these show real images), `trial.json`, `trial.md`,
     `dice.png` and `losses.png`.
 
     Args:
@@ -62,7 +60,7 @@ def run_utility(
     """
     if source is None and not set(arms) <= set(WITHOUT_SOURCE):
         raise ValueError(f"the arms {', '.join(arms)} need a labelled source")
-    setup = Setup(settings=settings, protocol=protocol(), data_digest=data.digest())
+    setup = TrialSetup(settings=settings, protocol=protocol_text(), data_digest=data.digest())
     results = ResultFolder(folder, setup)
     for seed in seeds:
         for arm in arms:
@@ -70,24 +68,24 @@ def run_utility(
             if not results.has(arm, used.name if used else None, seed):
                 results.add(_run(data, settings, folder, arm, seed, used, device, quiet))
     versions = {name: version(name) for name in ("torch", "monai", "scikit-image", "scipy")}
-    report = make_report(setup, data, versions, results.all())
-    plot_dice(report, folder / "dice.png")
-    plot_losses(report, folder / "losses.png")
-    results.write("utility.md", markdown_table(report))
-    results.write("utility.json", report.model_dump_json(indent=2) + "\n")
+    report = make_trial_report(setup, data, versions, results.all())
+    plot_dice_by_arm(report, folder / "dice.png")
+    plot_segmenter_losses(report, folder / "losses.png")
+    results.write("trial.md", markdown_table(report))
+    results.write("trial.json", report.model_dump_json(indent=2) + "\n")
     return report
 
 
 def _run(
-    data: UtilityData,
-    settings: UtilitySettings,
+    data: TrialData,
+    settings: TrialSettings,
     folder: Path,
     arm: Arm,
     seed: int,
-    source: NamedSource | None,
+    source: LabelledSource | None,
     device: str,
     quiet: bool,
-) -> Result:
+) -> RunResult:
     name = source.name if source else None
     started = time.monotonic()
     with tqdm(total=settings.steps, desc=f"{label_of(arm, name)}, seed {seed}", disable=quiet) as bar:
@@ -96,7 +94,7 @@ def _run(
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update()
 
-        segmenter, losses = fit(
+        segmenter, losses = train_segmenter(
             _batches(data, settings, arm, seed, source),
             seed=seed,
             steps=settings.steps,
@@ -106,7 +104,7 @@ def _run(
         )
     seconds = time.monotonic() - started
     pictures = folder / "pictures" / run_name(arm, name, seed)
-    return Result(
+    return RunResult(
         arm=arm,
         source=name,
         seed=seed,
@@ -121,12 +119,12 @@ def _run(
 
 
 def _batches(
-    data: UtilityData, settings: UtilitySettings, arm: Arm, seed: int, source: NamedSource | None
+    data: TrialData, settings: TrialSettings, arm: Arm, seed: int, source: LabelledSource | None
 ) -> Callable[[int], Batch]:
     real = RealBatches((data.with_tests() if arm == "ceiling" else data).training, seed)
     if source is None:
         return real.batch
-    synthetic = SyntheticBatches(source.images, seed, settings.steps)
+    synthetic = SyntheticBatches(source, seed, settings.steps)
     until = settings.steps if arm == "synthetic" else round(SYNTHETIC_SHARE * settings.steps)
     return lambda step: synthetic.batch(step) if step < until else real.batch(step)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,14 @@ import pytest
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import NotLabelledError, Sampler
 from endotwin.mosaic.parameters import Conditions
-from training.trial.checkpoint_source import REGULAR, SEED, WITHOUT_GUTTAE, CheckpointSource
+from training.trial.labelled_source import REGULAR, SEED, WITHOUT_GUTTAE, checkpoint_source
 
 
 @pytest.mark.parametrize(("index", "conditions"), [(0, WITHOUT_GUTTAE), (1, REGULAR), (2, WITHOUT_GUTTAE)])
 def test_every_other_block_is_regular(
     labelled_checkpoint: Path, index: int, conditions: Conditions
 ) -> None:
-    images, borders = CheckpointSource(labelled_checkpoint, "cpu").batch(index)
+    images, borders = checkpoint_source(labelled_checkpoint, "cpu").block(index)
     expected, scenes = Sampler(load_checkpoint(labelled_checkpoint)).scenes(SEED, index, conditions)
     assert (images == expected).all()
     for drawn, scene in zip(borders, scenes, strict=True):
@@ -30,4 +31,10 @@ def test_every_other_block_is_regular(
 
 def test_a_checkpoint_without_labels_is_refused(tiny_checkpoint: Path) -> None:
     with pytest.raises(NotLabelledError):
-        CheckpointSource(tiny_checkpoint, "cpu")
+        checkpoint_source(tiny_checkpoint, "cpu")
+
+
+def test_a_source_is_named_after_file_and_content(labelled_checkpoint: Path, tmp_path: Path) -> None:
+    path = tmp_path / "Labelled 1.safetensors"
+    path.write_bytes(labelled_checkpoint.read_bytes())
+    assert re.fullmatch("Labelled-1-[0-9a-f]{8}", checkpoint_source(path, "cpu").name)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from training.trial.experts_hand import SHIFT, WAVER, as_drawn_by_hand
+from training.trial.segmenter_augmentation import DISPLACEMENT, SHIFT, displaced_borders
 
 
 def test_lines_are_displaced_as_far_as_said_and_stay_bands_of_three() -> None:
@@ -16,7 +16,7 @@ def test_lines_are_displaced_as_far_as_said_and_stay_bands_of_three() -> None:
         bands[row - 1 : row + 2] = True
     places = []
     for seed in range(40):
-        drawn = as_drawn_by_hand(bands, np.random.default_rng(seed))
+        drawn = displaced_borders(bands, np.random.default_rng(seed))
         labelled, count = ndimage.label(drawn, structure=np.ones((3, 3)))
         assert count == len(rows)  # no line breaks
         assert drawn.sum() == pytest.approx(bands.sum(), rel=0.05)
@@ -27,12 +27,12 @@ def test_lines_are_displaced_as_far_as_said_and_stay_bands_of_three() -> None:
     away = np.array(places)
     assert away.mean() == pytest.approx(0.0, abs=0.15)
     # Rounding to whole pixels adds its own twelfth.
-    assert away.std() == pytest.approx(np.sqrt(WAVER**2 + SHIFT**2 + 1 / 12), rel=0.1)
+    assert away.std() == pytest.approx(np.sqrt(DISPLACEMENT**2 + SHIFT**2 + 1 / 12), rel=0.1)
 
 
 def test_it_depends_on_the_generator_alone() -> None:
     bands = np.zeros((64, 64), dtype=bool)
     bands[:, 30:33] = True
-    one, other, third = (as_drawn_by_hand(bands, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    one, other, third = (displaced_borders(bands, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert (one == other).all()
     assert (one != third).any()

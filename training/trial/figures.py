@@ -1,6 +1,6 @@
-"""Pictures of segmenters: predicted borders over images, and the scores of the arms side by side.
+"""Figures of a trial: predicted borders over images, Dice by arm, losses.
 
-The first show real images: they belong into the output folder and nowhere else.
+Overlays show real images: they are written into the output folder only.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from PIL import Image
 from endotwin.whole_file import whole_file
 from training.trial.annotated_images import AnnotatedImage
 from training.trial.borders import thick, thin
-from training.trial.report import UtilityReport
-from training.trial.scores import THRESHOLD
+from training.trial.report import TrialReport
+from training.trial.segmentation_scores import THRESHOLD
 
 _ZOOM = 2
 _GAP = 6
@@ -55,7 +55,7 @@ def save_overlays(
         Image.fromarray(sheet).resize(size, Image.Resampling.NEAREST).save(file, format="PNG")
 
 
-def plot_dice(report: UtilityReport, path: Path) -> None:
+def plot_dice_by_arm(report: TrialReport, path: Path) -> None:
     """Draw mean Dice per test set and arm as bars, with a dot for each seed, into a PNG."""
     labels = list(dict.fromkeys(summary.label for summary in report.summaries))
     sets = list(dict.fromkeys(summary.test_set for summary in report.summaries))
@@ -82,7 +82,7 @@ def plot_dice(report: UtilityReport, path: Path) -> None:
     _save(figure, path)
 
 
-def plot_losses(report: UtilityReport, path: Path) -> None:
+def plot_segmenter_losses(report: TrialReport, path: Path) -> None:
     """Draw the training loss over the steps, one line per seed, one colour per arm, into a PNG.
 
     The arms learn from different images: the lines say when each has converged, not which is better.

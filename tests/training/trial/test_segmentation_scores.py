@@ -8,7 +8,7 @@ from made_up_mosaics import write_annotated
 
 from training.trial.annotated_images import read_annotated
 from training.trial.borders import thick
-from training.trial.scores import Overlap, overlap_of, score_image, summarise
+from training.trial.segmentation_scores import Overlap, overlap_of, score_image, summarise
 
 
 def line(column: int, length: int = 20) -> np.ndarray:

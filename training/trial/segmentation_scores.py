@@ -1,4 +1,4 @@
-"""How well predicted borders agree with an expert's: overlap of the borders, errors of the morphometry."""
+"""Scores of predicted borders against an expert's: overlap, and errors of the morphometry."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Overlap(BaseModel):
         return self.both / expert if expert else 1.0
 
 
-class Scores(BaseModel):
-    """What is reported: overlap as shares, errors relative to the expert's value (0.05: five percent)."""
+class SegmentationScores(BaseModel):
+    """Overlap as shares, and errors relative to the expert's value (0.05: five percent)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,22 +63,22 @@ class ImageScore(BaseModel):
     overlap: Overlap
     expert: Morphometry
     predicted: Morphometry
-    scores: Scores
+    scores: SegmentationScores
 
 
 class SetScore(BaseModel):
     """The images of one test set.
 
     Attributes:
-        mean: means over the images, of the errors' sizes without their signs.
+        mean: means over the images, of the absolute errors.
         pooled: all images as one, errors signed.
         images: each image.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    mean: Scores
-    pooled: Scores
+    mean: SegmentationScores
+    pooled: SegmentationScores
     images: tuple[ImageScore, ...]
 
 
@@ -112,7 +112,7 @@ def overlap_of(predicted: np.ndarray, expert: np.ndarray, area: np.ndarray) -> O
 
 
 def summarise(images: list[ImageScore]) -> SetScore:
-    """Bring the scores of a set's images, at least one, together."""
+    """Combine the scores of a set's images, at least one."""
     overlap = Overlap(
         both=sum(image.overlap.both for image in images),
         only_predicted=sum(image.overlap.only_predicted for image in images),
@@ -121,21 +121,21 @@ def summarise(images: list[ImageScore]) -> SetScore:
     predicted = pooled([image.predicted for image in images])
     expert = pooled([image.expert for image in images])
     return SetScore(
-        mean=Scores(
+        mean=SegmentationScores(
             dice=float(np.mean([image.scores.dice for image in images])),
             precision=float(np.mean([image.scores.precision for image in images])),
             recall=float(np.mean([image.scores.recall for image in images])),
-            density_error=_mean_size([image.scores.density_error for image in images]),
-            cv_error=_mean_size([image.scores.cv_error for image in images]),
-            hexagonality_error=_mean_size([image.scores.hexagonality_error for image in images]),
+            density_error=_mean_absolute([image.scores.density_error for image in images]),
+            cv_error=_mean_absolute([image.scores.cv_error for image in images]),
+            hexagonality_error=_mean_absolute([image.scores.hexagonality_error for image in images]),
         ),
         pooled=_scores(overlap, predicted, expert),
         images=tuple(images),
     )
 
 
-def _scores(overlap: Overlap, predicted: Morphometry, expert: Morphometry) -> Scores:
-    return Scores(
+def _scores(overlap: Overlap, predicted: Morphometry, expert: Morphometry) -> SegmentationScores:
+    return SegmentationScores(
         dice=overlap.dice,
         precision=overlap.precision,
         recall=overlap.recall,
@@ -150,6 +150,6 @@ def _relative(value: float | None, reference: float | None) -> float | None:
     return value / reference - 1 if value is not None and reference else None
 
 
-def _mean_size(errors: list[float | None]) -> float | None:
+def _mean_absolute(errors: list[float | None]) -> float | None:
     known = [abs(error) for error in errors if error is not None]
     return float(np.mean(known)) if known else None
