@@ -17,7 +17,7 @@ import psutil
 import typer
 from PIL import Image
 
-from endotwin.whole_file import whole_file
+from endotwin.files import whole_file
 from training.curation.run import Settings, curate
 from training.curation.thresholds import read_thresholds
 from training.curation.workers import available_cores

@@ -16,12 +16,14 @@ import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from tqdm import tqdm
 
-from endotwin.output_files import OutputError, new_file, new_folder
+from endotwin.files import OutputError, new_file, new_folder
+from endotwin.samples.sample import require_only_samples
 from endotwin.samples.sheet import ContactSheetError, draw_contact_sheet, read_images
 
 SEED = 7
@@ -149,7 +151,10 @@ def fetch(port: int, count: int, archive: Path, folder: Path) -> Received:
         raise DemoError(f"the service answered {response.status}: {response.read().decode()}")
     images = 0
     digests = set()
-    with new_folder(folder, replace=True) as unpacked, new_file(archive, replace=True) as file:
+    with (
+        new_folder(folder, partial(require_only_samples, replace=True)) as unpacked,
+        new_file(archive, replace=True) as file,
+    ):
         copy = _Copy(response, file)
         with (
             tarfile.open(fileobj=copy, mode="r|") as tar,

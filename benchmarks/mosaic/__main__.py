@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from benchmarks.mosaic.report import comparison_table, draw_sheet, full_table, plot_comparisons
 from benchmarks.mosaic.requested import combinations, compare
-from endotwin.whole_file import whole_file
+from endotwin.files import whole_file
 
 
 def main(

@@ -10,6 +10,7 @@ import json
 import numpy as np
 from tqdm import tqdm
 
+from endotwin.files import whole_file
 from endotwin.generator.latents import draw_normals
 from endotwin.image_size import IMAGE_SIZE
 from endotwin.mosaic.calibration import TABLE_PATH
@@ -21,7 +22,6 @@ from endotwin.mosaic.drawing import (
     draw_mosaic,
 )
 from endotwin.mosaic.morphometry import pool_cells
-from endotwin.whole_file import whole_file
 
 JITTERS = (0.03, 0.045, 0.06, 0.09, 0.12, 0.15, 0.18, 0.21, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
 SPREADS = (0.04, 0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.95)

@@ -20,12 +20,12 @@ from benchmarks.mosaic.requested import (
     Combination,
     Comparison,
 )
+from endotwin.files import whole_file
 from endotwin.generator.latents import draw_normals
 from endotwin.image_size import IMAGE_SIZE
 from endotwin.mosaic.labels import Label
 from endotwin.mosaic.parameters import Conditions, ImagePopulation, Range
 from endotwin.mosaic.scene import SCENE_NUMBERS, draw_scene
-from endotwin.whole_file import whole_file
 
 _ZOOM = 2
 _GAP = 4

@@ -6,22 +6,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from endotwin.catalogue import OrderError, choose_checkpoint, with_device
+from endotwin.files import OutputError, new_file, new_folder
 from endotwin.generator.checkpoint import Checkpoint, CheckpointError
 from endotwin.generator.device import describe_device, resolve_device
 from endotwin.generator.latents import MAX_INDEX, MAX_SEED
 from endotwin.generator.sampler import Sampler, plan_blocks
-from endotwin.output_files import OutputError, new_file, new_folder
 from endotwin.samples.archives import FORMATS, Archive, check_format
 from endotwin.samples.batch import Batch, make_batch
 from endotwin.samples.labelling import PLAIN, Labelling
 from endotwin.samples.layouts.labelled_sample import LayoutSample, LayoutSet, layout_samples
 from endotwin.samples.layouts.writing import LAYOUTS, write_layout
-from endotwin.samples.sample import sample_files
+from endotwin.samples.sample import require_only_samples, sample_files
 from endotwin.settings import SettingsError, load_settings
 
 FAILURES = (CheckpointError, OSError, OutputError, SettingsError)
@@ -145,7 +146,7 @@ def _write_folder(
 ) -> None:
     """Write the files that the tar of the same order holds."""
     start = order.start
-    with new_folder(output, replace=replace) as folder:
+    with new_folder(output, partial(require_only_samples, replace=replace)) as folder:
         for batch in batches:
             for name, content in sample_files(
                 batch.images,

@@ -30,7 +30,7 @@ from endotwin.cli.options import (
     given,
 )
 from endotwin.cli.set_options import set_app
-from endotwin.output_files import OutputError, new_file
+from endotwin.files import OutputError, new_file
 from endotwin.process_environment import GENERATING, enter
 from endotwin.samples.archives import FORMATS
 from endotwin.samples.labelling import Labelling, LabellingError, parse_labels

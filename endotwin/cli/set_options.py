@@ -27,7 +27,7 @@ from endotwin.cli.options import (
     check_one_model,
     given,
 )
-from endotwin.output_files import OutputError
+from endotwin.files import OutputError
 from endotwin.samples.labelling import Labelling, LabellingError, parse_labels
 from endotwin.samples.layouts.writing import LAYOUTS
 from endotwin.sets.sizes import DEFAULT_SHARD_SIZE

@@ -15,9 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from endotwin.files import whole_file
 from endotwin.generator.architectures import Generator, build_generator
 from endotwin.generator.card import Card
-from endotwin.whole_file import whole_file
 
 _CARD_KEY = "endotwin_card"
 _DIGEST_KEY = "endotwin_sha256"

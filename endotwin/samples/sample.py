@@ -9,16 +9,19 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from endotwin.files import OutputError, require_folder
 from endotwin.samples.labelling import IMAGE_LABELS, PLAIN, Labelling
 from endotwin.samples.png import encode_pngs
 
 if TYPE_CHECKING:  # it brings scipy, and the command line does without until it generates
     from endotwin.mosaic.labels import Label
 
+_SAMPLE_FILE = re.compile(rf"\d+-\d{{8,}}\.((({'|'.join(IMAGE_LABELS)})\.)?png|json)")
 _LABEL_FILE = re.compile(rf".*\.({'|'.join(IMAGE_LABELS)})\.png")
 
 
@@ -33,6 +36,28 @@ def sample_name(seed: int, index: int) -> str:
 def is_label_file(name: str) -> bool:
     """Tell whether a file of a sample is the image of a label, such as `7-00000042.borders.png`."""
     return _LABEL_FILE.fullmatch(name) is not None
+
+
+def require_only_samples(path: Path, *, replace: bool) -> None:
+    """Check that a folder of samples can be made at `path`, in the place of another one if need be.
+
+    Args:
+        path: the folder, absolute.
+        replace: whether samples that are there may be lost.
+
+    Raises:
+        OutputError: something else is there, or samples that must stay.
+    """
+    require_folder(path)
+    names = sorted(entry.name for entry in path.iterdir()) if path.exists() else []
+    foreign = [name for name in names if not _SAMPLE_FILE.fullmatch(name)]
+    if foreign:
+        raise OutputError(
+            f"{path} holds something other than samples ({foreign[0]}) and is never replaced; "
+            "give the name of another folder"
+        )
+    if names and not replace:
+        raise OutputError(f"{path} holds samples already; --force replaces them")
 
 
 def sample_files(

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
+from endotwin.files import new_folder
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.image_size import IMAGE_SIZE
@@ -19,7 +20,6 @@ from training.blind_test.documents import IMAGES, KEY, SET, BlindSet, Display, K
 from training.blind_test.errors import BlindTestError
 from training.blind_test.kind import Kind
 from training.blind_test.levelling import spread_levels
-from training.blind_test.whole_folder import whole_folder
 from training.data.images import Dataset, GreyImage, draw_crops
 
 MOST = 10_000
@@ -79,10 +79,11 @@ def build(
         The key, which was also written.
 
     Raises:
-        BlindTestError: the folder is not free, or no image is held out where held-out ones are asked for.
+        OutputError: the folder is not free.
+        BlindTestError: no image is held out where held-out ones are asked for.
     """
     images = _real_images(dataset, plan)
-    with whole_folder(out) as folder:
+    with new_folder(out) as folder:
         secret = hashlib.sha256(
             f"{checkpoint.sha256} {dataset.digest} {plan.model_dump_json()}".encode()
         ).digest()

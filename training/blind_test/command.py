@@ -11,8 +11,8 @@ import typer
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from endotwin.files import require_free, whole_file
 from endotwin.generator.checkpoint import load_checkpoint
-from endotwin.whole_file import whole_file
 from training.blind_test.answers import AnswerStore
 from training.blind_test.build import Plan, build
 from training.blind_test.documents import ANSWERS, KEY, Display, RealFrom, read_key, read_set
@@ -20,7 +20,6 @@ from training.blind_test.errors import BlindTestError
 from training.blind_test.listening import is_loopback, serve
 from training.blind_test.report import report_page
 from training.blind_test.score import BlindTestScores, score
-from training.blind_test.whole_folder import require_free
 from training.cli.options import UsageError, chosen_device, require_one_place
 from training.data.images import DataError
 from training.data.sources import chosen_sources

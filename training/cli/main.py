@@ -13,6 +13,7 @@ from typing import Annotated, TypeVar
 import typer
 from pydantic import ValidationError
 
+from endotwin.files import OutputError
 from endotwin.generator.architectures import PRESETS
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import CheckpointError, load_checkpoint, read_card
@@ -218,6 +219,7 @@ def main() -> None:
         _fail(error, 2)
     except (
         DataError,
+        OutputError,
         CheckpointError,
         InceptionError,
         RunError,

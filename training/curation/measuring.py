@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from endotwin.whole_file import whole_file
+from endotwin.files import whole_file
 from training.curation.duplicates import Features, Match, compare, describe
 from training.curation.errors import UnreadableError
 from training.curation.field import Box, find_field, flatten

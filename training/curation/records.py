@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from endotwin.whole_file import whole_file
+from endotwin.files import whole_file
 from training.curation.duplicates import Features
 from training.curation.field import Box
 from training.curation.measures import FieldMeasures, WholeMeasures

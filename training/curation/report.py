@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable
 from pathlib import Path
 
-from endotwin.whole_file import whole_file
+from endotwin.files import whole_file
 from training.curation.decisions import Reason
 from training.curation.run import Curation
 from training.curation.summary import FileFate

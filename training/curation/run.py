@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from endotwin.whole_file import whole_file
+from endotwin.files import whole_file
 from training.curation import decisions
 from training.curation.decisions import Edge, Fate
 from training.curation.duplicates import candidates, hash_features, mean_descriptor, missing_within_groups

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from endotwin.whole_file import whole_file
+from endotwin.files import whole_file
 from training.curation.decisions import Fate, Reason
 from training.curation.field import Box
 from training.curation.records import Record

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from endotwin.whole_file import whole_file
+from endotwin.files import naming_full_disk, remove_unfinished, whole_file
 from training.learning.settings import TrainingSettings
 
 
@@ -58,7 +58,10 @@ class RunFolder:
     def save_state(self, state: dict[str, Any]) -> None:
         """Replace the state on disk; a kill at any moment leaves the old or the new one, whole."""
         with whole_file(self.state_path) as file:
-            torch.save(state, file)
+            try:
+                torch.save(state, file)
+            except RuntimeError as error:  # torch's own, about a zip file that it could not end
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None
             file.flush()
             os.fsync(file.fileno())
 
@@ -90,7 +93,10 @@ class RunFolder:
 
     def append_statistics(self, record: dict[str, Any]) -> None:
         """Append one line of statistics."""
-        with self.statistics_path.open("a", encoding="utf-8") as file:
+        with (
+            naming_full_disk(self.statistics_path),
+            self.statistics_path.open("a", encoding="utf-8") as file,
+        ):
             file.write(json.dumps(record) + "\n")
 
     def read_statistics(self) -> list[dict[str, Any]]:
@@ -107,8 +113,7 @@ class RunFolder:
 
     def clear_after(self, images: int) -> None:
         """Remove what a kill left: lines that the resumed run writes again, half a line, half a state."""
-        for unfinished in self.path.glob(f".{self.state_path.name}.*.tmp"):
-            unfinished.unlink(missing_ok=True)
+        remove_unfinished(self.path)
         kept = [record for record in self.read_statistics() if record["images"] <= images]
         if kept or self.statistics_path.exists():
             self.write_text(self.statistics_path.name, "".join(json.dumps(r) + "\n" for r in kept))

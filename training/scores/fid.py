@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from pytorch_fid.inception import InceptionV3
 
+from endotwin.files import whole_file
 from endotwin.generator.sampler import BATCH as ALIGNED
 from endotwin.generator.sampler import Sampler
-from endotwin.whole_file import whole_file
 from training.scores.inception import FEATURES
 
 BATCH = 32

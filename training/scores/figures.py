@@ -13,8 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from endotwin.files import whole_file
 from endotwin.generator.card import FidRecord, ImageStatistics
-from endotwin.whole_file import whole_file
 
 PAPER_FID = 35.0
 """The paper's best, 3,000 generated images against 3,000 of its own crops."""

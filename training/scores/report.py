@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from endotwin.files import whole_file
 from endotwin.generator.card import Card
-from endotwin.whole_file import whole_file
 from training.scores.cell_tables import CellPictures, morphometry_section
 from training.scores.copy_tables import CopyPictures, memorisation_section
 from training.scores.html_page import close_page, figure, open_page

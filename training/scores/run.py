@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from endotwin.files import whole_file
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.mosaic.parameters import Conditions
-from endotwin.whole_file import whole_file
 from training.data.sources import chosen_sources
 from training.learning.trainer import GRID_SEED
 from training.scores.cell_tables import CellPictures

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from endotwin.whole_file import whole_file
+from endotwin.files import whole_file
 from training.trial.annotated_images import AnnotatedImage
 from training.trial.borders import thick, thin
 from training.trial.report import TrialReport

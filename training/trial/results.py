@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from endotwin.whole_file import whole_file
+from endotwin.files import whole_file
 from training.learning.run_folder import RunError
 from training.trial import cells, segmentation_scores, segmenter, segmenter_augmentation
 from training.trial.labelled_source import BLOCK

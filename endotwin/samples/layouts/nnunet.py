@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from endotwin.output_files import OutputError
+from endotwin.files import OutputError
 from endotwin.samples.layouts.files import write_json, write_pngs
 from endotwin.samples.layouts.labelled_sample import LayoutSample
 from endotwin.samples.layouts.layout import Layout

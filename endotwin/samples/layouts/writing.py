@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from endotwin.output_files import new_folder
+from endotwin.files import new_folder
 from endotwin.samples.layouts.imagefolder import ImagefolderLayout
 from endotwin.samples.layouts.labelled_sample import LayoutSample, LayoutSet
 from endotwin.samples.layouts.layout import Layout
@@ -32,7 +32,7 @@ def write_layout(
         ValueError: the samples are not as many as the set has.
     """
     layout.check_path(output)
-    with new_folder(output, replace=False) as folder:
+    with new_folder(output) as folder:
         files = layout(folder, wanted)
         added = 0
         for samples in batches:

@@ -12,6 +12,7 @@ from PIL import Image
 from scipy.stats import binom, spearmanr
 from trivial_classifier import accuracies, attributes
 
+from endotwin.files import OutputError
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import Sampler
 from training.blind_test.build import Plan, build
@@ -146,7 +147,7 @@ def test_held_out_crops_need_held_out_images(tiny_checkpoint: Path, tmp_path: Pa
 def test_a_full_folder_is_left_alone(tiny_checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "thesis.txt").write_text("mine")
-    with pytest.raises(BlindTestError, match="set: the folder is not empty"):
+    with pytest.raises(OutputError, match="set: the folder is not empty"):
         build_set(tiny_checkpoint, tmp_path, 1, 1)
     assert contents(tmp_path / "set") == {"thesis.txt": b"mine"}
 

@@ -9,6 +9,7 @@ import pytest
 from blind_sets import drawn_dataset
 from typer.testing import CliRunner, Result
 
+from endotwin.files import OutputError
 from training.blind_test.answers import Answer, AnswerStore
 from training.blind_test.command import blind_test_app
 from training.blind_test.documents import ANSWERS, KEY, Key, read_key, read_set
@@ -117,7 +118,7 @@ def test_options_are_checked(tmp_path: Path, options: list[str], told: str) -> N
 
 def test_a_full_folder_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(DataError, match="the folder is not empty"):
+    with pytest.raises(OutputError, match="the folder is not empty"):
         run("build", tmp_path / "none.safetensors", tmp_path, "--data", tmp_path)
 
 

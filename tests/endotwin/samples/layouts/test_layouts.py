@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 
 from endotwin.cli.main import Layout as LayoutOption
 from endotwin.cli.main import app
+from endotwin.files import OutputError
 from endotwin.generator.latents import MAX_INDEX
-from endotwin.output_files import OutputError
 from endotwin.samples.labelling import LABELS, PLAIN, LabellingError
 from endotwin.samples.layouts.labelled_sample import LayoutSample, LayoutSet
 from endotwin.samples.layouts.layout import Layout

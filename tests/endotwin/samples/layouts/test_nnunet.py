@@ -11,8 +11,8 @@ import pytest
 from layout_batches import SEED, START, Made
 from PIL import Image
 
+from endotwin.files import OutputError
 from endotwin.generator.sampler import BATCH
-from endotwin.output_files import OutputError
 from endotwin.samples.layouts.writing import LAYOUTS
 from endotwin.samples.sample import sample_name
 
