@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,9 +14,22 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from endotwin.generator.latents import MAX_INDEX
 from endotwin.sets.storage.place import parse_bucket
 
+logger = logging.getLogger("endotwin")
+
 PREFIX = "ENDOTWIN_"
 FOREIGN_VARIABLES = frozenset({"ENDOTWIN_DATA"})
 """Variables with the prefix that others read: the tests look for real images under ENDOTWIN_DATA."""
+
+_KUBERNETES = re.compile(
+    r"""ENDOTWIN_(\w+_)?(
+        SERVICE_HOST=.*
+        | SERVICE_PORT(_\w+)?=.*
+        | PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://.*
+        | PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)=.*
+    )""",
+    re.VERBOSE,
+)
+"""A variable that Kubernetes sets in every pod for a Service called endotwin or endotwin-something."""
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -127,17 +142,26 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def load_settings() -> Settings:
+def load_settings(*, quiet: bool = False) -> Settings:
     """Read the settings from the environment.
+
+    Variables that Kubernetes sets for a Service called endotwin or endotwin-something are ignored.
+
+    Args:
+        quiet: do not log which variables were ignored.
 
     Raises:
         SettingsError: a variable has a value that is not allowed, or its name is not one of a setting.
     """
-    known = {variable(field) for field in Settings.model_fields}
-    present = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
-    unknown = sorted(present - known - FOREIGN_VARIABLES)
-    if unknown:
-        raise SettingsError(f"unknown setting {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    known = {variable(field) for field in Settings.model_fields} | FOREIGN_VARIABLES
+    others = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
+    others = {name: value for name, value in sorted(others.items()) if name not in known}
+    ignored = [name for name, value in others.items() if _KUBERNETES.fullmatch(f"{name}={value}")]
+    if unknown := [name for name in others if name not in ignored]:
+        allowed = ", ".join(sorted(known - FOREIGN_VARIABLES))
+        raise SettingsError(f"unknown setting {', '.join(unknown)}; there are {allowed}")
+    if ignored and not quiet:
+        logger.info("ignored %s: Kubernetes sets them for a Service of that name", ", ".join(ignored))
     try:
         return Settings()
     except ValidationError as error:

@@ -35,7 +35,7 @@ class Endotwin:
     def check() -> None:
         """Stop `bentoml serve` with one clear line, before it starts a worker that could only fail."""
         try:
-            check_start(load_settings())
+            check_start(load_settings(quiet=True))  # the worker logs what was ignored
         except (SettingsError, CheckpointError) as error:
             raise BentoMLException(str(error)) from error
 

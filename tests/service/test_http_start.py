@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from endotwin.generator.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from endotwin.settings import SettingsError, load_settings
+from endotwin.settings import _KUBERNETES, Settings, SettingsError, load_settings, variable
 from service.runtime import check_start, start
 
 Setter = Callable[..., None]
@@ -109,6 +110,52 @@ def test_empty_variable_is_no_setting(settings: Setter) -> None:
 def test_variable_of_the_tests_is_no_setting(settings: Setter) -> None:
     settings(data="somewhere")
     assert load_settings()
+
+
+KUBERNETES = {
+    "ENDOTWIN_PORT": "tcp://10.0.0.1:3000",
+    "ENDOTWIN_SERVICE_HOST": "10.0.0.1",
+    "ENDOTWIN_SERVICE_PORT": "3000",
+    "ENDOTWIN_SERVICE_PORT_HTTP": "3000",
+    "ENDOTWIN_PORT_3000_TCP": "tcp://10.0.0.1:3000",
+    "ENDOTWIN_PORT_3000_TCP_PROTO": "tcp",
+    "ENDOTWIN_PORT_3000_TCP_PORT": "3000",
+    "ENDOTWIN_PORT_3000_TCP_ADDR": "10.0.0.1",
+    "ENDOTWIN_SOME_SETS_SERVICE_HOST": "fd00::1",
+    "ENDOTWIN_SOME_SETS_PORT": "udp://[fd00::1]:53",
+}
+"""What Kubernetes sets in every pod for Services named endotwin and endotwin-some-sets."""
+
+
+def test_variables_of_kubernetes_are_ignored_with_one_line(
+    settings: Setter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="endotwin")
+    for name, value in KUBERNETES.items():
+        monkeypatch.setenv(name, value)
+    settings(max_images="7")
+    assert load_settings().max_images == 7
+    [record] = caplog.records
+    assert all(name in record.getMessage() for name in KUBERNETES)
+    load_settings(quiet=True)
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("port", "3000"), ("port_3000_tcp", "yes"), ("service_hosts", "10.0.0.1"), ("service", "endotwin")],
+)
+def test_unknown_settings_that_kubernetes_does_not_set_are_errors(
+    settings: Setter, name: str, value: str
+) -> None:
+    settings(**{name: value})
+    with pytest.raises(SettingsError, match=f"unknown setting ENDOTWIN_{name.upper()};"):
+        load_settings()
+
+
+def test_no_setting_is_taken_for_a_variable_of_kubernetes() -> None:
+    for field in Settings.model_fields:
+        assert not _KUBERNETES.fullmatch(f"{variable(field)}=tcp://10.0.0.1:3000")
 
 
 def test_broken_checkpoint(settings: Setter, tmp_path: Path, tiny_checkpoint: Path) -> None:
