@@ -49,7 +49,7 @@ JOBS = Gauge(
 )
 JOBS_ENDED = Counter(
     "endotwin_jobs_ended",
-    "Jobs that this service brought to an end: complete, failed, cancelled.",
+    "Jobs that this service brought to an end: complete, failed, cancelled, cancel_failed.",
     ["state"],
 )
 JOB_IMAGES = Counter("endotwin_job_images", "Images generated for jobs.", ["model", "format"])

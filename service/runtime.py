@@ -15,8 +15,8 @@ from endotwin.settings import Settings
 from service import metrics
 from service.admission import Admission
 from service.device_queue import DeviceThread, timed_batch
+from service.jobs.runner import JobRunner
 from service.jobs.store import JobStore
-from service.jobs.worker import JobWorker
 from service.models import Model, Models
 
 logger = logging.getLogger("endotwin")
@@ -47,10 +47,10 @@ class Runtime:
         self.device_name = device_name
         self.encoders = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="encoder")
         self.admission = Admission(settings.max_streams)
-        self.jobs: JobWorker | None = None
+        self.jobs: JobRunner | None = None
         if settings.jobs_store is not None:
             store = JobStore(settings.jobs_store)
-            self.jobs = JobWorker(store, models, device, device_name, settings)
+            self.jobs = JobRunner(store, models, device, device_name, settings)
 
     def close(self) -> None:
         """Stop the threads; streams that are still open fail, jobs go on at the next start."""

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
+
+from endotwin.quoting import shorten
 from endotwin.sets.spec import SetSpec
+from endotwin.sets.storage.place import Bucket, PlaceError, parse_bucket
+
+ERRORS_KEPT = 10
+
+_YEAR_10000 = 253_402_300_800
+_Time = Annotated[float, Field(ge=0, lt=_YEAR_10000)]
+"""Seconds since 1970."""
+
+_Count = Annotated[int, Field(ge=0)]
+_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class State(StrEnum):
@@ -18,22 +34,21 @@ class State(StrEnum):
     COMPLETE = "complete"
     FAILED = "failed"
     CANCELLING = "cancelling"
+    CANCEL_FAILED = "cancel_failed"
     CANCELLED = "cancelled"
 
 
-OPEN = (State.QUEUED, State.RUNNING, State.FAILED, State.CANCELLING)
-"""Jobs that still have something to do with their destination: a failed one can go on or be cancelled."""
+OPEN = (State.QUEUED, State.RUNNING, State.FAILED, State.CANCELLING, State.CANCEL_FAILED)
+"""Jobs that may still write to their destination or remove something from it."""
 
 ENDED = (State.COMPLETE, State.CANCELLED)
-
-ERRORS_KEPT = 10
 
 
 @dataclass(frozen=True)
 class Problem:
     """Something that went wrong: when, in seconds since 1970, and what."""
 
-    at: float
+    at: _Time
     message: str
 
 
@@ -46,24 +61,27 @@ class Counts:
         images: in these shards.
         images_per_second: generated since the service took the job up; None before the first.
         seconds_left: at this speed; None where it is not known.
-        errors: the last `ERRORS_KEPT`, those that were got over included.
+        errors: the last `ERRORS_KEPT`, those after which the work went on included.
     """
 
-    shards: int = 0
-    images: int = 0
-    images_per_second: float | None = None
-    seconds_left: float | None = None
+    shards: _Count = 0
+    images: _Count = 0
+    images_per_second: _Amount | None = None
+    seconds_left: _Amount | None = None
     errors: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True)
-class Job:
+def _parse_destination(text: object) -> Bucket:
+    return parse_bucket(str(text).removeprefix("s3://"))
+
+
+class Job(BaseModel):
     """A job as the store has it. Times are seconds since 1970.
 
     Attributes:
         id: 32 hexadecimal digits.
         state: see `State`.
-        destination: `s3://bucket/prefix`.
+        destination: where the set goes.
         spec: the set.
         created: when it was accepted.
         started: when a service first took it up.
@@ -73,16 +91,18 @@ class Job:
         earlier_n: images of the finished set that was at the destination before the job; None if none was.
     """
 
+    model_config = ConfigDict(frozen=True)
+
     id: str
     state: State
-    destination: str
-    spec: SetSpec
-    created: float
-    started: float | None
-    finished: float | None
-    counts: Counts
+    destination: Annotated[Bucket, BeforeValidator(_parse_destination)]
+    spec: Json[SetSpec]
+    created: _Time
+    started: _Time | None
+    finished: _Time | None
+    counts: Json[Counts]
     looked: bool
-    earlier_n: int | None
+    earlier_n: Annotated[int, Field(ge=1)] | None
 
     @property
     def path(self) -> str:
@@ -96,7 +116,7 @@ class Job:
         return {
             "id": self.id,
             "state": self.state.value,
-            "destination": self.destination,
+            "destination": str(self.destination),
             "n": spec.n,
             "seed": spec.seed,
             "format": spec.format,
@@ -109,14 +129,86 @@ class Job:
             "images": {"done": counts.images, "total": spec.n},
             "images_per_second": _rounded(counts.images_per_second) if running else None,
             "seconds_left": _rounded(counts.seconds_left) if running else None,
-            "errors": [{"time": _time(error.at), "message": error.message} for error in counts.errors],
-            "created": _time(self.created),
-            "started": _time(self.started),
-            "finished": _time(self.finished),
+            "errors": [{"time": _iso(error.at), "message": error.message} for error in counts.errors],
+            "created": _iso(self.created),
+            "started": _iso(self.started),
+            "finished": _iso(self.finished),
         }
 
 
-def _time(seconds: float | None) -> str | None:
+@dataclass(frozen=True)
+class UnreadableJob:
+    """A stored job that this service cannot read. Clients see it as failed, and can delete it.
+
+    Attributes:
+        id: as stored.
+        destination: where its set goes; None if that cannot be read either.
+        why: what cannot be read.
+    """
+
+    id: str
+    destination: Bucket | None
+    why: str
+
+    state = State.FAILED
+
+    @property
+    def advice(self) -> str:
+        """What can be done about it."""
+        return f"DELETE {self.path} takes it off the list, and leaves what it has written"
+
+    @property
+    def path(self) -> str:
+        """Where the service answers for it."""
+        return f"/jobs/{self.id}"
+
+    def describe(self) -> dict[str, Any]:
+        """Return the job as clients see it: the same members as of `Job.describe`, most of them null."""
+        known = {
+            "id": self.id,
+            "state": self.state.value,
+            "destination": None if self.destination is None else str(self.destination),
+            "shards": {"done": None, "total": None},
+            "images": {"done": None, "total": None},
+            "errors": [{"time": None, "message": f"{self.why}; {self.advice}"}],
+        }
+        unknown = [
+            "n",
+            "seed",
+            "format",
+            "model",
+            "checkpoint_sha256",
+            "labels",
+            "conditions",
+            "shard_size",
+        ]
+        unknown += ["images_per_second", "seconds_left", "created", "started", "finished"]
+        return known | dict.fromkeys(unknown)
+
+
+StoredJob = Job | UnreadableJob
+
+
+def read_job(row: Mapping[str, Any]) -> StoredJob:
+    """Read a job from its row in the store, by column."""
+    try:
+        return Job.model_validate(row)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    destination = None
+    with suppress(PlaceError):
+        destination = _parse_destination(row["destination"])
+    why = f"this service cannot read the job, stored as {shorten(str(row['state']))} ({reason})"
+    return UnreadableJob(str(row["id"]), destination, why)
+
+
+def write_counts(counts: Counts) -> str:
+    """Return counts as the store keeps them."""
+    return json.dumps(asdict(counts))
+
+
+def _iso(seconds: float | None) -> str | None:
     """Write a time as ISO 8601 in UTC, such as 2026-11-25T21:46:03Z."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

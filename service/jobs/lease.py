@@ -1,9 +1,8 @@
-"""Holding a job: saying again and again that somebody works on it, and finding out when to stop."""
+"""The lease of a job: renewed while a service works on it, and lost when it has to stop."""
 
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -78,7 +77,7 @@ class Lease:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop renewing; the lease itself is given back by whoever ends or releases the job."""
+        """Stop renewing; the store ends the lease itself with the job, or releases it."""
         self._done.set()
         self._thread.join()
 
@@ -88,7 +87,7 @@ class Lease:
             began = time.monotonic()
             try:
                 state = self._store.keep(self._job.id, self._token, self._seconds, self._counts())
-            except sqlite3.Error as error:
+            except Exception as error:
                 logger.warning("job %s: its lease could not be renewed: %s", self._job.id, error)
                 if time.monotonic() - renewed > _SAFE_SHARE * self._seconds:
                     self._over.set()

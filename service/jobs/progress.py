@@ -1,8 +1,10 @@
-"""How a job goes on, for those who ask the service for it."""
+"""How far a running job is, and its errors without what clients must not see."""
 
 from __future__ import annotations
 
 import logging
+import os
+import re
 import threading
 import time
 from collections import deque
@@ -11,13 +13,15 @@ from endotwin.sets.plan import Shard
 from endotwin.sets.storage.record import ShardRecord
 from service import metrics
 from service.jobs.job import ERRORS_KEPT, Counts, Job, Problem
-from service.jobs.redaction import redact
 
 logger = logging.getLogger("endotwin")
 
+_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
+_ADDRESS = re.compile(r"https?://[^/\s\"']+")
 
-class Progress:
-    """See `endotwin.sets.run.Report`. Asked from other threads."""
+
+class JobProgress:
+    """See `endotwin.sets.run.Report`. `counts` may be called from other threads."""
 
     def __init__(self, job: Job) -> None:
         """Begin where the job was left."""
@@ -71,6 +75,15 @@ class Progress:
             return Counts(self._shards, self._images, rate, left, errors)
 
     def _start(self) -> None:
-        """Let the clock of the rate begin with what is told first: looking at what is there takes time."""
+        """Start the clock of the rate at the first report: looking at what is there takes time."""
         if not self._reported:
             self._reported, self._began = True, time.monotonic()
+
+
+def redact(text: str) -> str:
+    """Return a message without credentials of the environment and without the address of the storage."""
+    text = _ADDRESS.sub("https://…", text)
+    for name in _SECRETS:
+        if value := os.environ.get(name):
+            text = text.replace(value, "…")
+    return text

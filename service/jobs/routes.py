@@ -13,10 +13,10 @@ from endotwin.quoting import shorten
 from endotwin.settings import variable
 from service import errors
 from service.errors import ApiError
-from service.jobs.job import Job, State
-from service.jobs.request import LARGEST_BODY, JobRequest, parse_order, read_body, read_key
+from service.jobs.job import State, StoredJob, UnreadableJob
+from service.jobs.job_body import LARGEST_BODY, JobBody, parse_body, parse_job, read_key
+from service.jobs.runner import JobRunner
 from service.jobs.store import KeyReusedError, OccupiedError, TooManyJobsError
-from service.jobs.worker import JobWorker
 from service.runtime import Runtime
 
 _PAGE = 50
@@ -36,7 +36,7 @@ def add_routes(app: FastAPI) -> None:
         openapi_extra={
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": JobRequest.model_json_schema()}},
+                "content": {"application/json": {"schema": JobBody.model_json_schema()}},
             },
             "parameters": [{"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}}],
         },
@@ -70,17 +70,17 @@ async def create_job(request: Request) -> JSONResponse:
     content = await _read(request)
     runtime: Runtime = request.app.state.runtime
 
-    def create() -> Job:
-        body = read_body(content)
+    def create() -> StoredJob:
+        body = parse_body(content)
         key = read_key(request.headers.get("idempotency-key"))
         # A request that was accepted once stays accepted, whatever the operator has changed since.
         known = jobs.store.find(key, body.sha256)
         if known is not None:
             return known
-        order = parse_order(body, runtime.models, runtime.settings)
+        destination, spec = parse_job(body, runtime.models, runtime.settings)
         return jobs.store.add(
-            order.destination,
-            order.spec,
+            destination,
+            spec,
             key=key,
             request_sha256=body.sha256,
             max_open=runtime.settings.jobs_max_open,
@@ -128,14 +128,19 @@ def list_jobs(request: Request) -> JSONResponse:
 
 
 def show_job(request: Request, identity: str) -> JSONResponse:
-    """Tell how far a job is."""
+    """Return how far a job is."""
     return JSONResponse(_found(identity, _jobs(request).store.get(identity)).describe())
 
 
 def cancel_job(request: Request, identity: str) -> JSONResponse:
-    """Cancel a job: everything that it wrote is removed. Again is no error; a complete job stays."""
+    """Cancel a job: everything that it wrote is removed. Again is no error; a complete job stays.
+
+    A job that this service cannot read is removed from its list.
+    """
     jobs = _jobs(request)
     job = _found(identity, jobs.store.cancel(identity))
+    if isinstance(job, UnreadableJob):
+        return JSONResponse({**job.describe(), "state": State.CANCELLED.value})
     if job.state is State.COMPLETE:
         message = "the job is complete; to remove its set use the tools of your storage"
         raise ApiError(409, "job_complete", message)
@@ -147,14 +152,18 @@ def resume_job(request: Request, identity: str) -> JSONResponse:
     """Let a job go on that failed. For one that is waiting or running nothing changes."""
     jobs = _jobs(request)
     job = _found(identity, jobs.store.resume(identity))
+    if isinstance(job, UnreadableJob):
+        raise ApiError(409, "job_unreadable", f"{job.why}; {job.advice}")
     if job.state not in (State.QUEUED, State.RUNNING):
         message = f"the job is {job.state.value}; only one that failed can be resumed"
+        if job.state is State.CANCEL_FAILED:
+            message += f"; DELETE {job.path} tries again to remove what it wrote"
         raise ApiError(409, "job_not_failed", message)
     jobs.wake()
     return JSONResponse(job.describe(), 202)
 
 
-def _jobs(request: Request) -> JobWorker:
+def _jobs(request: Request) -> JobRunner:
     runtime: Runtime = request.app.state.runtime
     if runtime.jobs is None:
         message = f"this service takes no jobs: its operator has not set {variable('jobs_store')}"
@@ -162,14 +171,18 @@ def _jobs(request: Request) -> JobWorker:
     return runtime.jobs
 
 
-def _found(identity: str, job: Job | None) -> Job:
+def _found(identity: str, job: StoredJob | None) -> StoredJob:
     if job is None:
         raise ApiError(404, "unknown_job", f"there is no job {shorten(identity)}; GET /jobs lists them")
     return job
 
 
-def _occupied(job: Job) -> str:
-    if job.state is State.FAILED:
+def _occupied(job: StoredJob) -> str:
+    if isinstance(job, UnreadableJob):
+        advice = f"{job.why}; {job.advice}"
+    elif job.state is State.CANCEL_FAILED:
+        advice = f"it was cancelled: DELETE {job.path} tries again to remove what it wrote"
+    elif job.state is State.FAILED:
         advice = f"it failed: POST {job.path}/resume goes on, DELETE {job.path} removes what it wrote"
     else:
         advice = "wait for its end, or choose another destination"

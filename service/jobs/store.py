@@ -1,52 +1,38 @@
-"""The file that jobs are kept in: SQLite, safe after every answer that a client got.
+"""The store of jobs: safe after every answer that a client got.
 
 Several services of one machine may share it. What a service does with a job it does under a lease: a token
-that nobody else has, and a time up to which the job is its own. All times are the machine's clock
+that no other service has, and a time up to which the job is its own. All times are the machine's clock
 (`time.time`), which all services that can open the file have in common.
 """
 
 from __future__ import annotations
 
-import json
-import sqlite3
-import threading
+import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from endotwin.sets.spec import SetSpec
-from endotwin.sets.storage.place import Bucket, parse_bucket
-from endotwin.settings import SettingsError, variable
-from service.jobs.job import ENDED, OPEN, Counts, Job, Problem, State
-
-_VERSION = 1
-_TABLE = """
-CREATE TABLE jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    state TEXT NOT NULL,
-    destination TEXT NOT NULL,
-    spec TEXT NOT NULL,
-    checkpoint_sha256 TEXT NOT NULL,
-    request_key TEXT UNIQUE,
-    request_sha256 TEXT NOT NULL,
-    created REAL NOT NULL,
-    started REAL,
-    finished REAL,
-    counts TEXT NOT NULL,
-    looked INTEGER NOT NULL DEFAULT 0,
-    earlier_n INTEGER,
-    lease TEXT,
-    lease_until REAL NOT NULL DEFAULT 0
+from endotwin.sets.storage.place import Bucket
+from service.jobs.database import JobDatabase
+from service.jobs.job import (
+    ENDED,
+    OPEN,
+    Counts,
+    Job,
+    Problem,
+    State,
+    StoredJob,
+    UnreadableJob,
+    read_job,
+    write_counts,
 )
-"""
-_BUSY_SECONDS = 30.0
+
+logger = logging.getLogger("endotwin")
+
 _ENDED_KEPT = 1000
-"""Jobs that have ended and are still told about; older ones are forgotten."""
+"""Jobs that have ended and can still be looked up; older ones are removed."""
 
 
 class KeyReusedError(Exception):
@@ -58,19 +44,22 @@ class TooManyJobsError(Exception):
 
 
 class OccupiedError(Exception):
-    """Another job has to do with the destination.
+    """Another open job writes to the destination, above it or below it.
 
     Attributes:
         job: that one.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: StoredJob) -> None:
         super().__init__(job.id)
         self.job = job
 
 
 class JobStore:
-    """The jobs of a file. Usable from several threads and processes at once."""
+    """The jobs of a file. Usable from several threads and processes at once.
+
+    A job that cannot be read is an `UnreadableJob` here, and stops no other.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the file, or make it.
@@ -78,23 +67,13 @@ class JobStore:
         Raises:
             SettingsError: it cannot be used.
         """
-        self._lock = threading.RLock()
-        try:
-            self._connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._connection.row_factory = sqlite3.Row
-            self._prepare()
-        except sqlite3.Error as error:
-            raise SettingsError(
-                f"{variable('jobs_store')}: {path} cannot be used as the file of jobs: {error}; name a "
-                "file in a folder that the service can write to"
-            ) from error
+        self._database = JobDatabase(path)
+        self._run = self._database.run
+        self._transaction = self._database.transaction
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._connection.close()
+        self._database.close()
 
     def add(
         self,
@@ -104,7 +83,7 @@ class JobStore:
         key: str | None,
         request_sha256: str,
         max_open: int,
-    ) -> Job:
+    ) -> StoredJob:
         """Add a job, unless it is there already under its key.
 
         Args:
@@ -119,18 +98,20 @@ class JobStore:
             OccupiedError: another open job has the destination, a part of it or more.
             TooManyJobsError: as many are open as may be.
         """
-        with self._transaction() as run:
+        with self._transaction():
             known = self.find(key, request_sha256)
             if known is not None:
                 return known
-            open_jobs = [_job(row) for row in run(f"SELECT * FROM jobs WHERE state IN {_list(OPEN)}")]
+            open_jobs = [
+                read_job(row) for row in self._run(f"SELECT * FROM jobs WHERE state IN {_list(OPEN)}")
+            ]
             for job in open_jobs:
-                if _overlap(destination, parse_bucket(job.destination.removeprefix("s3://"))):
+                if job.destination is not None and _overlap(destination, job.destination):
                     raise OccupiedError(job)
             if len(open_jobs) >= max_open:
                 raise TooManyJobsError
             identity = uuid4().hex
-            run(
+            self._run(
                 "INSERT INTO jobs (id, state, destination, spec, checkpoint_sha256, request_key, "
                 "request_sha256, created, counts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 identity,
@@ -141,17 +122,17 @@ class JobStore:
                 key,
                 request_sha256,
                 time.time(),
-                _write_counts(Counts()),
+                write_counts(Counts()),
             )
-            run(
+            self._run(
                 f"DELETE FROM jobs WHERE state IN {_list(ENDED)} AND number NOT IN "
                 f"(SELECT number FROM jobs WHERE state IN {_list(ENDED)} "
                 f"ORDER BY finished DESC LIMIT {_ENDED_KEPT})"
             )
-            [row] = run("SELECT * FROM jobs WHERE id = ?", identity)
-            return _job(row)
+            [row] = self._run("SELECT * FROM jobs WHERE id = ?", identity)
+            return read_job(row)
 
-    def find(self, key: str | None, request_sha256: str) -> Job | None:
+    def find(self, key: str | None, request_sha256: str) -> StoredJob | None:
         """Return the job of an idempotency key; None without one.
 
         Raises:
@@ -162,56 +143,60 @@ class JobStore:
         for row in self._run("SELECT * FROM jobs WHERE request_key = ?", key):
             if row["request_sha256"] != request_sha256:
                 raise KeyReusedError
-            return _job(row)
+            return read_job(row)
         return None
 
-    def get(self, identity: str) -> Job | None:
+    def get(self, identity: str) -> StoredJob | None:
         """Return a job, or None if there is none of that id."""
-        return next(map(_job, self._run("SELECT * FROM jobs WHERE id = ?", identity)), None)
+        return next(map(read_job, self._run("SELECT * FROM jobs WHERE id = ?", identity)), None)
 
-    def newest(self, limit: int, before: str | None) -> list[Job]:
+    def newest(self, limit: int, before: str | None) -> list[StoredJob]:
         """Return jobs, the newest first: of all, or of those that are older than `before`."""
         older = "WHERE number < (SELECT number FROM jobs WHERE id = ?)" if before else ""
         values = [before, limit] if before else [limit]
         return [
-            _job(row)
+            read_job(row)
             for row in self._run(f"SELECT * FROM jobs {older} ORDER BY number DESC LIMIT ?", *values)
         ]
 
     def count(self) -> dict[State, int]:
-        """Return how many jobs there are in every state."""
-        found = {
-            row["state"]: row["jobs"]
-            for row in self._run("SELECT state, count(*) AS jobs FROM jobs GROUP BY state")
-        }
-        return {state: found.get(state, 0) for state in State}
+        """Return how many jobs there are in every state; one that is in no known state has failed."""
+        counted = dict.fromkeys(State, 0)
+        for row in self._run("SELECT state, count(*) AS jobs FROM jobs GROUP BY state"):
+            counted[row["state"] if row["state"] in counted else State.FAILED] += row["jobs"]
+        return counted
 
-    def cancel(self, identity: str) -> Job | None:
-        """Note that a job is not wanted any more; what has ended stays as it is. None: no such job."""
-        with self._transaction() as run:
-            run(
+    def cancel(self, identity: str) -> StoredJob | None:
+        """Note that a job is not wanted any more; what has ended stays as it is. None: no such job.
+
+        A job that cannot be read is removed, and returned as it was.
+        """
+        with self._transaction():
+            job = self.get(identity)
+            if isinstance(job, UnreadableJob):
+                self._run("DELETE FROM jobs WHERE id = ?", identity)
+                return job
+            self._run(
                 "UPDATE jobs SET state = ?, finished = ? WHERE id = ? AND state = ? AND started IS NULL",
                 State.CANCELLED,
                 time.time(),
                 identity,
                 State.QUEUED,
             )
-            run(
+            self._run(
                 f"UPDATE jobs SET state = ?, finished = NULL WHERE id = ? AND state IN {_list(OPEN)}",
                 State.CANCELLING,
                 identity,
             )
             return self.get(identity)
 
-    def resume(self, identity: str) -> Job | None:
+    def resume(self, identity: str) -> StoredJob | None:
         """Queue a job that failed; another stays as it is. None: no such job."""
-        with self._transaction() as run:
-            run(
-                "UPDATE jobs SET state = ?, finished = NULL WHERE id = ? AND state = ?",
-                State.QUEUED,
-                identity,
-                State.FAILED,
-            )
+        with self._transaction():
+            job = self.get(identity)
+            if not isinstance(job, Job) or job.state is not State.FAILED:
+                return job
+            self._run("UPDATE jobs SET state = ?, finished = NULL WHERE id = ?", State.QUEUED, identity)
             return self.get(identity)
 
     def take_to_make(self, checkpoints: Sequence[str], lease_seconds: float) -> tuple[Job, str] | None:
@@ -234,15 +219,15 @@ class JobStore:
         Returns:
             the job's state; None if the lease is lost.
         """
-        with self._transaction() as run:
+        with self._transaction():
             if counts is not None:
-                run(
+                self._run(
                     "UPDATE jobs SET counts = ? WHERE id = ? AND lease = ?",
-                    _write_counts(counts),
+                    write_counts(counts),
                     identity,
                     token,
                 )
-            rows = run(
+            rows = self._run(
                 "UPDATE jobs SET lease_until = ? WHERE id = ? AND lease = ? RETURNING state",
                 time.time() + lease_seconds,
                 identity,
@@ -260,7 +245,7 @@ class JobStore:
         )
 
     def release(self, identity: str, token: str) -> None:
-        """Give a job back that is not done: whoever is next goes on with it."""
+        """Give a job back that is not done: the next service that takes it goes on with it."""
         self._run(
             "UPDATE jobs SET lease = NULL, lease_until = 0, "
             "state = CASE WHEN state = ? THEN ? ELSE state END WHERE id = ? AND lease = ?",
@@ -280,7 +265,7 @@ class JobStore:
             "UPDATE jobs SET state = ?, counts = ?, finished = ?, lease = NULL, lease_until = 0 "
             "WHERE id = ? AND lease = ? AND state = ? RETURNING id",
             after,
-            _write_counts(counts),
+            write_counts(counts),
             time.time(),
             identity,
             token,
@@ -291,56 +276,26 @@ class JobStore:
     def _take(
         self, condition: str, values: Iterable[str], state: State, lease_seconds: float
     ) -> tuple[Job, str] | None:
-        now, token = time.time(), uuid4().hex
-        rows = self._run(
-            "UPDATE jobs SET state = ?, lease = ?, lease_until = ?, started = coalesce(started, ?) "
-            f"WHERE number = (SELECT min(number) FROM jobs WHERE {condition} AND lease_until < ?) "
-            "RETURNING *",
-            state,
-            token,
-            now + lease_seconds,
-            now,
-            *values,
-            now,
-        )
-        return (_job(rows[0]), token) if rows else None
-
-    def _run(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        with self._lock:
-            return self._connection.execute(sql, values).fetchall()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Any]:
-        """Run statements as one, before or after everybody else's."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._run
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-
-    def _prepare(self) -> None:
-        deadline = time.monotonic() + _BUSY_SECONDS
         while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                break
-            except sqlite3.OperationalError:  # another service does it now; SQLite does not wait for this
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-        self._connection.execute("PRAGMA synchronous = FULL")
-        with self._transaction() as run:
-            version = run("PRAGMA user_version")[0][0]
-            if version == 0:
-                run(_TABLE)
-                run(f"PRAGMA user_version = {_VERSION}")
-            elif version != _VERSION:
-                raise sqlite3.DatabaseError(
-                    f"it is of version {version}, and this service knows {_VERSION}"
-                )
+            now, token = time.time(), uuid4().hex
+            rows = self._run(
+                "UPDATE jobs SET state = ?, lease = ?, lease_until = ?, started = coalesce(started, ?) "
+                f"WHERE number = (SELECT min(number) FROM jobs WHERE {condition} "
+                "AND CAST(lease_until AS REAL) < ?) RETURNING *",
+                state,
+                token,
+                now + lease_seconds,
+                now,
+                *values,
+                now,
+            )
+            if not rows:
+                return None
+            job = read_job(rows[0])
+            if isinstance(job, Job):
+                return job, token
+            logger.error("job %s: %s", job.id, job.why)
+            self.end(job.id, token, state, State.FAILED, Counts(errors=(Problem(now, job.why),)))
 
 
 def _list(states: Iterable[State]) -> str:
@@ -348,27 +303,6 @@ def _list(states: Iterable[State]) -> str:
 
 
 def _overlap(one: Bucket, other: Bucket) -> bool:
-    """Tell whether one place is the other or lies below it."""
+    """Return whether one place is the other or lies below it."""
     first, second = f"{one.name}/{one.prefix}/", f"{other.name}/{other.prefix}/"
     return first.startswith(second) or second.startswith(first)
-
-
-def _job(row: sqlite3.Row) -> Job:
-    counts = json.loads(row["counts"])
-    errors = tuple(Problem(**error) for error in counts.pop("errors"))
-    return Job(
-        id=row["id"],
-        state=State(row["state"]),
-        destination=row["destination"],
-        spec=SetSpec.model_validate_json(row["spec"]),
-        created=row["created"],
-        started=row["started"],
-        finished=row["finished"],
-        counts=Counts(**counts, errors=errors),
-        looked=bool(row["looked"]),
-        earlier_n=row["earlier_n"],
-    )
-
-
-def _write_counts(counts: Counts) -> str:
-    return json.dumps(asdict(counts))

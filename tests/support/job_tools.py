@@ -14,7 +14,7 @@ from swift_server import Swift
 
 from endotwin.generator.sampler import BATCH
 
-ENDS = ("complete", "failed", "cancelled")
+ENDS = ("complete", "failed", "cancelled", "cancel_failed")
 
 
 class JobClient(Client):

@@ -22,8 +22,11 @@ from endotwin.generator.sampler import Sampler
 from endotwin.sets.run import make_set
 from endotwin.sets.source import Generator
 from endotwin.sets.spec import SetSpec
+from endotwin.sets.storage.destination import StorageError
 from endotwin.sets.storage.folder import FolderDestination
+from endotwin.sets.storage.place import Bucket
 from endotwin.sets.storage.record import read_record
+from service.jobs.store import JobStore
 
 Serve = Callable[..., JobClient]
 
@@ -257,6 +260,60 @@ def test_an_error_of_the_service(serve_jobs: Serve, bucket: str, caplog: pytest.
     job = client.wait_for_state(client.created(order(f"s3://{bucket}/set")), "failed")
     assert job["errors"][-1]["message"] == "an error of the service; its log says which"
     assert "a detail that is no business" in caplog.text
+
+
+def test_a_clean_up_that_fails(
+    serve_jobs: Serve, bucket: str, swift_server: Swift, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = serve_jobs(held)
+    identity = client.created(order(f"s3://{bucket}/set", shard_size=16))
+    wait_for(lambda: client.job(identity)["shards"]["done"] == 1, "the first shard")
+    with monkeypatch.context() as broken:
+        broken.setattr("service.jobs.runner.remove_written", fail)
+        assert client.cancel(identity).status == 202
+        held.release()
+        job = client.wait_for_state(identity, "cancel_failed")
+    assert "removing it: no" in job["errors"][-1]["message"]
+    reply = client.resume(identity)
+    assert (reply.status, reply.error["code"]) == (409, "job_not_failed")
+    assert f"DELETE /jobs/{identity} tries again" in reply.error["message"]
+    reply = client.post(order(f"s3://{bucket}/set"))
+    assert (reply.status, reply.error["code"]) == (409, "destination_in_use")
+    assert f"DELETE /jobs/{identity} tries again" in reply.error["message"]
+    assert client.cancel(identity).status == 202
+    client.wait_for_state(identity, "cancelled")
+    assert contents(swift_server, bucket) == {}
+
+
+def fail(*_: object) -> None:
+    raise StorageError("removing it: no")
+
+
+def test_a_stored_job_that_cannot_be_read(
+    serve_jobs: Serve, bucket: str, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    """As after an update of the service whose rules for sets are stricter."""
+    store = JobStore(tmp_path / "jobs.sqlite")
+    usual = {"key": None, "request_sha256": "", "max_open": 9}
+    spec = SetSpec(name="old", n=9, seed=7, model="tiny", checkpoint_sha256="0" * 64)
+    old = store.add(Bucket(bucket, "old"), spec, **usual)
+    store._run("UPDATE jobs SET spec = ? WHERE id = ?", '{"n": 9}', old.id)
+    store.close()
+    client = serve_jobs(Held(free=10**6))
+    identity = client.created(order(f"s3://{bucket}/set"))
+    client.wait_for_state(identity, "complete")
+    listed = json.loads(client.request("/jobs", "GET").body)["jobs"]
+    assert [(job["id"], job["state"]) for job in listed] == [(identity, "complete"), (old.id, "failed")]
+    assert "cannot read the job" in listed[1]["errors"][-1]["message"]
+    assert client.job(old.id) == listed[1]
+    reply = client.resume(old.id)
+    assert (reply.status, reply.error["code"]) == (409, "job_unreadable")
+    reply = client.post(order(f"s3://{bucket}/old/below"))
+    assert (reply.status, reply.error["code"]) == (409, "destination_in_use")
+    assert f"DELETE /jobs/{old.id}" in reply.error["message"]
+    reply = client.cancel(old.id)
+    assert (reply.status, json.loads(reply.body)["state"]) == (200, "cancelled")
+    assert client.request(f"/jobs/{old.id}", "GET").status == 404
 
 
 MISTAKES = {

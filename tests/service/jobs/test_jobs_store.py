@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.place import Bucket
 from endotwin.settings import SettingsError
-from service.jobs.job import Counts, Job, Problem, State
+from service.jobs.job import Counts, Job, Problem, State, UnreadableJob
 from service.jobs.lease import Lease, StopError
 from service.jobs.store import JobStore, KeyReusedError, OccupiedError, TooManyJobsError
 
@@ -41,15 +42,15 @@ def add(store: JobStore, prefix: str = "set", **options: object) -> Job:
 
 def test_a_job_survives_the_process(store: JobStore, path: Path) -> None:
     job = add(store)
-    assert (job.state, job.destination, job.spec) == (State.QUEUED, "s3://bucket/set", SPEC)
+    assert (job.state, job.destination, job.spec) == (State.QUEUED, Bucket("bucket", "set"), SPEC)
     again = JobStore(path)
     assert again.get(job.id) == job
     again.close()
 
 
 def test_writes_are_on_disk_before_they_are_answered(store: JobStore) -> None:
-    assert store._run("PRAGMA journal_mode")[0][0] == "wal"
-    assert store._run("PRAGMA synchronous")[0][0] == 2  # FULL
+    assert store._run("PRAGMA journal_mode") == [{"journal_mode": "wal"}]
+    assert store._run("PRAGMA synchronous") == [{"synchronous": 2}]  # FULL
 
 
 def test_a_job_is_taken_by_one(store: JobStore, path: Path) -> None:
@@ -205,6 +206,84 @@ def test_old_jobs_that_ended_are_forgotten(store: JobStore, monkeypatch: pytest.
     ids = [store.cancel(add(store).id).id for _ in range(4)]
     waiting = add(store)
     assert [job.id for job in store.newest(9, None)] == [waiting.id, ids[3], ids[2]]
+
+
+DAMAGE = {
+    "state": "paused",
+    "destination": "s3://B/../x",
+    "spec": SPEC.model_dump_json().replace('"seed":7', '"seed":-7'),
+    "created": "yesterday",
+    "started": 1e300,
+    "finished": float("inf"),
+    "counts": '{"shards": NaN}',
+    "looked": "perhaps",
+    "earlier_n": -5,
+}
+"""A value for every column that a job is read from, none of which can be read."""
+
+
+@pytest.mark.parametrize("column", [*DAMAGE, "not UTF-8", "deep", "blob"])
+def test_a_job_that_cannot_be_read_has_failed_and_stops_no_other(store: JobStore, column: str) -> None:
+    other = {
+        "not UTF-8": ("spec", "CAST(x'7bff' AS TEXT)"),
+        "deep": ("counts", f"'{'[' * 5000}'"),
+        "blob": ("destination", "x'00ff'"),
+    }
+    bad, good = add(store, "bad"), add(store, "good")
+    name, value = other.get(column, (column, "?"))
+    values = [DAMAGE[column]] if column in DAMAGE else []
+    store._run(f"UPDATE jobs SET {name} = {value} WHERE id = ?", *values, bad.id)
+
+    shown = store.get(bad.id)
+    assert isinstance(shown, UnreadableJob)
+    assert (shown.id, shown.state) == (bad.id, State.FAILED)
+    assert f"({name}" in shown.why
+    assert shown.describe().keys() == good.describe().keys()
+    json.dumps(shown.describe(), allow_nan=False)
+    assert store.newest(9, None) == [good, shown]
+    assert store.resume(bad.id) == shown
+
+    taken, token = store.take_to_make([CHECKPOINT], LONG)
+    assert taken.id == good.id
+    store.release(good.id, token)
+    assert store.count()[State.FAILED] == 1
+    add(store, "elsewhere")
+
+    if name in ("finished", "counts"):  # written when it was taken up and failed
+        assert shown.why in store.get(bad.id).counts.errors[-1].message.replace("running", "queued")
+    else:
+        assert isinstance(store.cancel(bad.id), UnreadableJob)
+        assert store.get(bad.id) is None
+
+
+def test_a_cancelled_job_that_cannot_be_read_stops_no_other(store: JobStore) -> None:
+    jobs = [add(store, prefix) for prefix in ("bad", "good")]
+    for job in jobs:
+        _, token = store.take_to_make([CHECKPOINT], LONG)
+        store.cancel(job.id)
+        store.release(job.id, token)
+    store._run("UPDATE jobs SET spec = '{}' WHERE id = ?", jobs[0].id)
+    taken, _ = store.take_to_cancel(LONG)
+    assert taken.id == jobs[1].id
+    assert store.get(jobs[0].id).state is State.FAILED
+    with pytest.raises(OccupiedError, match=jobs[0].id):
+        add(store, "bad/below")
+
+
+def test_a_clean_up_that_failed_is_tried_again_and_never_resumed(store: JobStore) -> None:
+    job = add(store)
+    _, token = store.take_to_make([CHECKPOINT], LONG)
+    store.cancel(job.id)
+    store.release(job.id, token)
+    _, token = store.take_to_cancel(LONG)
+    assert store.end(job.id, token, State.CANCELLING, State.CANCEL_FAILED, Counts())
+    assert store.resume(job.id).state is State.CANCEL_FAILED
+    assert store.take_to_make([CHECKPOINT], LONG) is None
+    assert store.take_to_cancel(LONG) is None
+    with pytest.raises(OccupiedError):
+        add(store)
+    assert store.cancel(job.id).state is State.CANCELLING
+    assert store.take_to_cancel(LONG)[0].id == job.id
 
 
 def test_a_file_that_is_no_store(tmp_path: Path) -> None:

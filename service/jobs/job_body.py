@@ -29,8 +29,8 @@ _FORMATS = ("tar", "zip")
 _KEY = re.compile(r"[!-~]{1,255}")
 
 
-class JobRequest(BaseModel):
-    """What a client writes."""
+class JobBody(BaseModel):
+    """The fields of a body."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -51,22 +51,14 @@ class JobRequest(BaseModel):
 
 
 @dataclass(frozen=True)
-class Body:
+class JsonObject:
     """A body that is a JSON object: its members, and a digest that is the same however it was written."""
 
     members: dict[str, Any]
     sha256: str
 
 
-@dataclass(frozen=True)
-class Order:
-    """A request that can be fulfilled."""
-
-    destination: Bucket
-    spec: SetSpec
-
-
-def read_body(content: bytes) -> Body:
+def parse_body(content: bytes) -> JsonObject:
     """Read a JSON object.
 
     Raises:
@@ -80,7 +72,7 @@ def read_body(content: bytes) -> Body:
         raise ApiError(400, "invalid_body", why) from error
     if not isinstance(members, dict):
         raise ApiError(400, "invalid_body", "the body must be a JSON object")
-    return Body(members, hashlib.sha256(written).hexdigest())
+    return JsonObject(members, hashlib.sha256(written).hexdigest())
 
 
 def read_key(header: str | None) -> str | None:
@@ -95,8 +87,8 @@ def read_key(header: str | None) -> str | None:
     return header
 
 
-def parse_order(body: Body, models: Models, settings: Settings) -> Order:
-    """Check a request; nothing is looked up or written anywhere.
+def parse_job(body: JsonObject, models: Models, settings: Settings) -> tuple[Bucket, SetSpec]:
+    """Return the destination and the set of a request; nothing is read or written.
 
     Raises:
         ApiError: 400 with the field at fault and what is allowed, or 403 for a place that is not allowed.
@@ -122,22 +114,22 @@ def parse_order(body: Body, models: Models, settings: Settings) -> Order:
             model = models.labelled(wanted.model, labelling.field)
     except LabellingError as error:
         raise _invalid(error.field, str(error)) from error
-    return Order(destination, _spec(wanted, model.name, model.sha256, labelling))
+    return destination, _spec(wanted, model.name, model.sha256, labelling)
 
 
-def _validate(body: Body) -> JobRequest:
+def _validate(body: JsonObject) -> JobBody:
     try:
-        return JobRequest.model_validate(body.members)
+        return JobBody.model_validate(body.members)
     except ValidationError as error:
         found = error.errors()
         # A field that is unknown may be the misspelt one that is missing.
         first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
         field = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
-            allowed = ", ".join(JobRequest.model_fields)
+            allowed = ", ".join(JobBody.model_fields)
             message = f"there is no field {shorten(field)}; allowed are {allowed}"
             raise ApiError(400, "unknown_parameter", message, field=_printable(field)) from error
-        about = JobRequest.model_fields[field].description
+        about = JobBody.model_fields[field].description
         if first["type"] == "missing":
             raise _invalid(field, f"{field} is missing ({about})") from error
         message = f"{field} ({about}): {first['msg']}, got {shorten(str(first['input']))}"
@@ -158,7 +150,7 @@ def _destination(text: str, settings: Settings) -> Bucket:
     return place
 
 
-def _conditions(wanted: JobRequest) -> dict[str, str]:
+def _conditions(wanted: JobBody) -> dict[str, str]:
     """Return the conditions as texts, numbers written as people write them."""
     for name in wanted.conditions:
         if name not in CONDITIONS:
@@ -170,7 +162,7 @@ def _conditions(wanted: JobRequest) -> dict[str, str]:
     }
 
 
-def _spec(wanted: JobRequest, model: str, sha256: str, labelling: Labelling) -> SetSpec:
+def _spec(wanted: JobBody, model: str, sha256: str, labelling: Labelling) -> SetSpec:
     try:
         return SetSpec(
             name=f"endotwin-{model}-{wanted.seed}",

@@ -10,10 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from endotwin.catalogue import load_checkpoints
+from endotwin.sets.spec import SetSpec
+from endotwin.sets.storage.place import Bucket
 from endotwin.settings import Settings
 from service.errors import ApiError
-from service.jobs.redaction import redact
-from service.jobs.request import JobRequest, Order, parse_order, read_body, read_key
+from service.jobs.job_body import JobBody, parse_body, parse_job, read_key
+from service.jobs.progress import redact
 from service.models import Model, Models
 
 ALLOWED = ("data/sets", "whole")
@@ -31,11 +33,11 @@ def models(labelled_checkpoint: Path) -> Models:
     return Models([Model(one.card, one.sha256, NoImages()) for one in checkpoints], "tiny")
 
 
-def parse(models: Models, body: object) -> Order:
-    return parse_order(read_body(json.dumps(body).encode()), models, SETTINGS)
+def parse(models: Models, body: object) -> tuple[Bucket, SetSpec]:
+    return parse_job(parse_body(json.dumps(body).encode()), models, SETTINGS)
 
 
-def order_or_refusal(models: Models, body: object) -> tuple[Order | None, ApiError | None]:
+def job_or_refusal(models: Models, body: object) -> tuple[tuple[Bucket, SetSpec] | None, ApiError | None]:
     try:
         return parse(models, body), None
     except ApiError as error:
@@ -43,16 +45,15 @@ def order_or_refusal(models: Models, body: object) -> tuple[Order | None, ApiErr
 
 
 def test_defaults(models: Models) -> None:
-    order = parse(models, GOOD)
-    assert str(order.destination) == "s3://data/sets/first"
-    spec = order.spec
+    destination, spec = parse(models, GOOD)
+    assert str(destination) == "s3://data/sets/first"
     assert (spec.name, spec.model, spec.format) == ("endotwin-tiny-7", "tiny", "tar")
     assert (spec.shard_size, spec.start, spec.labels, spec.conditions) == (25_000, 0, None, None)
 
 
 def test_labels_and_conditions_choose_a_labelled_model(models: Models) -> None:
     more = {"labels": ["instances", "borders"], "conditions": {"density": "1500.0:2500", "pixel_size": 0.9}}
-    spec = parse(models, {**GOOD, **more, "format": "zip", "shard_size": 5}).spec
+    spec = parse(models, {**GOOD, **more, "format": "zip", "shard_size": 5})[1]
     assert spec.model == "tiny-labelled"
     assert spec.labels == ("borders", "instances")
     assert spec.conditions == {"density": "1500:2500", "pixel_size": "0.9"}
@@ -134,14 +135,14 @@ def test_an_unknown_field(models: Models, field: str) -> None:
 )
 def test_a_body_that_is_none(content: bytes) -> None:
     with pytest.raises(ApiError) as refusal:
-        read_body(content)
+        parse_body(content)
     assert (refusal.value.status, refusal.value.code) == (400, "invalid_body")
 
 
 def test_a_digest_does_not_depend_on_how_a_body_is_written() -> None:
-    one, other = read_body(b'{"n": 1, "seed": 2}'), read_body(b'{ "seed":2,"n":1 }')
+    one, other = parse_body(b'{"n": 1, "seed": 2}'), parse_body(b'{ "seed":2,"n":1 }')
     assert one == other
-    assert one.sha256 != read_body(b'{"n": 1, "seed": 3}').sha256
+    assert one.sha256 != parse_body(b'{"n": 1, "seed": 3}').sha256
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "ä", "x" * 256, "a\x00"])
@@ -195,7 +196,7 @@ def test_a_destination_that_is_refused(models: Models, destination: str) -> None
 
 def test_nothing_is_allowed_unless_the_operator_says_so(models: Models) -> None:
     with pytest.raises(ApiError, match="allows: none") as refusal:
-        parse_order(read_body(json.dumps(GOOD).encode()), models, Settings())
+        parse_job(parse_body(json.dumps(GOOD).encode()), models, Settings())
     assert refusal.value.code == "destination_not_allowed"
 
 
@@ -209,11 +210,11 @@ _segments = st.sampled_from(["data", "sets", "whole", "first", "..", ".", "", "%
 )
 @example("s3://data/sets/")
 def test_whatever_is_accepted_lies_below_an_allowed_place(models: Models, destination: str) -> None:
-    order, refusal = order_or_refusal(models, {**GOOD, "destination": destination})
+    job, refusal = job_or_refusal(models, {**GOOD, "destination": destination})
     if refusal is not None:
         assert refusal.status in (400, 403)
         return
-    place = order.destination
+    place, _ = job
     parts = [place.name, *place.key("train/shard-000000.tar").split("/")]
     assert parts[:2] == ["data", "sets"] or parts[0] == "whole"
     assert not {"", ".", ".."} & set(parts)
@@ -227,13 +228,11 @@ _values = st.recursive(
 )
 
 
-@given(
-    st.dictionaries(st.sampled_from([*JobRequest.model_fields]) | st.text(max_size=5), _values, max_size=4)
-)
+@given(st.dictionaries(st.sampled_from([*JobBody.model_fields]) | st.text(max_size=5), _values, max_size=4))
 def test_any_body_is_read_or_refused(models: Models, change: dict[str, object]) -> None:
-    order, refusal = order_or_refusal(models, {**GOOD, **change})
+    job, refusal = job_or_refusal(models, {**GOOD, **change})
     if refusal is None:
-        assert 1 <= order.spec.n <= 1000
+        assert 1 <= job[1].n <= 1000
     else:
         assert 400 <= refusal.status < 500
         assert refusal.response().body

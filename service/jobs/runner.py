@@ -1,28 +1,28 @@
-"""The threads of a service that work on jobs: one makes sets, one cleans up after cancelled ones."""
+"""The threads of a service that work on jobs: one makes sets, one cleans up after cancelled jobs."""
 
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import traceback
-from collections.abc import Callable
-from concurrent.futures import CancelledError
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
 
 from endotwin.sets.manifest import SetError
+from endotwin.sets.source import Generator
 from endotwin.sets.storage.destination import Destination, StorageError
 from endotwin.sets.storage.open_destination import open_destination
-from endotwin.sets.storage.place import Bucket, PlaceError, check_allowed, parse_bucket
+from endotwin.sets.storage.place import PlaceError, check_allowed
 from endotwin.settings import Settings
 from service import metrics
 from service.device_queue import DeviceThread
+from service.jobs.device_share import DeviceShare
 from service.jobs.job import Counts, Job, State
+from service.jobs.job_set import earlier_set, finish_earlier, make_job_set, remove_written
 from service.jobs.lease import Lease, StopError
-from service.jobs.progress import Progress
-from service.jobs.redaction import redact
+from service.jobs.progress import JobProgress, redact
 from service.jobs.store import JobStore
-from service.jobs.work import Studio, earlier_set, finish_earlier, make, open_studio, take_back
 from service.models import Model, Models
 
 logger = logging.getLogger("endotwin")
@@ -37,11 +37,12 @@ _END_SECONDS = 2.0
 _EXPECTED = (PlaceError, SetError, StorageError)
 
 
-_Work = Callable[[Job, str, Progress, Callable[[], None]], None]
-"""What is done for a job under a lease: the job, the token, who is told, and what asks whether to stop."""
+_StopIfAsked = Callable[[], None]
+_Work = Callable[[Job, str, JobProgress, _StopIfAsked], None]
+"""Work on a job under a lease: the job, the token, its progress, and what raises `StopError`."""
 
 
-class JobWorker:
+class JobRunner:
     """Takes up jobs of a store one after the other, until it is closed."""
 
     def __init__(
@@ -72,7 +73,7 @@ class JobWorker:
             thread.start()
 
     def wake(self) -> None:
-        """Look for something to do now."""
+        """Look for work now."""
         with self._news:
             self._news.notify_all()
 
@@ -82,7 +83,7 @@ class JobWorker:
         self.wake()
         for thread in self._threads:
             thread.join(_END_SECONDS)
-        for identity, token in list(self._held):  # it is still within a batch or a request, its last one
+        for identity, token in list(self._held):  # its last batch or request goes on
             self.store.release(identity, token)
 
     def _loop(self, step: Callable[[], bool]) -> None:
@@ -91,8 +92,11 @@ class JobWorker:
                 worked = step()
                 for state, jobs in self.store.count().items():
                     metrics.JOBS.labels(state.value).set(jobs)
-            except sqlite3.Error:
-                logger.exception("the file of jobs cannot be used")
+            except Exception:
+                if self._stopping.is_set():
+                    return
+                # The job that was worked on is taken up again when its lease has run out.
+                logger.error("jobs: %s", redact(traceback.format_exc()))  # noqa: TRY400
                 self._stopping.wait(_PAUSE_AFTER_ERROR_SECONDS)
                 continue
             if not worked:
@@ -103,27 +107,27 @@ class JobWorker:
         taken = self.store.take_to_make(list(self._models), self._settings.jobs_lease_seconds)
         if taken is None:
             return False
-        self._work(*taken, self._make, State.COMPLETE)
+        self._work(*taken, self._make, good=State.COMPLETE, bad=State.FAILED)
         return True
 
     def _cancel_next(self) -> bool:
         taken = self.store.take_to_cancel(self._settings.jobs_lease_seconds)
         if taken is None:
             return False
-        self._work(*taken, self._cancel, State.CANCELLED)
+        self._work(*taken, self._cancel, good=State.CANCELLED, bad=State.CANCEL_FAILED)
         return True
 
-    def _work(self, job: Job, token: str, work: _Work, good: State) -> None:
+    def _work(self, job: Job, token: str, work: _Work, *, good: State, bad: State) -> None:
         """Work on a job that was taken up, and note how that ended."""
         logger.info("job %s: taken up, %s to %s", job.id, job.state.value, job.destination)
         self._held.add((job.id, token))
         try:
-            self._work_held(job, token, work, good)
+            self._work_held(job, token, work, good, bad)
         finally:
             self._held.discard((job.id, token))
 
-    def _work_held(self, job: Job, token: str, work: _Work, good: State) -> None:
-        progress = Progress(job)
+    def _work_held(self, job: Job, token: str, work: _Work, good: State, bad: State) -> None:
+        progress = JobProgress(job)
         end = good
         lease = Lease(
             self.store,
@@ -142,14 +146,14 @@ class JobWorker:
                 return
             except _EXPECTED as error:
                 progress.note(str(error))
-                end = State.FAILED
+                end = bad
             except Exception:
-                if self._stopping.is_set():  # what the threads of a service that stops run into
+                if self._stopping.is_set():  # errors of a stop, such as a closed pool
                     self.store.release(job.id, token)
                     return
                 logger.error("job %s: %s", job.id, redact(traceback.format_exc()))  # noqa: TRY400
                 progress.note("an error of the service; its log says which")
-                end = State.FAILED
+                end = bad
             counts = progress.counts()
             if end is State.CANCELLED:
                 counts = Counts(errors=counts.errors)
@@ -159,7 +163,7 @@ class JobWorker:
         metrics.JOBS_ENDED.labels(end.value).inc()
         logger.info("job %s: %s", job.id, end.value)
 
-    def _make(self, job: Job, token: str, progress: Progress, stop_if_asked: Callable[[], None]) -> None:
+    def _make(self, job: Job, token: str, progress: JobProgress, stop_if_asked: _StopIfAsked) -> None:
         destination = self._open(job, progress, stop_if_asked)
         if not job.looked:
             self.store.remember(job.id, token, earlier_set(job, destination))
@@ -168,12 +172,13 @@ class JobWorker:
             stop_if_asked()
             self._device.give_way()
 
-        with self._studio(self._models[job.spec.checkpoint_sha256]) as studio:
-            make(job, studio, destination, progress, stop_or_give_way)
+        model = self._models[job.spec.checkpoint_sha256]
+        with self._generator(model) as generator:
+            make_job_set(job, model.card, generator, destination, progress, stop_or_give_way)
 
-    def _cancel(self, job: Job, token: str, progress: Progress, stop_if_asked: Callable[[], None]) -> None:
+    def _cancel(self, job: Job, token: str, progress: JobProgress, stop_if_asked: _StopIfAsked) -> None:
         destination = self._open(job, progress, stop_if_asked)
-        take_back(job, destination, stop_if_asked)
+        remove_written(job, destination, stop_if_asked)
         if job.earlier_n is None:
             return
         model = self._models.get(job.spec.checkpoint_sha256)
@@ -184,17 +189,22 @@ class JobWorker:
             )
             return
         try:
-            with self._studio(model) as studio:
-                finish_earlier(job, studio, destination, progress, stop_if_asked)
+            with self._generator(model) as generator:
+                finish_earlier(job, model.card, generator, destination, progress, stop_if_asked)
         except SetError as error:
             progress.note(
                 f"the set of {job.earlier_n} images that was there before is left as it is: {error}"
             )
 
-    def _studio(self, model: Model) -> AbstractContextManager[Studio]:
-        return open_studio(model, self._device, self._device_name)
+    @contextmanager
+    def _generator(self, model: Model) -> Iterator[Generator]:
+        """Yield a model on the device of this service, with a thread that waits for its turn."""
+        with ThreadPoolExecutor(1, "batches of a job") as thread:
+            yield Generator(DeviceShare(model, self._device), self._device_name, thread)
 
-    def _open(self, job: Job, progress: Progress, stop_if_asked: Callable[[], None]) -> Destination:
-        place: Bucket = parse_bucket(job.destination.removeprefix("s3://"))
-        check_allowed(place, self._settings.storage_allow)  # it may have changed since the job was accepted
-        return open_destination(place, self._settings, stop_if_asked=stop_if_asked, note=progress.note)
+    def _open(self, job: Job, progress: JobProgress, stop_if_asked: _StopIfAsked) -> Destination:
+        # What is allowed may have changed since the job was accepted.
+        check_allowed(job.destination, self._settings.storage_allow)
+        return open_destination(
+            job.destination, self._settings, stop_if_asked=stop_if_asked, note=progress.note
+        )

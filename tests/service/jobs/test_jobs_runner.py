@@ -16,12 +16,13 @@ from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.place import Bucket
 from endotwin.settings import Settings
 from service.device_queue import DeviceThread
-from service.jobs.job import State
+from service.jobs import runner
+from service.jobs.job import Job, State
+from service.jobs.runner import JobRunner
 from service.jobs.store import JobStore
-from service.jobs.worker import JobWorker
 from service.models import Model, Models
 
-Start = Callable[..., JobWorker]
+Start = Callable[..., JobRunner]
 
 SPEC = SetSpec(
     name="endotwin-tiny-7", n=160, seed=7, model="tiny", checkpoint_sha256="0" * 64, shard_size=16
@@ -34,26 +35,26 @@ def start(tiny_checkpoint: Path, tmp_path: Path, bucket: str) -> Iterator[Start]
     card = load_checkpoint(tiny_checkpoint).card
     with ExitStack() as services:
 
-        def start(sampler: object, allow: str = bucket) -> JobWorker:
+        def start(sampler: object, allow: str = bucket) -> JobRunner:
             models = Models([Model(card=card, sha256="0" * 64, sampler=sampler)], card.name)
             settings = Settings(storage_allow=(allow,), jobs_lease_seconds=2)
             device = services.enter_context(ExitStack())
             thread = DeviceThread()
             device.callback(thread.close)
-            worker = JobWorker(JobStore(tmp_path / "jobs.sqlite"), models, thread, "test", settings)
+            worker = JobRunner(JobStore(tmp_path / "jobs.sqlite"), models, thread, "test", settings)
             device.callback(worker.close)
             return worker
 
         yield start
 
 
-def add(worker: JobWorker, bucket: str, prefix: str = "set") -> str:
+def add(worker: JobRunner, bucket: str, prefix: str = "set") -> str:
     job = worker.store.add(Bucket(bucket, prefix), SPEC, key=None, request_sha256="", max_open=9)
     worker.wake()
     return job.id
 
 
-def state(worker: JobWorker, identity: str) -> State:
+def state(worker: JobRunner, identity: str) -> State:
     job = worker.store.get(identity)
     assert job is not None
     return job.state
@@ -94,3 +95,51 @@ def test_a_place_that_is_not_allowed_any_more(start: Start, bucket: str, swift_s
     job = worker.store.get(identity)
     assert "not among the destinations that the operator allows" in job.counts.errors[-1].message
     assert contents(swift_server, bucket) == {}
+
+
+def test_a_cancelled_job_whose_clean_up_fails_stays_cancelled(
+    start: Start, bucket: str, swift_server: Swift
+) -> None:
+    held = Held(free=4)
+    first = start(held)
+    identity = add(first, bucket)
+    wait_for(lambda: bool(contents(swift_server, bucket, "set/train/")), "a shard")
+    first.close()
+    held.release()
+    refusing = start(Held(), allow=f"{bucket}/elsewhere")
+    refusing.store.cancel(identity)
+    wait_for(lambda: state(refusing, identity) is State.CANCEL_FAILED, "the clean-up to fail")
+    message = refusing.store.get(identity).counts.errors[-1].message
+    assert "not among the destinations that the operator allows" in message
+    assert refusing.store.resume(identity).state is State.CANCEL_FAILED
+    refusing.close()
+    allowed = start(Held())
+    assert state(allowed, identity) is State.CANCEL_FAILED
+    allowed.store.cancel(identity)
+    wait_for(lambda: state(allowed, identity) is State.CANCELLED, "the clean-up")
+    assert contents(swift_server, bucket) == {}
+
+
+def test_errors_of_one_job_stop_no_other(
+    start: Start, bucket: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also errors that nothing was written for: the threads go on with other jobs."""
+    monkeypatch.setattr("service.jobs.runner._PAUSE_AFTER_ERROR_SECONDS", 0.05)
+    worker = start(Held(free=10**6))
+    monkeypatch.setattr("service.jobs.runner.JobProgress", FailsOnce(runner.JobProgress))
+    bad, good = add(worker, bucket, "bad"), add(worker, bucket, "good")
+    for identity in (good, bad):  # the bad one again, when its lease has run out
+        wait_for(lambda identity=identity: state(worker, identity) is State.COMPLETE, "both jobs")
+    assert "the first job fails" in caplog.text
+
+
+class FailsOnce:
+    def __init__(self, then: Callable[..., object]) -> None:
+        self.then = then
+        self.calls = 0
+
+    def __call__(self, job: Job) -> object:
+        self.calls += 1
+        if self.calls == 1:
+            raise KeyError("the first job fails")
+        return self.then(job)
