@@ -10,7 +10,7 @@ from PIL import Image
 from endotwin.generator.checkpoint import load_checkpoint
 from training.blind_test.build import Plan, build
 from training.blind_test.documents import Key
-from training.data.images import Dataset, ImageFolder, load_dataset
+from training.data.split import Dataset, ImageFolder, load_dataset
 
 
 def draw_photograph(seed: int, height: int = 150, width: int = 160) -> np.ndarray:

@@ -10,7 +10,7 @@ from made_up_images import write_blobs
 from tiny_checkpoints import make_card, save_tiny
 
 from endotwin.generator.card import Card
-from training.data.images import Dataset, ImageFolder, load_dataset
+from training.data.split import Dataset, ImageFolder, load_dataset
 from training.scores.inception import InceptionError, find_weights
 from training.scores.run import Evaluated, Request, run_evaluation
 

@@ -13,7 +13,7 @@ from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.compact import MosaicArchitecture
 from endotwin.generator.dcgan import DcganArchitecture
 from endotwin.generator.labelled import LabelledArchitecture
-from training.data.images import Dataset, ImageFolder, load_dataset
+from training.data.split import Dataset, ImageFolder, load_dataset
 from training.learning import distributed
 from training.learning.run_folder import RunFolder
 from training.learning.settings import TrainingSettings

@@ -20,7 +20,8 @@ from training.blind_test.documents import IMAGES, KEY, SET, BlindSet, Display, K
 from training.blind_test.errors import BlindTestError
 from training.blind_test.kind import Kind
 from training.blind_test.levelling import spread_levels
-from training.data.images import Dataset, GreyImage, draw_crops
+from training.data.crops import draw_crops
+from training.data.split import Dataset, GreyImage
 
 MOST = 10_000
 """Images of a class at most: they are held in memory, and no expert looks at more."""

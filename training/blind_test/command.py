@@ -21,7 +21,7 @@ from training.blind_test.listening import is_loopback, serve
 from training.blind_test.report import report_page
 from training.blind_test.score import BlindTestScores, score
 from training.cli.options import UsageError, chosen_device, require_one_place
-from training.data.images import DataError
+from training.data.read import DataError
 from training.data.sources import chosen_sources
 
 blind_test_app = typer.Typer(

@@ -21,8 +21,9 @@ from training.blind_test.command import blind_test_app
 from training.cli.options import UsageError, chosen_device
 from training.curation.command import EPILOG as CURATE_EPILOG
 from training.curation.command import curate_command
-from training.data.images import DataError, Dataset
+from training.data.read import DataError
 from training.data.sources import Sources, parse_folders, read_sources
+from training.data.split import Dataset
 from training.learning import distributed
 from training.learning.recipes import DEFAULT_RECIPES, RECIPES, RecipeError, default_recipe
 from training.learning.recording import record

@@ -18,7 +18,7 @@ from training.curation.report import write_report
 from training.curation.run import Settings, curate
 from training.curation.thresholds import Thresholds, read_thresholds
 from training.curation.workers import available_cores
-from training.data.images import DataError
+from training.data.read import DataError
 
 EPILOG = (
     "Examples:  endotwin-training curate raw/ curated/  |  endotwin-training curate --explain raw/scan.png"

@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from endotwin.generator.card import Card
-from training.data.images import DataError, Dataset, ImageFolder, load_dataset
+from training.data.read import DataError
+from training.data.split import Dataset, ImageFolder, load_dataset
 
 
 class _SourceEntry(BaseModel):

@@ -19,7 +19,8 @@ from tqdm import tqdm
 from endotwin.generator.architectures import Generator, build_generator, to_grey_levels
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.latents import draw_normals
-from training.data.images import Dataset, draw_crops
+from training.data.crops import draw_crops
+from training.data.split import Dataset
 from training.learning import distributed
 from training.learning.recipes import RECIPES, Annotated
 from training.learning.run_folder import RunError, RunFolder

@@ -14,8 +14,8 @@ from pytorch_fid.inception import InceptionV3
 from endotwin.generator.card import Card, FidRecord, FidScore, ImageStatistics, Source
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.image_size import IMAGE_SIZE
-from training.data.images import Dataset
 from training.data.sources import Sources
+from training.data.split import Dataset
 from training.scores.comparisons import COMPARISONS, Compared, fid_of_pair, possible
 from training.scores.fid import DEFAULT_CACHE, cached_features, features, fid_from_features
 from training.scores.image_sets import ImageSets, draw_training_crops

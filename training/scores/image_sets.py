@@ -10,7 +10,8 @@ import numpy as np
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.image_size import IMAGE_SIZE
-from training.data.images import Dataset, draw_crops
+from training.data.crops import draw_crops
+from training.data.split import Dataset
 from training.scores.fid import DEFAULT_CACHE, cached_features, generated_features
 from training.scores.inception import load_inception
 from training.scores.progress_bars import progress_bar

@@ -23,7 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from endotwin.image_size import IMAGE_SIZE
-from training.data.images import DataError, Dataset, GreyImage, draw_crops
+from training.data.crops import draw_crops
+from training.data.read import DataError
+from training.data.split import Dataset, GreyImage
 from training.scores.memorisation_record import (
     Memorisation,
     NearestPair,

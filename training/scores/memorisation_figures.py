@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from endotwin.image_size import IMAGE_SIZE
-from training.data.images import Dataset
+from training.data.split import Dataset
 from training.scores.figures import figure_png
 from training.scores.memorisation import COPY
 from training.scores.memorisation_record import Memorisation, NearestPair

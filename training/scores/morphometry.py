@@ -9,7 +9,8 @@ import numpy as np
 from scipy.stats import wasserstein_distance
 
 from endotwin.mosaic.labels import Label
-from training.data.images import Dataset, draw_crops
+from training.data.crops import draw_crops
+from training.data.split import Dataset
 from training.scores.cell_extraction import WholeCells, find_cells, whole_cells
 from training.scores.morphometry_error import expert_error, label_error
 from training.scores.morphometry_pooling import density, hexagonality, joined, quantiles, variation

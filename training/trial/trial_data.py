@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.images import DataError, ImageFolder
+from training.data.read import DataError
 from training.data.sources import Sources
+from training.data.split import ImageFolder
 from training.trial.annotated_images import AnnotatedImage, is_annotated, read_annotated, read_foreign
 
 _CHOICE_SEED = 0

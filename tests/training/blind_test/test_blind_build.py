@@ -19,8 +19,9 @@ from training.blind_test.build import Plan, build
 from training.blind_test.documents import IMAGES, KEY, SET, Key, read_key, read_set
 from training.blind_test.errors import BlindTestError
 from training.blind_test.kind import Kind
-from training.data.images import draw_crops, load_dataset
+from training.data.crops import draw_crops
 from training.data.sources import sources_of_card
+from training.data.split import load_dataset
 
 
 @pytest.fixture(scope="module")

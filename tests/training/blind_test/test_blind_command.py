@@ -15,7 +15,7 @@ from training.blind_test.command import blind_test_app
 from training.blind_test.documents import ANSWERS, KEY, Key, read_key, read_set
 from training.blind_test.kind import Kind
 from training.cli.options import UsageError
-from training.data.images import DataError
+from training.data.read import DataError
 
 
 def run(*arguments: str | Path) -> Result:

@@ -28,7 +28,7 @@ from training.curation.run import Settings, curate
 from training.curation.summary import Summary
 from training.curation.thresholds import read_thresholds
 from training.curation.workers import run_each
-from training.data.images import DataError
+from training.data.read import DataError
 
 app = typer.Typer()
 app.command()(curate_command)

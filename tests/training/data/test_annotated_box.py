@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from training.data.annotated_box import move_box, read_annotated_box
-from training.data.images import ImageFolder, load_dataset
+from training.data.split import ImageFolder, load_dataset
 
 
 def write(folder: Path, name: str, seed: int, cells: tuple[int, int, int, int] | None) -> None:

@@ -19,15 +19,9 @@ from hypothesis import strategies as st
 from made_up_images import blobs, level, write
 from PIL import Image
 
-from training.data.images import (
-    DataError,
-    Dataset,
-    GreyImage,
-    ImageFolder,
-    draw_crops,
-    load_dataset,
-    read_grey,
-)
+from training.data.crops import draw_crops
+from training.data.read import DataError, read_grey
+from training.data.split import Dataset, GreyImage, ImageFolder, load_dataset
 
 RAMP = np.arange(160 * 150, dtype=np.uint32).reshape(150, 160)
 

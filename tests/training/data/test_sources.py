@@ -9,8 +9,9 @@ from made_up_images import write_blobs
 from tiny_checkpoints import make_card
 
 from endotwin.generator.card import Source
-from training.data.images import DataError, ImageFolder
+from training.data.read import DataError
 from training.data.sources import Sources, parse_folders, read_sources, sources_of_card
+from training.data.split import ImageFolder
 
 ROOT = Path(__file__).resolve().parents[3]
 

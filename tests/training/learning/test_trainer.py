@@ -28,7 +28,7 @@ from tiny_run import BATCH, SAVE_EVERY, assert_same_state, flat_state, start, we
 
 from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
 from endotwin.generator.sampler import Sampler
-from training.data.images import Dataset
+from training.data.split import Dataset
 from training.learning.recipes import RecipeError, RenderedRecipe
 from training.learning.recording import make_card
 from training.learning.run_folder import RunError

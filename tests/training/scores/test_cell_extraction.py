@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from made_up_cells import mosaic
 
-from training.data.images import ImageFolder
 from training.data.sources import Sources
+from training.data.split import ImageFolder
 from training.scores.cell_extraction import cell_side, find_cells, whole_cells
 from training.scores.morphometry_error import expert_error, read_experts
 from training.scores.morphometry_pooling import (

@@ -12,8 +12,10 @@ from PIL import Image
 from endotwin.generator.card import Card, FidRecord, FidScore
 from endotwin.generator.checkpoint import load_checkpoint, read_card
 from endotwin.generator.sampler import Sampler
-from training.data.images import DataError, Dataset, GreyImage, ImageFolder, draw_crops, load_dataset
+from training.data.crops import draw_crops
+from training.data.read import DataError
 from training.data.sources import sources_of_card
+from training.data.split import Dataset, GreyImage, ImageFolder, load_dataset
 from training.scores import evaluation
 from training.scores.evaluation import EvaluationError, evaluate, load_sources, quick_score
 from training.scores.fid import features, fid_from_features

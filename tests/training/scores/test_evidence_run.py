@@ -21,7 +21,7 @@ from tiny_checkpoints import save_tiny
 
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import file_sha256, load_checkpoint, read_card
-from training.data.images import ImageFolder, load_dataset
+from training.data.split import ImageFolder, load_dataset
 from training.learning.run_folder import RunFolder
 from training.learning.settings import TrainingSettings
 from training.scores import evaluation

@@ -9,7 +9,7 @@ import pytest
 from made_up_evaluation import COUNT, MadeUp
 
 from endotwin.generator.checkpoint import load_checkpoint
-from training.data.images import draw_crops
+from training.data.crops import draw_crops
 from training.scores.comparisons import COMPARISONS, pair_of
 from training.scores.image_sets import DRAWS, ImageSets, draw_training_crops
 

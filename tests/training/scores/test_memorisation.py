@@ -9,7 +9,9 @@ import pytest
 from made_up_cells import picture
 from PIL import Image
 
-from training.data.images import DataError, Dataset, ImageFolder, draw_crops, load_dataset
+from training.data.crops import draw_crops
+from training.data.read import DataError
+from training.data.split import Dataset, ImageFolder, load_dataset
 from training.scores.memorisation import comparison_count, measure_memorisation
 from training.scores.memorisation_figures import (
     draw_nearest,

@@ -11,8 +11,9 @@ from mosaic_draws import draw_scenes
 from PIL import Image
 
 from endotwin.mosaic.labels import Label
-from training.data.images import DataError, Dataset, ImageFolder, load_dataset
+from training.data.read import DataError
 from training.data.sources import Sources
+from training.data.split import Dataset, ImageFolder, load_dataset
 from training.scores.cell_extraction import WholeCells, whole_cells
 from training.scores.morphometry import measure_morphometry
 from training.scores.morphometry_error import expert_error, label_error, read_experts

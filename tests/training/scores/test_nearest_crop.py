@@ -9,7 +9,8 @@ import pytest
 from made_up_cells import picture
 from scipy import ndimage
 
-from training.data.images import ImageFolder, draw_crops, load_dataset
+from training.data.crops import draw_crops
+from training.data.split import ImageFolder, load_dataset
 from training.scores.nearest_crop import (
     MIRRORINGS,
     find_nearest_crops,

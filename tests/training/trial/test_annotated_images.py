@@ -9,7 +9,7 @@ import pytest
 from made_up_mosaics import write_annotated
 from PIL import Image
 
-from training.data.images import DataError
+from training.data.read import DataError
 from training.trial.annotated_images import MARGIN, read_annotated, read_foreign
 from training.trial.borders import thick
 from training.trial.cells import extract_cells, measure_cells

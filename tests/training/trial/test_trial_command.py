@@ -14,7 +14,7 @@ from made_up_mosaics import VoronoiBlocks, write_annotated
 from typer.testing import CliRunner, Result
 
 from training.cli.options import UsageError
-from training.data.images import DataError
+from training.data.read import DataError
 from training.learning.run_folder import RunError
 from training.trial.command import trial_command
 from training.trial.labelled_source import LabelledSource

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from made_up_mosaics import write_annotated
 
-from training.data.images import DataError, ImageFolder
+from training.data.read import DataError
 from training.data.sources import Sources, read_sources
+from training.data.split import ImageFolder
 from training.trial.trial_data import load_trial_data, sources_below
 
 

@@ -11,8 +11,8 @@ import pytest
 from made_up_mosaics import VoronoiBlocks, write_annotated
 from PIL import Image
 
-from training.data.images import ImageFolder
 from training.data.sources import Sources
+from training.data.split import ImageFolder
 from training.learning.run_folder import RunError
 from training.trial.labelled_source import LabelledSource
 from training.trial.report import SeedSpread, TrialReport, markdown_table

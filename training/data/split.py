@@ -1,42 +1,20 @@
-"""Folders of grey images → a data set split by image → random crops."""
+"""Folders of grey images → a data set that is split by image."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image
 
 from endotwin.generator.card import Source
 from endotwin.image_size import IMAGE_SIZE
 from training.data.annotated_box import Box, move_box, read_annotated_box
-
-MAX_PIXELS = 64_000_000
-"""A larger image is left out: no microscope makes one, and a small file can claim to be huge."""
-
-_FOREIGN = {
-    ".json",
-    ".txt",
-    ".md",
-    ".csv",
-    ".xml",
-    ".html",
-    ".py",
-    ".yaml",
-    ".yml",
-    ".db",
-    ".ini",
-}
-
-
-class DataError(Exception):
-    """The images cannot be used for training; the message names the folder and says why."""
+from training.data.read import DataError, LeftOut, find_files, read_grey
 
 
 @dataclass(frozen=True)
@@ -85,14 +63,6 @@ class GreyImage:
     file: str
     weight: float
     box: Box | None = None
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A file that could not be used, and why."""
-
-    path: Path
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -208,76 +178,6 @@ def load_dataset(
     )
 
 
-def read_grey(path: Path) -> np.ndarray:
-    """Read an image as 8-bit grey levels (height, width).
-
-    Sixteen-bit and floating-point images are scaled by their own range, since their exports rarely use
-    all of it; colour images are taken as colour exports of grey ones (luma).
-
-    Raises:
-        DataError: the file cannot be read as an image; the message names it.
-    """
-    if not path.is_file():  # a link to nothing, or a pipe, which would be waited for without end
-        raise DataError(f"{path}: not a file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise DataError(f"{path}: {image.width} × {image.height} pixels; at most {MAX_PIXELS}")
-                image.load()
-                if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
-                    return np.asarray(image.convert("L"))
-                values = np.asarray(image, dtype=np.float64)
-    except DataError:
-        raise
-    except UnidentifiedImageError as error:
-        raise DataError(f"{path}: not an image that Pillow reads") from error
-    except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
-        # The message of an error of the file system repeats the path; its reason does not.
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DataError(f"{path}: {reason}") from error
-    if not np.isfinite(values).all():
-        raise DataError(f"{path}: holds values that are not finite")
-    low, high = float(values.min()), float(values.max())
-    if high == low:
-        raise DataError(f"{path}: all pixels are {low:g}")
-    return np.round((values - low) * (255.0 / (high - low))).astype(np.uint8)
-
-
-def draw_crops(
-    images: Sequence[GreyImage], count: int, rng: np.random.Generator, *, flips: bool = True
-) -> np.ndarray:
-    """Draw random crops: the image by weight, the place uniformly, mirrored either way with chance 1/2.
-
-    Args:
-        images: at least one, none smaller than a crop.
-        count: number of crops.
-        rng: source of all randomness.
-        flips: mirror left-right and up-down at random.
-
-    Returns:
-        uint8 grey levels, shape (count, 128, 128).
-    """
-    size = IMAGE_SIZE
-    weights = np.array([image.weight for image in images], dtype=np.float64)
-    chosen = rng.choice(len(images), size=count, p=weights / weights.sum())
-    places = rng.random((count, 2))
-    mirrored = rng.random((count, 2)) < 0.5
-    crops = np.empty((count, size, size), dtype=np.uint8)
-    for k in range(count):
-        pixels = images[int(chosen[k])].pixels
-        y = int(places[k, 0] * (pixels.shape[0] - size + 1))
-        x = int(places[k, 1] * (pixels.shape[1] - size + 1))
-        crop = pixels[y : y + size, x : x + size]
-        if flips and mirrored[k, 0]:
-            crop = crop[:, ::-1]
-        if flips and mirrored[k, 1]:
-            crop = crop[::-1]
-        crops[k] = crop
-    return crops
-
-
 def _read_folder(
     folder: ImageFolder, crop_size: int, max_upscale: float
 ) -> tuple[list[GreyImage], list[LeftOut]]:
@@ -293,7 +193,7 @@ def _read_folder(
         )
     root = path / "images" if (path / "images").is_dir() else path
     usable: list[GreyImage] = []
-    files, unusable = _find_files(root)
+    files, unusable = find_files(root)
     for file in files:
         try:
             pixels = read_grey(file)
@@ -334,27 +234,6 @@ def _inside_boxes(images: list[GreyImage]) -> list[GreyImage]:
     ]
 
 
-def _find_files(root: Path) -> tuple[list[Path], list[LeftOut]]:
-    """Return the files below a folder that may be images, sorted, and the folders that cannot be read.
-
-    What is hidden, in hidden folders, or of a type that lies beside images is passed over.
-    """
-    closed: list[LeftOut] = []
-
-    def note(error: OSError) -> None:
-        closed.append(LeftOut(Path(error.filename), f"{error.filename}: {error.strerror}"))
-
-    files: list[Path] = []
-    for parent, folders, names in os.walk(root, onerror=note):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [
-            file
-            for name in names
-            if not name.startswith(".") and (file := Path(parent, name)).suffix.lower() not in _FOREIGN
-        ]
-    return sorted(files), closed
-
-
 def _weighted(images: list[GreyImage], weight: float) -> list[GreyImage]:
     """Share a folder's weight among its images by area, so that every place in it is as likely."""
     area = sum(image.pixels.size for image in images)
@@ -384,6 +263,3 @@ def _content(image: GreyImage) -> str:
 
 def _split_rank(image: GreyImage, seed: int) -> str:
     return hashlib.sha256(f"{seed} {_content(image)}".encode()).hexdigest()
-
-
-ImageFile.LOAD_TRUNCATED_IMAGES = False  # a truncated file is an error, never half an image
