@@ -4,7 +4,7 @@
 ARG BASE=python:3.11-slim
 
 # A stage of its own: torch is installed again when the dependencies change, not with every other change of
-# pyproject.toml or the source.
+# pyproject.toml or the source. Which versions are installed is in deploy/constraints.txt.
 FROM ${BASE} AS requirements
 WORKDIR /build
 COPY pyproject.toml ./
@@ -14,8 +14,9 @@ RUN python3 -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["
 
 FROM ${BASE} AS build
 COPY --from=requirements /build/requirements.txt /build/
+COPY deploy/constraints.txt /build/
 RUN python3 -m venv /opt/endotwin \
-    && /opt/endotwin/bin/pip install --no-cache-dir -r /build/requirements.txt
+    && /opt/endotwin/bin/pip install --no-cache-dir -r /build/requirements.txt -c /build/constraints.txt
 WORKDIR /srv/endotwin
 COPY LICENSE ./
 COPY endotwin endotwin

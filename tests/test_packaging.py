@@ -7,11 +7,14 @@ import re
 import shutil
 import subprocess
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
 from bentoml._internal.bento.build_config import BentoPathSpec
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 BENTOFILE = yaml.safe_load((ROOT / "bentofile.yaml").read_text())
@@ -47,7 +50,7 @@ def command() -> list[str]:
 
 
 def packed(path: str) -> bool:
-    """Tell whether `bentoml build` would pack a file of the repository."""
+    """Return whether `bentoml build` would pack a file of the repository."""
     return bool(BentoPathSpec(BENTOFILE["include"], [], str(ROOT)).includes(path))
 
 
@@ -87,10 +90,51 @@ def test_bento_holds_nothing_else(path: str) -> None:
     assert not packed(path)
 
 
-def test_bento_needs_what_the_project_needs() -> None:
+def needed() -> dict[str, Requirement]:
+    """Return what the service needs besides itself, by name."""
     extras = PROJECT["optional-dependencies"]
-    needed = [*PROJECT["dependencies"], *extras["s3"], *extras["service"]]
-    assert BENTOFILE["python"]["packages"] == [name for name in needed if not name.startswith("endotwin[")]
+    texts = [*PROJECT["dependencies"], *extras["s3"], *extras["service"]]
+    found = [Requirement(text) for text in texts]
+    return {requirement.name: requirement for requirement in found if requirement.name != "endotwin"}
+
+
+def constraints() -> dict[str, str]:
+    lines = (ROOT / "deploy" / "constraints.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))  # type: ignore[misc]
+
+
+def test_constraints_fit_the_ranges_of_the_project() -> None:
+    versions = constraints()
+    for name, requirement in needed().items():
+        assert requirement.specifier.contains(versions[name]), name
+
+
+def test_constraints_are_one_whole_lock() -> None:
+    """Whatever a locked package needs on Linux is locked, too, and as it needs it."""
+    versions = constraints()
+    for name in versions:
+        try:
+            requires = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        if metadata.version(name) != versions[name]:
+            continue
+        for requirement in map(Requirement, requires):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                version = versions[canonicalize_name(requirement.name)]
+                assert requirement.specifier.contains(version, prereleases=True), f"{name}: {requirement}"
+
+
+def test_bento_installs_the_constraints() -> None:
+    versions = constraints()
+    expected = [f"{name}=={versions[name]}" for name in needed() if name != "bentoml"]  # it adds itself
+    assert BENTOFILE["python"]["packages"] == expected
+
+
+def test_image_installs_the_constraints() -> None:
+    [install] = [text for text in arguments("RUN") if "pip install" in text]
+    assert "-c /build/constraints.txt" in install
+    assert "deploy/constraints.txt /build/" in arguments("COPY")
 
 
 def test_packages_set_plain_variables_only() -> None:
