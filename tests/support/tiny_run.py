@@ -17,7 +17,7 @@ from training.data.split import Dataset, ImageFolder, load_dataset
 from training.learning import distributed
 from training.learning.run_folder import RunFolder
 from training.learning.settings import TrainingSettings
-from training.learning.trainer import Intervals, Trainer
+from training.learning.trainer import ReportIntervals, Trainer
 
 BATCH = 4
 SAVE_EVERY = 5 * BATCH
@@ -107,7 +107,7 @@ def weights_digest(trainer: Trainer) -> str:
 def main(kind: str, data: str, runs: str, until: str) -> None:
     """Train until `until` images; write this process's digest of the weights beside the state."""
     trainer = start(kind, load(Path(data)), Path(runs))
-    trainer.train(int(until), Intervals(statistics=BATCH, save=SAVE_EVERY, samples=0, score=0))
+    trainer.train(int(until), ReportIntervals(statistics=BATCH, save=SAVE_EVERY, samples=0, score=0))
     trainer.folder.write_text(f"weights-{trainer.rank}.txt", weights_digest(trainer))
     distributed.stop()
 

@@ -25,11 +25,13 @@ from training.data.read import DataError
 from training.data.sources import Sources, parse_folders, read_sources
 from training.data.split import Dataset
 from training.learning import distributed
-from training.learning.recipes import DEFAULT_RECIPES, RECIPES, RecipeError, default_recipe
+from training.learning.recipes.names import DEFAULT_RECIPES
+from training.learning.recipes.recipe import RecipeError
+from training.learning.recipes.registry import RECIPES, default_recipe
 from training.learning.recording import record
 from training.learning.run_folder import RunError, RunFolder
 from training.learning.settings import TrainingSettings
-from training.learning.trainer import Intervals, Trainer, TrainingError
+from training.learning.trainer import ReportIntervals, Trainer, TrainingError
 from training.learning.warm_start import WarmStartError
 from training.scores.command import EPILOG as EVALUATE_EPILOG
 from training.scores.command import evaluate_command
@@ -143,7 +145,7 @@ def train(
             f"images ({trainer.epochs():.0f} epochs), device {trainer.device}"
         )
     score = quick_score(dataset, count=score_count, inception=inception) if score_every and chief else None
-    intervals = Intervals(save=save_every, score=score_every)
+    intervals = ReportIntervals(save=save_every, score=score_every)
     try:
         complete = trainer.train(
             settings.images,

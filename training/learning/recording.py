@@ -14,14 +14,14 @@ import torch
 from endotwin.generator.card import Card, Data, FidRecord, Training
 from endotwin.generator.checkpoint import SUFFIX, Checkpoint, save_checkpoint
 from endotwin.image_size import IMAGE_SIZE
-from training.learning.recipes import RECIPES
+from training.learning.recipes.registry import RECIPES
 from training.learning.trainer import Trainer
 from training.scores.evaluation import evaluate
 from training.scores.label_statistics import measure_labels
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedCheckpoint:
     """A checkpoint that was just written."""
 
     path: Path
@@ -31,7 +31,7 @@ class Recorded:
 
 def record(
     trainer: Trainer, destination: Path, *, count: int, seed: int = 0, inception: Path | None = None
-) -> Recorded:
+) -> RecordedCheckpoint:
     """Score the averaged generator of a run and write it as a checkpoint.
 
     Args:
@@ -54,7 +54,7 @@ def record(
     labels = measure_labels(unscored, seed=seed, device=trainer.device)
     card = card.model_copy(update={"fid": fid, "statistics": statistics, "labels": labels})
     sha256 = save_checkpoint(path, trainer.average, card)
-    return Recorded(path, sha256, fid)
+    return RecordedCheckpoint(path, sha256, fid)
 
 
 def make_card(trainer: Trainer) -> Card:

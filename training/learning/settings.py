@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from endotwin.generator.architectures import PRESETS, Architecture
-from training.learning.recipes import RecipeName
+from training.learning.recipes.names import RecipeName
 
 
 class TrainingSettings(BaseModel):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import copy
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,10 +19,15 @@ from endotwin.generator.latents import draw_normals
 from training.data.crops import draw_crops
 from training.data.split import Dataset
 from training.learning import distributed
-from training.learning.recipes import RECIPES, Annotated
+from training.learning.recipes.recipe import AnnotatedCrops
+from training.learning.recipes.registry import RECIPES
 from training.learning.run_folder import RunError, RunFolder
 from training.learning.settings import TrainingSettings
+from training.learning.stop_signals import stop_requested
 from training.learning.warm_start import WarmStartError, start_from
+
+if TYPE_CHECKING:
+    from training.trial.batches import RealBatches
 
 GRID_SEED = 0
 GRID_IMAGES = 40
@@ -37,7 +39,7 @@ class TrainingError(Exception):
 
 
 @dataclass(frozen=True)
-class Intervals:
+class ReportIntervals:
     """How often, counted in images seen, a run reports and saves; changes nothing that is trained.
 
     Attributes:
@@ -53,33 +55,6 @@ class Intervals:
     score: int = 20_000
 
 
-class AnnotatedBatch(Protocol):
-    """Crops with expert borders."""
-
-    @property
-    def images(self) -> np.ndarray:
-        """Grey levels, uint8 (B, 128, 128)."""
-        ...
-
-    @property
-    def borders(self) -> np.ndarray:
-        """Borders three pixels wide, bool (B, 128, 128)."""
-        ...
-
-    @property
-    def areas(self) -> np.ndarray:
-        """Where the borders are known, bool (B, 128, 128)."""
-        ...
-
-
-class AnnotatedBatches(Protocol):
-    """A source of crops with expert borders."""
-
-    def batch(self, step: int) -> AnnotatedBatch:
-        """Return the crops of a step; they depend on the step alone."""
-        ...
-
-
 class Trainer:
     """A generator in training, the running average of its weights, and a recipe."""
 
@@ -91,7 +66,7 @@ class Trainer:
         device: str,
         *,
         beginning: Checkpoint | None = None,
-        annotated: AnnotatedBatches | None = None,
+        annotated: RealBatches | None = None,
     ) -> None:
         """Start a run, or take it up where its folder's state left it.
 
@@ -143,7 +118,7 @@ class Trainer:
     def train(
         self,
         until: int,
-        intervals: Intervals,
+        intervals: ReportIntervals,
         *,
         grid: Callable[[np.ndarray], Any] | None = None,
         score: Callable[[Trainer], float] | None = None,
@@ -172,7 +147,7 @@ class Trainer:
         batch = self.settings.batch
         losses: dict[str, list[Tensor]] = {}
         with (
-            _stop_request() as asked,
+            stop_requested() as asked,
             tqdm(
                 total=until, initial=self.images, unit="img", disable=self.rank != 0, smoothing=0.02
             ) as progress,
@@ -259,7 +234,7 @@ class Trainer:
         self._average_weights()
         return losses
 
-    def _draw_annotated(self) -> Annotated | None:
+    def _draw_annotated(self) -> AnnotatedCrops | None:
         if not self.recipe.needs_annotations:
             return None
         if self.annotated is None:
@@ -270,7 +245,7 @@ class Trainer:
             torch.from_numpy(part)[:, None].to(self.device).float()
             for part in (drawn.images, drawn.borders, drawn.areas)
         )
-        return Annotated(images / 127.5 - 1.0, borders, areas)
+        return AnnotatedCrops(images / 127.5 - 1.0, borders, areas)
 
     @torch.no_grad()
     def _average_weights(self) -> None:
@@ -310,23 +285,3 @@ class Trainer:
                 **{name: round(value, 5) for name, value in means.items()},
             }
         )
-
-
-@contextmanager
-def _stop_request() -> Iterator[Callable[[], bool]]:
-    """Turn the first SIGINT or SIGTERM into a question the loop asks; the second one acts as ever."""
-    asked = False
-    before: dict[signal.Signals, Any] = {}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, note)
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

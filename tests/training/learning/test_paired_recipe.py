@@ -11,9 +11,11 @@ from made_up_images import write_blobs
 from tiny_run import SETTINGS, load
 
 from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
-from training.learning.recipes import Annotated, PairedRecipe, RecipeError, RenderedRecipe
+from training.learning.recipes.paired import PairedRecipe
+from training.learning.recipes.recipe import AnnotatedCrops, RecipeError
+from training.learning.recipes.rendered import RenderedRecipe
 from training.learning.run_folder import RunFolder
-from training.learning.trainer import Intervals, Trainer, TrainingError
+from training.learning.trainer import ReportIntervals, Trainer, TrainingError
 from training.trial.batches import Batch
 
 ARCHITECTURE = LabelledArchitecture(latent=8, width=8)
@@ -34,12 +36,12 @@ class DrawnBatches:
         return Batch(images, borders, np.ones_like(borders))
 
 
-def annotated() -> Annotated:
+def annotated() -> AnnotatedCrops:
     batch = DrawnBatches().batch(0)
     images, borders, areas = (
         torch.from_numpy(part)[:, None].float() for part in (batch.images, batch.borders, batch.areas)
     )
-    return Annotated(images / 127.5 - 1.0, borders, areas)
+    return AnnotatedCrops(images / 127.5 - 1.0, borders, areas)
 
 
 def reader_after_a_step(recipe_type: type[RenderedRecipe], generator_seed: int) -> list[torch.Tensor]:
@@ -80,15 +82,15 @@ def test_without_expert_borders_nothing_is_trained(tmp_path: Path) -> None:
     write_blobs(tmp_path / "data", 4)
     trainer = paired_trainer(tmp_path, None)
     with pytest.raises(TrainingError, match="the recipe `paired` needs images with expert borders"):
-        trainer.train(4, Intervals())
+        trainer.train(4, ReportIntervals())
 
 
 def test_a_run_takes_the_crops_of_its_own_step(tmp_path: Path) -> None:
     write_blobs(tmp_path / "data", 4)
     batches = DrawnBatches()
-    paired_trainer(tmp_path, batches).train(8, Intervals(samples=0, score=0))
+    paired_trainer(tmp_path, batches).train(8, ReportIntervals(samples=0, score=0))
     resumed = DrawnBatches()
-    paired_trainer(tmp_path, resumed).train(12, Intervals(samples=0, score=0))
+    paired_trainer(tmp_path, resumed).train(12, ReportIntervals(samples=0, score=0))
     assert (batches.steps, resumed.steps) == ([0, 1], [2])
 
 

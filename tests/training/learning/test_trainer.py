@@ -29,16 +29,17 @@ from tiny_run import BATCH, SAVE_EVERY, assert_same_state, flat_state, start, we
 from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
 from endotwin.generator.sampler import Sampler
 from training.data.split import Dataset
-from training.learning.recipes import RecipeError, RenderedRecipe
+from training.learning.recipes.recipe import RecipeError
+from training.learning.recipes.rendered import RenderedRecipe
 from training.learning.recording import make_card
 from training.learning.run_folder import RunError
-from training.learning.trainer import GRID_IMAGES, Intervals, Trainer, TrainingError
+from training.learning.trainer import GRID_IMAGES, ReportIntervals, Trainer, TrainingError
 from training.learning.warm_start import WarmStartError
 from training.scores.figures import sample_grid
 
 ROOT = Path(__file__).resolve().parents[3]
-QUIET = Intervals(statistics=10**6, save=10**6, samples=0, score=0)
-EVERY_STEP = Intervals(statistics=BATCH, save=BATCH, samples=BATCH, score=BATCH)
+QUIET = ReportIntervals(statistics=10**6, save=10**6, samples=0, score=0)
+EVERY_STEP = ReportIntervals(statistics=BATCH, save=BATCH, samples=BATCH, score=BATCH)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_training_changes_every_weight_of_both_networks(dataset: Dataset, tmp_pa
 @pytest.mark.parametrize("kind", ["dcgan", "mosaic", "labelled"])
 def test_bfloat16_trains_float32_weights(kind: str, dataset: Dataset, tmp_path: Path) -> None:
     trainer = start(kind, dataset, tmp_path, precision="bfloat16")
-    trainer.train(BATCH, Intervals(statistics=BATCH, save=BATCH, samples=0, score=0))
+    trainer.train(BATCH, ReportIntervals(statistics=BATCH, save=BATCH, samples=0, score=0))
     (record,) = trainer.folder.read_statistics()
     assert math.isfinite(record["loss_d"])
     assert {p.dtype for p in trainer.generator.parameters()} == {torch.float32}
@@ -141,7 +142,7 @@ def test_a_kill_loses_at_most_the_interval_between_saves(
         assert images_reported(watched) - saved <= SAVE_EVERY
     resumed = start("dcgan", dataset, tmp_path / "killed")
     until = resumed.images + 20 * BATCH
-    resumed.train(until, Intervals(statistics=BATCH, save=SAVE_EVERY, samples=0, score=0))
+    resumed.train(until, ReportIntervals(statistics=BATCH, save=SAVE_EVERY, samples=0, score=0))
     whole = start("dcgan", dataset, tmp_path / "whole")
     whole.train(until, QUIET)
     assert_same_state(whole, resumed)
@@ -161,7 +162,7 @@ def test_a_stop_signal_saves_and_ends(number: signal.Signals, dataset: Dataset, 
             signal.raise_signal(number)
         return 0.0
 
-    intervals = Intervals(statistics=BATCH, save=10**6, samples=0, score=BATCH)
+    intervals = ReportIntervals(statistics=BATCH, save=10**6, samples=0, score=BATCH)
     assert not trainer.train(8 * BATCH, intervals, score=stop)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     resumed = start("dcgan", dataset, tmp_path / "stopped")
@@ -181,7 +182,7 @@ def test_a_second_stop_signal_acts_at_once(dataset: Dataset, tmp_path: Path) -> 
         return 0.0
 
     with pytest.raises(KeyboardInterrupt):
-        trainer.train(8 * BATCH, Intervals(save=10**6, score=BATCH), score=insist)
+        trainer.train(8 * BATCH, ReportIntervals(save=10**6, score=BATCH), score=insist)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -208,7 +209,7 @@ def test_a_run_that_is_complete_has_nothing_to_do(dataset: Dataset, tmp_path: Pa
 
 def test_statistics_grids_and_scores_come_at_their_intervals(dataset: Dataset, tmp_path: Path) -> None:
     trainer = start("dcgan", dataset, tmp_path)
-    intervals = Intervals(statistics=2 * BATCH, save=10**6, samples=3 * BATCH, score=4 * BATCH)
+    intervals = ReportIntervals(statistics=2 * BATCH, save=10**6, samples=3 * BATCH, score=4 * BATCH)
     trainer.train(
         8 * BATCH, intervals, grid=lambda images: sample_grid(images, 10), score=lambda run: run.images / 7
     )
@@ -239,7 +240,7 @@ def test_lines_of_a_run_that_died_before_its_first_save_are_not_doubled(
             raise AccidentError
         return 1.0
 
-    intervals = Intervals(statistics=BATCH, save=10**6, samples=0, score=BATCH)
+    intervals = ReportIntervals(statistics=BATCH, save=10**6, samples=0, score=BATCH)
     with pytest.raises(AccidentError):
         start("dcgan", dataset, tmp_path).train(5 * BATCH, intervals, score=fail)
     again = start("dcgan", dataset, tmp_path)
@@ -297,7 +298,7 @@ def test_the_rendered_recipe_trains_generator_discriminator_and_reader(
         "reader": recipe.reader,
     }
     before = {name: copy.deepcopy(network.state_dict()) for name, network in networks.items()}
-    trainer.train(BATCH, Intervals(statistics=BATCH, save=BATCH, samples=0, score=0))
+    trainer.train(BATCH, ReportIntervals(statistics=BATCH, save=BATCH, samples=0, score=0))
     for name, network in networks.items():
         # Not the biases: the hinge's gradients of the last one cancel out.
         weights = {key: value for key, value in network.named_parameters() if key.endswith("weight")}
@@ -442,7 +443,7 @@ def test_a_run_that_diverges_stops_and_keeps_its_last_good_state(
     trainer = start("dcgan", dataset, tmp_path)
     trainer.train(2 * BATCH, QUIET)
     spoil(trainer)
-    intervals = Intervals(statistics=statistics, save=BATCH, samples=0, score=0)
+    intervals = ReportIntervals(statistics=statistics, save=BATCH, samples=0, score=0)
     with pytest.raises(TrainingError, match=r"loss_\w is (nan|inf) after 12 images: .*diverged") as error:
         trainer.train(9 * BATCH, intervals)
     assert str(trainer.folder.state_path) in str(error.value)

@@ -1,0 +1,1 @@
+"""Recipes: the discriminator, the losses and the optimisers that a generator is trained with."""

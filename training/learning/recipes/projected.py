@@ -1,0 +1,90 @@
+"""The recipe `projected`: discriminators on pretrained features (Sauer et al., NeurIPS 2021)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from endotwin.generator.architectures import Architecture, Generator
+from training.learning.augmentation import augment
+from training.learning.discriminators.efficientnet_features import DESCRIPTION
+from training.learning.discriminators.projected import (
+    FeatureProjector,
+    ProjectedDiscriminator,
+    discriminator_hinge,
+    generator_hinge,
+)
+from training.learning.recipes.recipe import AnnotatedCrops, Recipe
+
+
+class ProjectedRecipe(Recipe):
+    """Projected discriminators, hinge loss, differentiable augmentation: the best FID per hour here."""
+
+    pretrained = DESCRIPTION
+
+    def __init__(
+        self,
+        generator: Generator,
+        architecture: Architecture,
+        learning_rate: float,
+        autocast: torch.dtype | None,
+    ) -> None:
+        device = next(generator.parameters()).device
+        self.projector = FeatureProjector().to(device).to(memory_format=torch.channels_last)
+        discriminator = ProjectedDiscriminator().to(device).to(memory_format=torch.channels_last)
+        super().__init__(generator, discriminator, learning_rate, (0.0, 0.99), autocast)
+
+    def step(
+        self,
+        real: Tensor,
+        draws: Tensor,
+        randomness: torch.Generator,
+        annotated: AnnotatedCrops | None = None,
+    ) -> dict[str, Tensor]:
+        """See `Recipe.step`."""
+        with self.precision():
+            fake = self.generator(draws)
+        return self.compete(real, fake, randomness)
+
+    def compete(
+        self, real: Tensor, fake: Tensor, randomness: torch.Generator, penalty: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Update the discriminator, then the generator that made `fake`.
+
+        Args:
+            real: (B, 1, 128, 128) in -1..1.
+            fake: the same, with the gradient of the generator.
+            randomness: for augmentation, on the CPU.
+            penalty: what the generator is also to make small, if anything.
+        """
+        with self.precision():
+            with torch.no_grad():
+                seen_real = self.projector(augment(real, randomness))
+            # The projection is frozen: the fakes' serves the discriminator's and the generator's step.
+            seen_fake = self.projector(augment(fake, randomness))
+            on_real = self.discriminator(seen_real)
+            on_fake = self.discriminator([x.detach() for x in seen_fake])
+            loss_d = discriminator_hinge(on_real, on_fake)
+        self.update(self.of_discriminator, loss_d)
+        self.discriminator.requires_grad_(False)
+        with self.precision():
+            loss_g = generator_hinge(self.discriminator(seen_fake))
+        self.update(self.of_generator, loss_g if penalty is None else loss_g + penalty)
+        self.discriminator.requires_grad_(True)
+        return {
+            "loss_d": loss_d.detach(),
+            "loss_g": loss_g.detach(),
+            "score_real": torch.stack([r.mean() for r in on_real]).mean().detach(),
+            "score_fake": torch.stack([f.mean() for f in on_fake]).mean().detach(),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Recipe.state_dict`; the random projections are part of it."""
+        return {**super().state_dict(), "projector": self.projector.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Recipe.load_state_dict`."""
+        super().load_state_dict(state)
+        self.projector.load_state_dict(state["projector"])

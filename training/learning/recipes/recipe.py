@@ -1,0 +1,104 @@
+"""What all recipes share: a generator, a discriminator, and an Adam optimiser for each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from endotwin.generator.architectures import Generator
+from training.learning.distributed import average_gradients
+
+
+class RecipeError(Exception):
+    """A recipe cannot train this architecture."""
+
+
+@dataclass(frozen=True)
+class AnnotatedCrops:
+    """Crops of real images with the borders that experts drew.
+
+    Attributes:
+        images: (B, 1, 128, 128) in -1..1.
+        borders: (B, 1, 128, 128), 1 on borders three pixels wide, else 0.
+        areas: (B, 1, 128, 128), 1 where the borders are known, else 0.
+    """
+
+    images: Tensor
+    borders: Tensor
+    areas: Tensor
+
+
+class Recipe(ABC):
+    """One way to train a generator.
+
+    Attributes:
+        pretrained: what pretrained networks it uses, for the card; empty for none.
+        needs_annotations: whether its steps take crops with expert borders.
+    """
+
+    pretrained = ""
+    needs_annotations = False
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: nn.Module,
+        learning_rate: float,
+        betas: tuple[float, float],
+        autocast: torch.dtype | None,
+    ) -> None:
+        self.generator = generator
+        self.discriminator = discriminator
+        self.of_generator = torch.optim.Adam(generator.parameters(), learning_rate, betas)
+        self.of_discriminator = torch.optim.Adam(discriminator.parameters(), learning_rate, betas)
+        self.device = next(generator.parameters()).device
+        self._autocast = autocast
+
+    @abstractmethod
+    def step(
+        self,
+        real: Tensor,
+        draws: Tensor,
+        randomness: torch.Generator,
+        annotated: AnnotatedCrops | None = None,
+    ) -> dict[str, Tensor]:
+        """Update discriminator and generator once.
+
+        Args:
+            real: (B, 1, 128, 128) in -1..1.
+            draws: (B, draws) standard normal.
+            randomness: for augmentation, on the CPU.
+            annotated: crops with expert borders, for a recipe that needs them.
+
+        Returns:
+            Losses by name, detached scalars.
+        """
+
+    def precision(self) -> torch.autocast:
+        """Return an autocast to the chosen precision, or one that changes nothing."""
+        return torch.autocast(self.device.type, self._autocast, enabled=self._autocast is not None)
+
+    def update(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+        """Take one step of an optimiser along the gradient, averaged over all processes."""
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        average_gradients(optimiser)
+        optimiser.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything but the generator that a resumed run needs."""
+        return {
+            "discriminator": self.discriminator.state_dict(),
+            "of_generator": self.of_generator.state_dict(),
+            "of_discriminator": self.of_discriminator.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.of_generator.load_state_dict(state["of_generator"])
+        self.of_discriminator.load_state_dict(state["of_discriminator"])

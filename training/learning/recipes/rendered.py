@@ -1,0 +1,117 @@
+"""The recipe `rendered`: `projected`, and a network that reads the label's borders off rendered images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from endotwin.generator.architectures import Architecture, Generator
+from endotwin.generator.labelled import LabelledGenerator
+from endotwin.mosaic.labels import SOFT_WIDTH
+from endotwin.mosaic.parameters import Conditions
+from endotwin.mosaic.scene import Scene
+from training.learning.border_reader import BorderReader, disturb, reading_loss
+from training.learning.recipes.projected import ProjectedRecipe
+from training.learning.recipes.recipe import AnnotatedCrops, RecipeError
+
+_READING_WEIGHT = 3.0
+"""Weight of what cannot be read beside the adversarial losses of six heads."""
+
+_READER_RATE = 5.0
+"""Learning rate of the reader over that of the others: it has to follow the generator."""
+
+
+class RenderedRecipe(ProjectedRecipe):
+    """The projected recipe for a labelled generator, whose borders have to be where its label says.
+
+    A reader learns to find the label's borders in rendered images, and the generator is penalised for what
+    cannot be read. No annotated image is needed: label → image → label is the cycle of cycle-consistent
+    training (Zhu et al., ICCV 2017), for the one direction in which labels are unlimited.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        architecture: Architecture,
+        learning_rate: float,
+        autocast: torch.dtype | None,
+    ) -> None:
+        if not isinstance(generator, LabelledGenerator):
+            raise RecipeError(
+                "the recipe `rendered` trains networks with labels (preset labelled); use the recipe "
+                "`projected` for this one"
+            )
+        super().__init__(generator, architecture, learning_rate, autocast)
+        self.labelled = generator
+        self.reader = BorderReader().to(self.device).to(memory_format=torch.channels_last)
+        self.of_reader = torch.optim.Adam(self.reader.parameters(), learning_rate * _READER_RATE)
+
+    def step(
+        self,
+        real: Tensor,
+        draws: Tensor,
+        randomness: torch.Generator,
+        annotated: AnnotatedCrops | None = None,
+    ) -> dict[str, Tensor]:
+        """See `Recipe.step`."""
+        scenes = self.labelled.draw_scenes(draws.cpu().numpy(), Conditions())
+        borders, seen = self._label_maps(scenes)
+        with self.precision():
+            fake = self.labelled.render_scenes(draws, scenes)
+            loss_r = self._teaching_loss(
+                AnnotatedCrops(fake.detach(), borders, seen), annotated, randomness
+            )
+        self.update(self.of_reader, loss_r)
+        self.reader.requires_grad_(False)
+        with self.precision():
+            unread = self._read(fake, borders, seen, randomness)
+        penalty = _READING_WEIGHT * self.excess(unread, loss_r.detach())
+        losses = self.compete(real, fake, randomness, penalty)
+        self.reader.requires_grad_(True)
+        return {**losses, "loss_reader": loss_r.detach(), "unread": unread.detach()}
+
+    def excess(self, unread: Tensor, taught: Tensor) -> Tensor:
+        """Return what the generator is to make small besides: here everything that cannot be read.
+
+        Args:
+            unread: the reader's loss on rendered images, with the generator's gradient.
+            taught: its loss on the images it learned from in this step.
+        """
+        return unread
+
+    def _teaching_loss(
+        self, rendered: AnnotatedCrops, annotated: AnnotatedCrops | None, randomness: torch.Generator
+    ) -> Tensor:
+        """Return what the reader is to make small; it learns from the rendered images."""
+        return self._read(rendered.images, rendered.borders, rendered.areas, randomness)
+
+    def _read(self, images: Tensor, borders: Tensor, seen: Tensor, randomness: torch.Generator) -> Tensor:
+        disturbed, (borders, seen) = disturb(images, [borders, seen], randomness)
+        return reading_loss(self.reader(disturbed), borders, seen)
+
+    def _label_maps(self, scenes: list[Scene]) -> tuple[Tensor, Tensor]:
+        """Return borders and where guttae leave them visible, each (B, 1, 128, 128), 0 to 1."""
+        border = torch.from_numpy(np.stack([scene.raster.border for scene in scenes]))[:, None]
+        guttae = torch.from_numpy(np.stack([scene.guttae for scene in scenes]))[:, None]
+        return self._border_map(border).to(self.device), (~guttae).float().to(self.device)
+
+    def _border_map(self, distance: Tensor) -> Tensor:
+        """Turn distances to the border in pixels into the map that the reader learns."""
+        return torch.exp(-0.5 * (distance / SOFT_WIDTH) ** 2)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Recipe.state_dict`."""
+        return {
+            **super().state_dict(),
+            "reader": self.reader.state_dict(),
+            "of_reader": self.of_reader.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Recipe.load_state_dict`."""
+        super().load_state_dict(state)
+        self.reader.load_state_dict(state["reader"])
+        self.of_reader.load_state_dict(state["of_reader"])
