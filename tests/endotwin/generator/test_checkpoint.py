@@ -35,9 +35,7 @@ from endotwin.generator.latents import draw_normals
 
 SHIPPED = Path(__file__).resolve().parents[3] / "checkpoints"
 
-ON_ONE_FILE = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+ON_ONE_FILE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def make_generator(seed: int = 1) -> Generator:

@@ -18,7 +18,7 @@ from endotwin.generator.latents import MAX_INDEX, MAX_SEED, draw_normals
 from endotwin.generator.sampler import BATCH, Sampler, plan_blocks
 from endotwin.image_size import IMAGE_SIZE
 
-SLOW = settings(deadline=None, max_examples=8)
+SLOW = settings(max_examples=8)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import label
 
@@ -17,7 +17,6 @@ def numbers(seed: int) -> np.ndarray:
     return draw_normals(seed, 0, 1, GUTTAE_NUMBERS)[0]
 
 
-@settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 2**32), share=st.floats(0.0, 0.4))
 def test_they_cover_exactly_the_share(seed: int, share: float) -> None:
     drawn = draw_guttae(numbers(seed), share)

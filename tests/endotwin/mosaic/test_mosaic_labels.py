@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mosaic_draws import draw_scenes, fixed, mosaics_with, no_numbers
 from scipy import ndimage
@@ -123,7 +123,6 @@ def test_soft_borders(scenes: list[Scene], labels: list[Label]) -> None:
 # Instances
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 2**32),
     density=st.floats(700, 4500),

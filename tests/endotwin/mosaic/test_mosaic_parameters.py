@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mosaic_draws import POPULATION, fixed
 from pydantic import ValidationError
@@ -95,7 +95,6 @@ def test_a_density_too_small_or_large_for_the_pixels_is_refused() -> None:
     Conditions(density=Range(low=500, high=1250), pixel_size=2.0)
 
 
-@settings(deadline=None)
 @given(size=st.floats(*PIXEL_SIZE))
 @example(size=PIXEL_SIZE[0])
 @example(size=PIXEL_SIZE[1])
@@ -130,7 +129,6 @@ def test_a_contradictory_combination_is_refused_with_what_is_reachable() -> None
 # What is reachable
 
 
-@settings(deadline=None)
 @given(cv=st.floats(*CV))
 @example(cv=CV[0])
 @example(cv=CV[1])
@@ -179,7 +177,6 @@ def ranges(name: str) -> st.SearchStrategy[Range | None]:
     )
 
 
-@settings(deadline=None, max_examples=300)
 @given(
     asked=st.fixed_dictionaries({name: ranges(name) for name in NAMES}),
     pixel_size=st.floats(*PIXEL_SIZE),

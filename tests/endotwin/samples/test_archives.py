@@ -26,7 +26,7 @@ MODEL, DIGEST = "compact", hashlib.sha256(b"a checkpoint").hexdigest()
 COUNTS = st.integers(1, 12)
 SEEDS = st.integers(0, MAX_SEED)
 STARTS = st.integers(0, MAX_INDEX - 12)
-few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 def make_images(count: int, size: int = IMAGE_SIZE) -> np.ndarray:

@@ -33,7 +33,7 @@ from endotwin.samples.sample import is_label_file, sample_name
 SEED = 7
 BLOCKS = 2
 CONDITIONS = parse_conditions({"density": "1500:2500", "guttae": "0:0.3"})
-few = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Memory:

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from endotwin.samples.npz import ArraySpec, NpzWriter
@@ -49,7 +49,6 @@ def check(data: bytes, arrays: dict[str, np.ndarray]) -> None:
             assert np.array_equal(read[name], array)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 9), st.integers(0, 9))
 def test_numpy_reads_it_and_its_length_was_announced(count: int, cut: int) -> None:
     arrays = make_arrays(count)

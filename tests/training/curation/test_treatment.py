@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from drawn_mosaics import mosaic
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
@@ -16,7 +16,6 @@ from training.curation.thresholds import read_thresholds
 CUTTING = read_thresholds().cutting
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=6))
 def test_the_box_is_the_largest_of_all(blocks: list[list[bool]]) -> None:
     grid = np.array(blocks)

@@ -215,7 +215,7 @@ def test_what_lies_beside_images_is_passed_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from(["PNG", "TIFF", "BMP", "JPEG", "GIF", "WEBP"]),
     changes=st.lists(

@@ -71,7 +71,7 @@ def test_a_state_comes_back(folder: RunFolder) -> None:
     assert [path.name for path in folder.path.iterdir()] == ["state.pt"]
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_truncated_state_is_refused_with_what_to_do(share: float, folder: RunFolder) -> None:
     folder.save_state(STATE)

@@ -139,7 +139,7 @@ def test_distances_in_pieces_are_the_same(rows: int, monkeypatch: pytest.MonkeyP
     assert neighbourhoods(first, second) == whole
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1), first=st.integers(6, 25), second=st.integers(6, 25))
 def test_neighbourhoods_keep_to_their_definitions(seed: int, first: int, second: int) -> None:
     rng = np.random.default_rng(seed)
