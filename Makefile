@@ -2,8 +2,7 @@
 
 export PYTHON ?= python3
 
-# Two workers, each with one thread, on two cores.
-RUN_TESTS = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadgroup
+RUN_TESTS = .venv/bin/python -m pytest -n 2 --dist loadgroup
 
 .PHONY: help demo check test test-all
 .NOTPARALLEL:

@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 from live_server import MAX_STREAMS, LiveServer
 from set_tools import without_aws_configuration
 from swift_server import ACCESS_KEY, SECRET_KEY, Swift, missing, running_swift
 from tiny_checkpoints import TINY_LABELLED, make_card, save_tiny
+
+# Threads of two workers would wait for each other. Processes that tests start inherit the variable.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 settings.register_profile("quick", deadline=None, derandomize=True, max_examples=25)
 settings.register_profile("thorough", deadline=None, max_examples=300)
