@@ -10,46 +10,20 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
 
 from endotwin.files import new_folder
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.image_size import IMAGE_SIZE
-from training.blind_test.documents import IMAGES, KEY, SET, BlindSet, Display, Key, KeyEntry, RealFrom
+from training.blind_test.documents import IMAGES, KEY, SET, BlindSet, Key, KeyEntry, Plan
 from training.blind_test.errors import BlindTestError
 from training.blind_test.kind import Kind
 from training.blind_test.levelling import spread_levels
 from training.data.crops import draw_crops
 from training.data.split import Dataset, GreyImage
 
-MOST = 10_000
-"""Images of a class at most: they are held in memory, and no expert looks at more."""
-
 _REAL = 5  # second part of the seed of the crops; 1 to 4 are those of the recorded FID
 _TIME = 946_684_800  # 2000-01-01, of every file and folder
-
-
-class Plan(BaseModel):
-    """How a blind test is made.
-
-    Attributes:
-        generated: number of generated images.
-        real: number of real crops.
-        seed: of the generated images, of the crops, and of the order.
-        real_from: the images that the generator was trained on, or those held out.
-        scale: by how much the page enlarges an image.
-        display: enlarged in squares, or interpolated.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    generated: int = Field(default=1_000, ge=1, le=MOST)
-    real: int = Field(default=1_000, ge=1, le=MOST)
-    seed: int = Field(default=0, ge=0, lt=2**64)
-    real_from: RealFrom = "training"
-    scale: int = Field(default=4, ge=1, le=8)
-    display: Display = "crisp"
 
 
 def build(

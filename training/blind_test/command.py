@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from pydantic import ValidationError
-from tqdm import tqdm
 
 from endotwin.files import require_free, whole_file
-from endotwin.generator.checkpoint import load_checkpoint
-from training.blind_test.answers import AnswerStore
-from training.blind_test.build import Plan, build
-from training.blind_test.documents import ANSWERS, KEY, Display, RealFrom, read_key, read_set
+from training.blind_test.documents import ANSWERS, KEY, Display, Plan, RealFrom, read_key, read_set
 from training.blind_test.errors import BlindTestError
-from training.blind_test.listening import is_loopback, serve
-from training.blind_test.report import report_page
-from training.blind_test.score import BlindTestScores, score
 from training.cli.options import UsageError, chosen_device, require_one_place
 from training.data.read import DataError
-from training.data.sources import chosen_sources
+
+if TYPE_CHECKING:
+    from training.blind_test.score import BlindTestScores
 
 blind_test_app = typer.Typer(
     no_args_is_help=True,
@@ -65,6 +60,12 @@ def build_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Make a shuffled set of generated images and real crops. It holds crops of real images."""
+    from tqdm import tqdm
+
+    from endotwin.generator.checkpoint import load_checkpoint
+    from training.blind_test.build import build
+    from training.data.sources import chosen_sources
+
     require_one_place(data, sources)
     plan = _plan(
         generated=generated,
@@ -108,6 +109,7 @@ def serve_command(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: one that is free.")] = 8800,
 ) -> None:
     """Serve the page on which experts answer, until Ctrl-C; every answer is stored at once."""
+    from training.blind_test.listening import is_loopback, serve
 
     def started(address: str) -> None:
         typer.echo(f"Open {address}   (Ctrl-C stops; nothing is lost)")
@@ -135,6 +137,10 @@ def score_command(
     ] = None,
 ) -> None:
     """Score the answers so far, for each expert and for all, as JSON and as an HTML report."""
+    from training.blind_test.answers import AnswerStore
+    from training.blind_test.report import report_page
+    from training.blind_test.score import score
+
     output = output or out / "score"
     with _told():
         blind_set = read_set(out)

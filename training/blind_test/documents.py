@@ -1,4 +1,4 @@
-"""The two documents of a blind test: what its page may know, and the key that tells the classes."""
+"""The plan of a blind test and its two documents: what its page may know, and the key to the classes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,32 @@ IMAGES = "images"
 
 RealFrom = Literal["training", "held-out"]
 Display = Literal["crisp", "smooth"]
+
+
+MOST = 10_000
+"""Images of a class at most: they are held in memory, and no expert looks at more."""
+
+
+class Plan(BaseModel):
+    """How a blind test is made.
+
+    Attributes:
+        generated: number of generated images.
+        real: number of real crops.
+        seed: of the generated images, of the crops, and of the order.
+        real_from: the images that the generator was trained on, or those held out.
+        scale: by how much the page enlarges an image.
+        display: enlarged in squares, or interpolated.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    generated: int = Field(default=1_000, ge=1, le=MOST)
+    real: int = Field(default=1_000, ge=1, le=MOST)
+    seed: int = Field(default=0, ge=0, lt=2**64)
+    real_from: RealFrom = "training"
+    scale: int = Field(default=4, ge=1, le=8)
+    display: Display = "crisp"
 
 
 class _Document(BaseModel):

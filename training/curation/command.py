@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from tqdm import tqdm
 
-from training.curation.decisions import Reason, checks, decide_alone
 from training.curation.errors import CurationError, UnreadableError
-from training.curation.measuring import measure_picture
-from training.curation.reading import decode, read_bytes
-from training.curation.records import digest_of
-from training.curation.report import write_report
-from training.curation.run import Settings, curate
-from training.curation.thresholds import Thresholds, read_thresholds
-from training.curation.workers import available_cores
 from training.data.read import DataError
+
+if TYPE_CHECKING:
+    from training.curation.thresholds import Thresholds
 
 EPILOG = (
     "Examples:  endotwin-training curate raw/ curated/  |  endotwin-training curate --explain raw/scan.png"
@@ -52,6 +46,12 @@ def curate_command(
     Drops what is unreadable, duplicated, empty, no cell mosaic, blurry, saturated or too dark; cuts text,
     graphs, frames and panels off; writes grey PNGs named by digest. The same command again resumes.
     """
+    from training.curation.decisions import Reason
+    from training.curation.report import write_report
+    from training.curation.run import Settings, curate
+    from training.curation.thresholds import read_thresholds
+    from training.curation.workers import available_cores
+
     try:
         numbers = read_thresholds(thresholds)
         if explain is not None:
@@ -80,6 +80,11 @@ def curate_command(
 
 def _explanation(path: Path, thresholds: Thresholds) -> str:
     """Return every value of one image beside its threshold, as a table."""
+    from training.curation.decisions import checks, decide_alone
+    from training.curation.measuring import measure_picture
+    from training.curation.reading import decode, read_bytes
+    from training.curation.records import digest_of
+
     try:
         data = read_bytes(path)
         picture = decode(data)
@@ -103,6 +108,8 @@ def _explanation(path: Path, thresholds: Thresholds) -> str:
 
 
 def _progress(steps: Iterable[_Step], what: str, total: int) -> Iterable[_Step]:
+    from tqdm import tqdm
+
     # Only on a terminal: tqdm's bar makes no sense in a log file.
     bar: Iterable[_Step] = tqdm(steps, desc=what, total=total, unit="", disable=None)
     return bar

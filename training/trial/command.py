@@ -68,11 +68,11 @@ def trial_command(
     adds to the same table.
     """
     try:
-        from training.data.sources import read_sources  # noqa: PLC0415
-        from training.trial.labelled_source import checkpoint_source  # noqa: PLC0415
-        from training.trial.report import markdown_table  # noqa: PLC0415
-        from training.trial.run import run_trial  # noqa: PLC0415
-        from training.trial.trial_data import load_trial_data, sources_below  # noqa: PLC0415
+        from training.data.sources import read_sources
+        from training.trial.labelled_source import checkpoint_source
+        from training.trial.report import markdown_table
+        from training.trial.run import run_trial
+        from training.trial.trial_data import load_trial_data, sources_below
     except ModuleNotFoundError as error:
         raise UsageError(
             f"this command needs {error.name}: install the extra, pip install 'endotwin[training]'"
