@@ -9,8 +9,8 @@ import typer
 
 from training.cli.options import chosen_device, require_one_place
 from training.scores.evaluation import COUNT, MINIMUM_COUNT
+from training.scores.report_tables import console_table
 from training.scores.run import FINDINGS_COUNT, Request, run_evaluation
-from training.scores.score_tables import console_table
 
 EPILOG = (
     "Examples:  endotwin-training evaluate checkpoints/compact.safetensors --data ../shared/data  |  "

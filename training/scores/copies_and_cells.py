@@ -6,8 +6,6 @@ from endotwin.generator.sampler import plan_blocks
 from endotwin.mosaic.labels import Label
 from endotwin.mosaic.parameters import Conditions
 from training.data.sources import Sources
-from training.scores.cell_tables import CellPictures
-from training.scores.copy_tables import CopyPictures
 from training.scores.image_sets import ImageSets
 from training.scores.memorisation import NoControlError, comparison_count, measure_memorisation
 from training.scores.memorisation_figures import draw_nearest, draw_pairs, plot_similarities
@@ -17,6 +15,7 @@ from training.scores.morphometry_error import read_experts
 from training.scores.morphometry_figures import plot_areas, plot_groups
 from training.scores.morphometry_record import Morphometry
 from training.scores.progress_bars import progress_bar
+from training.scores.report import CellPictures, CopyPictures
 
 LABELS = 64
 """Generated images with labels on which the method's error is measured."""

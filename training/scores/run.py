@@ -17,10 +17,8 @@ from endotwin.generator.sampler import Sampler
 from endotwin.mosaic.parameters import Conditions
 from training.data.sources import chosen_sources
 from training.learning.trainer import GRID_SEED
-from training.scores.cell_tables import CellPictures
 from training.scores.comparisons import Comparison, compare
 from training.scores.copies_and_cells import measure_cells, search_copies
-from training.scores.copy_tables import CopyPictures
 from training.scores.evaluation import (
     COUNT,
     MINIMUM_COUNT,
@@ -39,7 +37,7 @@ from training.scores.label_sheet import draw_label_sheet
 from training.scores.label_statistics import measure_labels
 from training.scores.memorisation_record import Memorisation
 from training.scores.morphometry_record import Morphometry
-from training.scores.report import Pictures, write_report
+from training.scores.report import CellPictures, CopyPictures, Pictures, write_evaluation_report
 from training.scores.results import Evidence, evidence_record
 from training.scores.run_history import Course, CoursePictures, read_course
 from training.scores.versions import versions
@@ -164,7 +162,7 @@ def run_evaluation(request: Request) -> Evaluated:
     json = request.output / JSON
     with whole_file(json) as file:
         file.write((evidence.model_dump_json(indent=1) + "\n").encode())
-    return Evaluated(evidence, write_report(evidence, card, pictures, request.output), json)
+    return Evaluated(evidence, write_evaluation_report(evidence, card, pictures, request.output), json)
 
 
 def _seed(asked: int | None, card: Card) -> int:

@@ -28,10 +28,10 @@ from training.scores import evaluation
 from training.scores import run as run_module
 from training.scores.evaluation import EvaluationError
 from training.scores.figures import sample_grid
+from training.scores.report_tables import console_table
 from training.scores.results import Evidence, evidence_record
 from training.scores.run import run_evaluation
 from training.scores.schema import evidence_schema
-from training.scores.score_tables import console_table
 
 ROOT = Path(__file__).resolve().parents[3]
 
