@@ -138,7 +138,7 @@ def score_command(
 ) -> None:
     """Score the answers so far, for each expert and for all, as JSON and as an HTML report."""
     from training.blind_test.answers import AnswerStore
-    from training.blind_test.report import report_page
+    from training.blind_test.report import write_blind_test_report
     from training.blind_test.score import score
 
     output = output or out / "score"
@@ -154,8 +154,7 @@ def score_command(
             store.close()
     with whole_file(output / "score.json") as file:
         file.write((scores.model_dump_json(indent=2) + "\n").encode())
-    with whole_file(output / "score.html") as file:
-        file.write(report_page(scores).encode())
+    write_blind_test_report(scores, output / "score.html")
     typer.echo(_table(scores))
     typer.echo(f"\nWritten to {output}: score.json, score.html")
 

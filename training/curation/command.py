@@ -47,7 +47,7 @@ def curate_command(
     graphs, frames and panels off; writes grey PNGs named by digest. The same command again resumes.
     """
     from training.curation.decisions import Reason
-    from training.curation.report import write_report
+    from training.curation.report import write_curation_report
     from training.curation.run import Settings, curate
     from training.curation.thresholds import read_thresholds
     from training.curation.workers import available_cores
@@ -65,7 +65,7 @@ def curate_command(
         curation = curate(raw, out, settings, _progress)
     except CurationError as error:
         raise DataError(str(error)) from error
-    report = write_report(curation, out)
+    report = write_curation_report(curation, out)
     counts = curation.summary.counts
     typer.echo(f"{counts['found']} files found")
     for reason in Reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from training.blind_test.confusion import Confusion
 from training.blind_test.documents import Key, KeyEntry
 from training.blind_test.errors import BlindTestError
 from training.blind_test.kind import Kind
+from training.blind_test.report import write_blind_test_report
 from training.blind_test.score import BlindTestScores, score
 
 GENERATED, REAL = Kind.GENERATED, Kind.REAL
@@ -215,3 +217,13 @@ def test_answers_to_another_set_are_refused() -> None:
         score(make_key(1, 1), answers_of("anna", "ggg"))
     with pytest.raises(BlindTestError, match="nobody has answered yet"):
         score(make_key(1, 1), [])
+
+
+def test_names_are_escaped_in_the_report(tmp_path: Path) -> None:
+    script = "<script>alert(1)</script>"
+    key = make_key(1, 1).model_copy(update={"checkpoint": script})
+    answers = [*answers_of(script, "gr"), *answers_of("anna", "gr")]
+    write_blind_test_report(score(key, answers), tmp_path / "score.html")
+    page = (tmp_path / "score.html").read_text()
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 6

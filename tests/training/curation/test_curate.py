@@ -10,6 +10,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from typer.testing import CliRunner
 
 from training.curation.command import curate_command
 from training.curation.records import digest_of
-from training.curation.report import write_report
+from training.curation.report import write_curation_report
 from training.curation.run import Settings, curate
 from training.curation.summary import Summary
 from training.curation.thresholds import read_thresholds
@@ -264,4 +265,21 @@ def test_an_original_that_changes_meanwhile_is_not_written(raw: Path, tmp_path: 
     [file] = [file for file in curation.summary.files if file.digest == digest]
     assert "has changed" in (file.detail or "")
     assert not (out / "images" / f"{digest}.png").exists()
-    write_report(curation, out)
+    write_curation_report(curation, out)
+
+
+def test_whatever_a_decoder_says_is_escaped_in_the_report(tmp_path: Path) -> None:
+    """Names of files are not in the report; messages of decoders are, and they may quote a file."""
+    save(tmp_path / "raw" / "<script>.png", mosaic(0))
+    (tmp_path / "raw" / "broken.png").write_bytes(b"x")
+    curation = curate(
+        tmp_path / "raw", tmp_path / "out", Settings(read_thresholds(), False, 1), lambda steps, *_: steps
+    )
+    files = [
+        file.model_copy(update={"detail": "<script>"}) if file.detail else file
+        for file in curation.summary.files
+    ]
+    summary = curation.summary.model_copy(update={"files": files})
+    page = write_curation_report(replace(curation, summary=summary), tmp_path / "out").read_text()
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") == 1

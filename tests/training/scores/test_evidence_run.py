@@ -28,6 +28,7 @@ from training.scores import evaluation
 from training.scores import run as run_module
 from training.scores.evaluation import EvaluationError
 from training.scores.figures import sample_grid
+from training.scores.report import Pictures, write_evaluation_report
 from training.scores.report_tables import console_table
 from training.scores.results import Evidence, evidence_record
 from training.scores.run import run_evaluation
@@ -277,3 +278,15 @@ def test_pictures_are_whole(made_up: MadeUp) -> None:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
             assert np.asarray(image.convert("L")).std() > 1
+
+
+def test_names_are_escaped_in_the_report(made_up: MadeUp, tmp_path: Path) -> None:
+    script = "<script>alert(1)</script>"
+    evidence = made_up.done.evidence.model_copy(update={"name": script, "command": script})
+    source = made_up.card.data.sources[0].model_copy(update={"name": script})
+    data = made_up.card.data.model_copy(update={"sources": (source,)})
+    card = made_up.card.model_copy(update={"data": data})
+    pictures = Pictures(b"", b"", b"", None, None, None, None, None)
+    page = write_evaluation_report(evidence, card, pictures, tmp_path).read_text()
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 4
