@@ -16,9 +16,11 @@ import torch
 import typer
 
 from endotwin.generator.architectures import to_grey_levels
-from endotwin.generator.checkpoint import load_checkpoint
+from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
+from endotwin.generator.labelled import LabelledGenerator
 from endotwin.generator.latents import draw_normals
-from endotwin.generator.sampler import BATCH, Sampler
+from endotwin.generator.sampler import Sampler
+from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.drawing import Mosaic, MosaicShape
 from endotwin.mosaic.raster import rasterise
 from endotwin.mosaic.scene import SCENE_NUMBERS, Scene
@@ -37,6 +39,13 @@ _JITTERS = (0.06, 0.18)
 _MARGIN = 3.0
 
 
+def labelled_generator(checkpoint: Checkpoint) -> LabelledGenerator:
+    """Return the generator of a checkpoint with labels."""
+    if not isinstance(checkpoint.generator, LabelledGenerator):
+        raise typer.BadParameter(f"{checkpoint.card.name} has no labels")
+    return checkpoint.generator
+
+
 def ablated_source(
     name: str, sampler: Sampler, change: Callable[[np.ndarray, list[Scene]], list[Scene]]
 ) -> LabelledSource:
@@ -47,16 +56,16 @@ def ablated_source(
         sampler: of the checkpoint.
         change: takes the part away; may alter the random numbers (B, draws) and the scenes.
     """
-    generator = sampler.require_labels()
+    generator = labelled_generator(sampler.checkpoint)
 
     def block(index: int) -> tuple[np.ndarray, np.ndarray]:
-        draws = draw_normals(SEED, index * BATCH, BATCH, generator.draws)
+        draws = draw_normals(ImageRange(SEED, index * BATCH, BATCH), generator.draws)
         scenes = change(draws, generator.draw_scenes(draws, WITHOUT_GUTTAE))
         with torch.inference_mode():
             images = to_grey_levels(generator.render_scenes(torch.from_numpy(draws), scenes))
         return images.numpy(), np.stack([scene.label().borders for scene in scenes])
 
-    return LabelledSource(f"{name}-{sampler.checkpoint.sha256[:8]}", block)
+    return LabelledSource(f"{name}-{sampler.checkpoint.generator_sha256[:8]}", block)
 
 
 def with_everything(draws: np.ndarray, scenes: list[Scene]) -> list[Scene]:
@@ -129,7 +138,7 @@ def main(
     """
     enter(MEMORY)
     sampler = Sampler(load_checkpoint(checkpoint))
-    latent = sampler.require_labels().architecture.latent
+    latent = labelled_generator(sampler.checkpoint).architecture.latent
     variants = {
         "everything": (sampler, with_everything),
         "one-style": (sampler, with_one_style(latent)),

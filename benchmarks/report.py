@@ -87,7 +87,11 @@ def describe_machine(device: str) -> dict[str, Any]:
 def describe_model(checkpoint: Checkpoint) -> dict[str, Any]:
     """Say which checkpoint is measured, and how large its generator is."""
     parameters = sum(tensor.numel() for tensor in checkpoint.generator.parameters())
-    return {"name": checkpoint.card.name, "sha256": checkpoint.sha256, "parameters": parameters}
+    return {
+        "name": checkpoint.card.name,
+        "generator_sha256": checkpoint.generator_sha256,
+        "parameters": parameters,
+    }
 
 
 def write_report(report: Report, folder: Path) -> str:

@@ -24,13 +24,14 @@ from benchmarks.report import Comparison, describe_machine, describe_model, spee
 from benchmarks.set_command import Run, run_set
 from benchmarks.throughput import BARE, SEED, Timer, bare_loop, measure
 from endotwin.catalogue import choose_default, load_checkpoints, with_device
+from endotwin.generator.batch import BatchMaker
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.device import describe_device, resolve_device
-from endotwin.generator.sampler import BATCH
+from endotwin.generator.sampler import sampler_in
+from endotwin.image_range import BATCH
 from endotwin.process_environment import GENERATING, enter
 from endotwin.sets.plan import Shard
 from endotwin.sets.run import make_set
-from endotwin.sets.source import Generator, load_generator
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.open_destination import open_destination
 from endotwin.sets.storage.place import parse_place
@@ -94,19 +95,19 @@ def main(
     with tempfile.TemporaryDirectory(prefix="endotwin-sets-") as folder:
         with swift_with_bucket(Path(folder) / "swift") as (_, variables):
             os.environ.update(variables)
-            generator = load_generator(checkpoint, settings, thread)
+            maker = sampler_in(thread, checkpoint, target)
             bare = thread.submit(bare_loop, checkpoint, target).result()
             timers = {
                 BARE: lambda count: thread.submit(bare, count).result(),
-                "set, folder": _set_timer(checkpoint, generator, f"{folder}/sets"),
-                "set, Swift": _set_timer(checkpoint, generator, f"s3://{BUCKET}/sets"),
+                "set, folder": _set_timer(checkpoint, maker, f"{folder}/sets"),
+                "set, Swift": _set_timer(checkpoint, maker, f"s3://{BUCKET}/sets"),
             }
             comparison = Comparison(n, measure(timers, n, rounds), BARE)
         runs = _grow(Path(folder), output, largest) if memory else {}
     typer.echo(_write(machine, describe_model(checkpoint), comparison, runs, output))
 
 
-def _set_timer(checkpoint: Checkpoint, generator: Generator, below: str) -> Timer:
+def _set_timer(checkpoint: Checkpoint, maker: BatchMaker, below: str) -> Timer:
     """Return a way to make a new set, manifest and all, below a place."""
     numbers = iter(range(1_000_000))
 
@@ -116,7 +117,7 @@ def _set_timer(checkpoint: Checkpoint, generator: Generator, below: str) -> Time
             n=count,
             seed=SEED,
             model=checkpoint.card.name,
-            checkpoint_sha256=checkpoint.sha256,
+            generator_sha256=checkpoint.generator_sha256,
             shard_size=count // SHARDS,
         )
         place = parse_place(f"{below}/{next(numbers)}")
@@ -126,7 +127,7 @@ def _set_timer(checkpoint: Checkpoint, generator: Generator, below: str) -> Time
             spec,
             checkpoint.card,
             destination,
-            lambda: generator,
+            lambda: maker,
             report=_Silent(),
             stop_if_asked=lambda: None,
         )

@@ -21,7 +21,8 @@ from endotwin.catalogue import choose_default, choose_labelled, load_checkpoints
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.device import describe_device, resolve_device
 from endotwin.generator.latents import draw_normals
-from endotwin.generator.sampler import BATCH, Sampler
+from endotwin.generator.sampler import Sampler
+from endotwin.image_range import BATCH, ImageRange
 from endotwin.process_environment import GENERATING, enter
 from endotwin.samples.labelling import LabellingError
 from endotwin.settings import load_settings, variable
@@ -120,7 +121,7 @@ def bare_loop(checkpoint: Checkpoint, device: torch.device) -> Timer:
     """Return the generator alone: draws ready on the device, nothing done with the images."""
     generator = checkpoint.generator.to(device)
     pool = [
-        torch.from_numpy(draw_normals(SEED, block * BATCH, BATCH, generator.draws)).to(device)
+        torch.from_numpy(draw_normals(ImageRange(SEED, block * BATCH, BATCH), generator.draws)).to(device)
         for block in range(POOL)
     ]
 
@@ -141,7 +142,7 @@ def _timers(checkpoint: Checkpoint, device: torch.device, server: Server) -> dic
 
     def sample(count: int) -> float:
         began = time.perf_counter()
-        for _ in sampler.images(SEED, 0, count):
+        for _ in sampler.batches(ImageRange(SEED, 0, count)):
             pass
         return time.perf_counter() - began
 

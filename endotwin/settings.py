@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from endotwin.generator.latents import MAX_INDEX
+from endotwin.image_range import MAX_INDEX
 from endotwin.sets.storage.place import parse_bucket
 
 logger = logging.getLogger("endotwin")

@@ -14,7 +14,7 @@ from service.errors import ApiError
 from service.jobs.routes import add_routes
 from service.models import Model, Models
 from service.runtime import Runtime
-from service.stream import SetResponse
+from service.stream import ImagesResponse
 
 _GENERATE = "/generate"
 
@@ -50,11 +50,11 @@ async def generate(request: Request) -> Response:
     _refuse_body(request)
     runtime = _runtime(request)
     wanted = parameters.parse(request.url.query, runtime.models, runtime.settings.max_images)
-    return SetResponse(runtime, wanted)
+    return ImagesResponse(runtime, wanted)
 
 
 async def list_models(request: Request) -> dict[str, Any]:
-    """List the models: name, sha256 of the checkpoint, recorded FID, whether it is the default, its labels.
+    """List the models: name, digest of the generator, recorded FID, whether it is the default, its labels.
 
     A labelled model's `population` is what is drawn where a request sets no condition.
     """
@@ -80,7 +80,7 @@ def _runtime(request: Request) -> Runtime:
 def _summary(model: Model, models: Models) -> dict[str, Any]:
     return {
         "name": model.name,
-        "sha256": model.sha256,
+        "generator_sha256": model.generator_sha256,
         "fid": model.fid,
         "default": model is models.default,
         "labels": model.population is not None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections import deque
@@ -11,8 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from endotwin.samples.batch import Batch, make_batch
-from endotwin.samples.labelling import PLAIN, Labelling
+from endotwin.generator.batch import Batch
+from endotwin.image_range import ImageRange
+from endotwin.mosaic.parameters import Conditions
 from service import metrics
 from service.models import Model
 
@@ -48,14 +48,13 @@ class DeviceThread:
         """Run a function in the device's thread and wait for it: for start-up, not for the event loop."""
         return self._executor.submit(function, *arguments).result()
 
-    def generate(self, model: Model, seed: int, block: int, labelling: Labelling) -> asyncio.Future[Batch]:
-        """Queue one aligned batch of a stream.
+    def generate(self, model: Model, part: ImageRange, conditions: Conditions | None) -> Future[Batch]:
+        """Queue images of one aligned batch for a stream.
 
         Returns:
-            A future of the whole batch. Cancelled while it is still queued, the batch is not generated.
+            A future. Cancelled while it is still queued, the batch is not generated.
         """
-        future = self._queue(self._streams, partial(timed_batch, model, seed, block, labelling))
-        return asyncio.wrap_future(future)
+        return self._queue(self._streams, partial(timed_batch, model, part, conditions))
 
     def call_for_job(self, function: Callable[[], _Result]) -> _Result:
         """Run a batch of a job when its turn comes, and wait for it: not for the event loop.
@@ -127,9 +126,9 @@ def _run(future: Future[Any], function: Callable[[], Any]) -> None:
         del future  # else the error holds this frame, and this frame the error
 
 
-def timed_batch(model: Model, seed: int, block: int, labelling: Labelling = PLAIN) -> Batch:
-    """Generate one aligned batch in the calling thread and record how long it took."""
-    return timed(model, partial(make_batch, model.sampler, seed, block, labelling))
+def timed_batch(model: Model, part: ImageRange, conditions: Conditions | None) -> Batch:
+    """Generate images of one aligned batch in the calling thread and record how long it took."""
+    return timed(model, partial(model.sampler.batch, part, conditions))
 
 
 def timed(model: Model, work: Callable[[], _Result]) -> _Result:

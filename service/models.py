@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from endotwin.catalogue import choose_labelled, population_of, recorded_fid
-from endotwin.generator.batch_source import DividedSource
 from endotwin.generator.card import Card
+from endotwin.generator.sampler import Sampler
 from endotwin.mosaic.parameters import ImagePopulation
 
 
 @dataclass(frozen=True)
 class Model:
-    """A checkpoint that is loaded: its card, the sha256 of its file, and what generates its images."""
+    """A checkpoint that is loaded: its card, its digest, and what generates its images."""
 
     card: Card
-    sha256: str
-    sampler: DividedSource
+    generator_sha256: str
+    sampler: Sampler
 
     @property
     def name(self) -> str:

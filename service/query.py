@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from endotwin.generator.latents import MAX_INDEX, MAX_SEED
+from endotwin.image_range import MAX_INDEX, MAX_SEED, ImageRange, ImageRangeError
 from endotwin.quoting import shorten
-from endotwin.samples.archives import FORMATS, check_format
-from endotwin.samples.conditions import CONDITIONS, parse_conditions
-from endotwin.samples.labelling import LABELS, Labelling, LabellingError, parse_labels
+from endotwin.samples.conditions import CONDITIONS, parse_labelling
+from endotwin.samples.formats import FORMATS, check_format
+from endotwin.samples.labelling import LABELS, Labelling, LabellingError
 from service.errors import ApiError
 from service.models import Model, Models
 
@@ -35,21 +35,23 @@ _DIGITS = re.compile(r"[0-9]{1,20}")
 
 
 @dataclass(frozen=True)
-class Parameters:
-    """A request that can be answered: images start to start + n - 1 of a seed, of a model, in a format.
+class Query:
+    """A request that can be answered.
 
-    `labelling` is what comes with them, and what they meet.
+    Attributes:
+        images: which images.
+        labelling: what comes with them, and the conditions that they meet.
+        model: makes them.
+        format: a key of `FORMATS`.
     """
 
-    n: int
-    seed: int
-    start: int
-    format: str
-    model: Model
+    images: ImageRange
     labelling: Labelling
+    model: Model
+    format: str
 
 
-def parse(query: str, models: Models, max_images: int) -> Parameters:
+def parse(query: str, models: Models, max_images: int) -> Query:
     """Read a query string such as `n=500&seed=7`.
 
     Raises:
@@ -59,8 +61,12 @@ def parse(query: str, models: Models, max_images: int) -> Parameters:
     n = _integer(values, "n", 1, 1, max_images)
     seed = _integer(values, "seed", None, 0, MAX_SEED)
     start = _integer(values, "start", 0, 0, MAX_INDEX)
-    if start + n - 1 > MAX_INDEX:
-        raise _invalid("start", f"start + n - 1 must be at most {MAX_INDEX}, got {start} + {n} - 1")
+    try:
+        images = ImageRange(seed, start, n)
+    except ImageRangeError as error:
+        raise _invalid(
+            "start", f"start + n - 1 must be at most {MAX_INDEX}, got {start} + {n} - 1"
+        ) from error
     kind = values.get("format", next(iter(FORMATS)))
     if kind not in FORMATS:
         raise _invalid("format", f"format must be one of {', '.join(FORMATS)}, got {shorten(kind)}")
@@ -69,14 +75,13 @@ def parse(query: str, models: Models, max_images: int) -> Parameters:
     if model is None:
         raise _invalid("model", f"model must be one of {', '.join(models.names)}, got {shorten(str(name))}")
     try:
-        labels = parse_labels(values["labels"]) if "labels" in values else ()
-        labelling = Labelling(labels, parse_conditions(values))
-        check_format(kind, labels)
+        labelling = parse_labelling(values.get("labels"), values)
+        check_format(kind, labelling.labels)
         if labelling:
             model = models.labelled(name, labelling.field)
     except LabellingError as error:
         raise _invalid(error.field, str(error)) from error
-    return Parameters(n=n, seed=seed, start=start, format=kind, model=model, labelling=labelling)
+    return Query(images, labelling, model, kind)
 
 
 def describe() -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from functools import partial
 from endotwin.catalogue import choose_default, load_checkpoints
 from endotwin.generator.device import describe_device, resolve_device
 from endotwin.generator.sampler import Sampler
+from endotwin.image_range import BATCH, ImageRange
 from endotwin.settings import Settings
 from service import metrics
 from service.admission import Admission
@@ -95,15 +96,15 @@ def start(settings: Settings) -> Runtime:
     for checkpoint in checkpoints.values():
         began = time.perf_counter()
         sampler = device.call(Sampler, checkpoint, str(target))
-        model = Model(card=checkpoint.card, sha256=checkpoint.sha256, sampler=sampler)
-        device.call(timed_batch, model, 0, 0)
+        model = Model(card=checkpoint.card, generator_sha256=checkpoint.generator_sha256, sampler=sampler)
+        device.call(timed_batch, model, ImageRange(seed=0, start=0, count=BATCH), None)
         if model.fid is not None:
             metrics.RECORDED_FID.labels(model.name).set(model.fid)
         logger.info(
-            "model %s (FID %s, sha256 %.12s) ready on %s after %.1f s",
+            "model %s (FID %s, generator %.12s) ready on %s after %.1f s",
             model.name,
             model.fid,
-            model.sha256,
+            model.generator_sha256,
             device_name,
             time.perf_counter() - began,
         )

@@ -14,15 +14,16 @@ from contextlib import aclosing, closing
 from functools import partial
 from typing import TypeVar
 
-import torch
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from endotwin.generator.sampler import plan_blocks
-from endotwin.samples.archives import FORMATS, Archive
-from endotwin.samples.batch import Batch
+from endotwin.generator.batch import Batch, BatchesAhead
+from endotwin.generator.versions import installed_versions
+from endotwin.samples.archive import Archive
+from endotwin.samples.formats import FORMATS
+from endotwin.samples.sample import Provenance
 from service import metrics
-from service.query import Parameters
+from service.query import Query
 from service.runtime import Runtime
 
 logger = logging.getLogger("endotwin")
@@ -34,7 +35,7 @@ class StalledClientError(Exception):
     """The client has taken no data for as long as the operator allows."""
 
 
-class SetResponse(Response):
+class ImagesResponse(Response):
     """The response to a request for images.
 
     Everything happens while it is sent: it takes a place among the open streams, generates the first batch
@@ -42,11 +43,11 @@ class SetResponse(Response):
     failure after that is raised, which makes the server cut the connection.
     """
 
-    def __init__(self, runtime: Runtime, parameters: Parameters) -> None:
+    def __init__(self, runtime: Runtime, query: Query) -> None:
         """Prepare a response; nothing is generated yet."""
         super().__init__()
         self._runtime = runtime
-        self._parameters = parameters
+        self._query = query
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Generate and send the images (ASGI).
@@ -72,82 +73,53 @@ class SetResponse(Response):
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Send the images; return whether all of them went out before the client left."""
         began = time.perf_counter()
-        wanted = self._parameters
-        archive = FORMATS[wanted.format](
-            wanted.seed, wanted.start, wanted.n, wanted.model.name, wanted.model.sha256, wanted.labelling
-        )
+        query = self._query
+        provenance = Provenance(query.model.name, query.model.generator_sha256, query.labelling)
+        archive = FORMATS[query.format](query.images, provenance)
         complete = False
 
-        with closing(archive):
-            async with aclosing(self._pieces(archive)) as pieces:
-                first = await anext(pieces)
-                metrics.FIRST_BYTE_SECONDS.observe(time.perf_counter() - began)
+        async with aclosing(self._pieces(archive)) as pieces:
+            first = await anext(pieces)
+            metrics.FIRST_BYTE_SECONDS.observe(time.perf_counter() - began)
 
-                async def body() -> AsyncIterator[bytes]:
-                    nonlocal complete
-                    yield first
-                    async for piece in pieces:
-                        yield piece
-                    complete = True
+            async def body() -> AsyncIterator[bytes]:
+                nonlocal complete
+                yield first
+                async for piece in pieces:
+                    yield piece
+                complete = True
 
-                response = StreamingResponse(
-                    body(), headers=self._describe(archive), media_type=archive.media_type
-                )
-                await response(scope, receive, self._impatient(send))
+            response = StreamingResponse(
+                body(), headers=self._describe(archive), media_type=archive.media_type
+            )
+            await response(scope, receive, self._impatient(send))
         return complete
 
     async def _pieces(self, archive: Archive) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes of the archive: a piece for each batch, then what follows the last image.
+        """Yield the bytes of the archive, a piece for each batch; the last one holds the end of the file.
 
         Nothing is waited for behind the last piece: a client that knows the length may leave as soon as it
         has it, and would seem to have left too early.
         """
-        wanted = self._parameters
-        images_sent = metrics.IMAGES.labels(wanted.model.name, wanted.format)
-        bytes_sent = metrics.BYTES.labels(wanted.model.name, wanted.format)
+        query = self._query
+        images_sent = metrics.IMAGES.labels(query.model.name, query.format)
+        bytes_sent = metrics.BYTES.labels(query.model.name, query.format)
+        begin = partial(self._runtime.device.generate, query.model, conditions=query.labelling.conditions)
         piece = archive.head()
-        async with aclosing(self._batches()) as batches:
-            async for batch, is_last in batches:
+        with closing(BatchesAhead(query.images, begin)) as batches:
+            async for batch in batches:
                 piece += await self._in_encoder(partial(self._encode, archive, batch))
-                if is_last:
-                    behind = archive.held_back()
-                    while (held := await self._in_encoder(partial(next, behind, None))) is not None:
-                        yield piece
-                        bytes_sent.inc(len(piece))
-                        piece = held
+                if batch.range.last == query.images.last:
                     piece += archive.tail()
                 yield piece
-                images_sent.inc(len(batch.images))
+                images_sent.inc(batch.range.count)
                 bytes_sent.inc(len(piece))
                 piece = b""
 
-    async def _batches(self) -> AsyncGenerator[tuple[Batch, bool], None]:
-        """Yield what was asked for and whether it is the last of it, while the batch after it is made."""
-        wanted = self._parameters
-
-        def begin(block: int) -> asyncio.Future[Batch]:
-            return self._runtime.device.generate(wanted.model, wanted.seed, block, wanted.labelling)
-
-        blocks = plan_blocks(wanted.start, wanted.n)
-        block, first, last = next(blocks)
-        pending: asyncio.Future[Batch] | None = begin(block)
-        try:
-            while pending is not None:
-                batch = (await pending).part(first, last)
-                following = next(blocks, None)
-                pending = None
-                if following is not None:
-                    block, first, last = following
-                    pending = begin(block)
-                yield batch, pending is None
-        finally:
-            if pending is not None:
-                pending.cancel()
-
     def _encode(self, archive: Archive, batch: Batch) -> bytes:
         began = time.perf_counter()
-        piece = archive.add(batch.images, batch.labels())
-        metrics.ENCODING_SECONDS.labels(self._parameters.format).observe(time.perf_counter() - began)
+        piece = archive.add(batch)
+        metrics.ENCODING_SECONDS.labels(self._query.format).observe(time.perf_counter() - began)
         return piece
 
     async def _in_encoder(self, work: Callable[[], _Result]) -> _Result:
@@ -176,22 +148,22 @@ class SetResponse(Response):
         return send_or_give_up
 
     def _describe(self, archive: Archive) -> dict[str, str]:
-        wanted = self._parameters
-        model = wanted.model
-        name = f"endotwin-{model.name}-{wanted.seed}-{wanted.start}-{wanted.n}{archive.suffix}"
+        query, images = self._query, self._query.images
+        model = query.model
+        name = f"endotwin-{model.name}-{images.seed}-{images.start}-{images.count}{archive.suffix}"
         headers = {
             "Content-Disposition": f'attachment; filename="{name}"',
             "X-Endotwin-Model": model.name,
-            "X-Endotwin-Checkpoint": model.sha256,
+            "X-Endotwin-Generator": model.generator_sha256,
             "X-Endotwin-Fid": "none" if model.fid is None else f"{model.fid:.2f}",
             "X-Endotwin-Device": self._runtime.device_name,
-            "X-Endotwin-Torch": torch.__version__,
-            "X-Endotwin-Seed": str(wanted.seed),
-            "X-Endotwin-Start": str(wanted.start),
-            "X-Endotwin-Count": str(wanted.n),
-            "X-Endotwin-Labels": ",".join(wanted.labelling.labels) or "none",
-            "X-Endotwin-Conditions": wanted.labelling.query or "none",
+            "X-Endotwin-Seed": str(images.seed),
+            "X-Endotwin-Start": str(images.start),
+            "X-Endotwin-Count": str(images.count),
+            "X-Endotwin-Labels": ",".join(query.labelling.labels) or "none",
+            "X-Endotwin-Conditions": query.labelling.query or "none",
         }
+        headers |= {f"X-Endotwin-{name.title()}": text for name, text in installed_versions().items()}
         if archive.content_length is not None:
             headers["Content-Length"] = str(archive.content_length)
         return headers

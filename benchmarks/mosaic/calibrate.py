@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from endotwin.files import whole_file
 from endotwin.generator.latents import draw_normals
+from endotwin.image_range import ImageRange
 from endotwin.image_size import IMAGE_SIZE
 from endotwin.mosaic.calibration import TABLE_PATH
 from endotwin.mosaic.drawing import (
@@ -35,7 +36,9 @@ def measure(shape: MosaicShape, point: int) -> tuple[float, float, float]:
 
     Every point has numbers of its own, so that a smooth surface through the points averages chance out.
     """
-    draws = draw_normals(SEED, point * MOSAICS, MOSAICS, LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS)
+    draws = draw_normals(
+        ImageRange(SEED, point * MOSAICS, MOSAICS), LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS
+    )
     lattice, sites = np.split(draws, [LATTICE_NUMBERS], axis=1)
     mosaics = [
         draw_mosaic(lattice[k], sites[k].reshape(GRID * GRID, SITE_NUMBERS), shape) for k in range(MOSAICS)

@@ -22,6 +22,7 @@ from benchmarks.mosaic.requested import (
 )
 from endotwin.files import whole_file
 from endotwin.generator.latents import draw_normals
+from endotwin.image_range import ImageRange
 from endotwin.image_size import IMAGE_SIZE
 from endotwin.mosaic.labels import Label
 from endotwin.mosaic.parameters import Conditions, ImagePopulation, Range
@@ -142,7 +143,7 @@ def draw_sheet(seed: int) -> Image.Image:
     tile = IMAGE_SIZE * _ZOOM + _GAP
     sheet = Image.new("RGB", (_COLUMNS * tile - _GAP, len(SHEET) * (tile + _CAPTION)), "white")
     pen = ImageDraw.Draw(sheet)
-    numbers = draw_normals(seed, 0, _COLUMNS, SCENE_NUMBERS)
+    numbers = draw_normals(ImageRange(seed, 0, _COLUMNS), SCENE_NUMBERS)
     for row, (caption, conditions) in enumerate(SHEET.items()):
         top = row * (tile + _CAPTION)
         pen.text((2, top + 3), caption, fill="black")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from endotwin.generator.latents import draw_normals
+from endotwin.image_range import ImageRange
 from endotwin.image_size import IMAGE_SIZE
 from endotwin.mosaic.calibration import reachable_hexagonality, shape_for
 from endotwin.mosaic.drawing import GRID, LATTICE_NUMBERS, SITE_NUMBERS, draw_mosaic
@@ -82,7 +83,7 @@ def compare(requested: Combination, images: int, seed: int) -> Comparison:
     """
     area = 1e6 / (requested.density * DEFAULT_PIXEL_SIZE**2)
     shape = shape_for(area, requested.cv, requested.hexagonality)
-    draws = draw_normals(seed, 0, images, LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS)
+    draws = draw_normals(ImageRange(seed, 0, images), LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS)
     lattice, sites = np.split(draws, [LATTICE_NUMBERS], axis=1)
     found = pool_cells(
         [draw_mosaic(lattice[k], sites[k].reshape(-1, SITE_NUMBERS), shape) for k in range(images)]

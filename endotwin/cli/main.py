@@ -32,9 +32,10 @@ from endotwin.cli.options import (
 from endotwin.cli.set_options import set_app
 from endotwin.files import OutputError, new_file
 from endotwin.process_environment import GENERATING, enter
-from endotwin.samples.archives import FORMATS
-from endotwin.samples.labelling import Labelling, LabellingError, parse_labels
+from endotwin.samples.formats import FORMATS
+from endotwin.samples.labelling import Labelling, LabellingError
 from endotwin.samples.layouts.writing import LAYOUTS
+from endotwin.samples.npz import SUFFIX
 from endotwin.samples.sheet import ContactSheetError, draw_contact_sheet, read_images
 
 # Torch takes seconds to import: what needs it is imported by the commands, and `serve` does without.
@@ -139,19 +140,20 @@ def generate_command(
     )
     with noted_signals() as stop_if_asked:
         from endotwin.catalogue import OrderError  # noqa: PLC0415
-        from endotwin.cli.generation import FAILURES, Order, generate  # noqa: PLC0415
-        from endotwin.samples.conditions import parse_conditions  # noqa: PLC0415
+        from endotwin.cli.generation import FAILURES, generate  # noqa: PLC0415
+        from endotwin.image_range import ImageRange, ImageRangeError  # noqa: PLC0415
+        from endotwin.samples.conditions import parse_labelling  # noqa: PLC0415
 
         with _reported(*FAILURES):
             try:
-                named = () if labels is None else parse_labels(labels)
-                labelling = Labelling(
-                    named if layout is None else LAYOUTS[layout].choose_labels(named),
-                    parse_conditions(conditions),
-                )
-                order = Order(secrets.randbits(64) if seed is None else seed, start, n, labelling)
-                outcome = generate(
-                    order,
+                labelling = parse_labelling(labels, conditions)
+                if layout is not None:
+                    chosen = LAYOUTS[layout].choose_labels(labelling.labels)
+                    labelling = Labelling(chosen, labelling.conditions)
+                images = ImageRange(secrets.randbits(64) if seed is None else seed, start, n)
+                generated = generate(
+                    images,
+                    labelling,
                     kind=layout or kind or _format_of(output),
                     output=output,
                     replace=force,
@@ -161,13 +163,13 @@ def generate_command(
                     device=device,
                     stop_if_asked=stop_if_asked,
                 )
-            except (OrderError, LabellingError) as error:
+            except (OrderError, ImageRangeError, LabellingError) as error:
                 raise typer.BadParameter(str(error)) from error
-    card = outcome.checkpoint.card
+    card = generated.checkpoint.card
     fid = "not recorded" if card.fid is None else f"{card.fid.generated_training.fid:.2f}"
-    typer.echo(f"{n} images of seed {order.seed}, from index {start} on, in {output}")
+    typer.echo(f"{n} images of seed {images.seed}, from index {start} on, in {output}")
     typer.echo(f"model {card.name}, recorded FID {fid}, terms: {card.data.terms}")
-    typer.echo(f"{n / outcome.seconds:.1f} images/s on {outcome.device}")
+    typer.echo(f"{n / generated.seconds:.1f} images/s on {generated.device}")
 
 
 app.add_typer(set_app, name="set")
@@ -256,7 +258,8 @@ def main() -> None:
 
 def _format_of(output: Path) -> str:
     """Choose the format of an output by its suffix."""
-    return next((kind for kind, archive in FORMATS.items() if output.suffix == archive.suffix), "folder")
+    suffixes = {kind: archive.suffix for kind, archive in FORMATS.items()} | {"npz": SUFFIX}
+    return next((kind for kind, suffix in suffixes.items() if output.suffix == suffix), "folder")
 
 
 @contextmanager

@@ -13,7 +13,10 @@ import typer
 from pydantic import ValidationError
 
 from endotwin.catalogue import OrderError, choose_checkpoint, with_device
+from endotwin.generator.batch import BatchMaker
 from endotwin.generator.checkpoint import Checkpoint, CheckpointError
+from endotwin.generator.device import resolve_device
+from endotwin.generator.sampler import sampler_in
 from endotwin.samples.labelling import Labelling
 from endotwin.samples.layouts.layout import Layout
 from endotwin.sets.claim import check_place
@@ -26,7 +29,6 @@ from endotwin.sets.progress import Progress, format_bytes, format_seconds, print
 from endotwin.sets.ray.cluster import check_cluster, connected
 from endotwin.sets.ray.shards import RayShards
 from endotwin.sets.run import Outcome, make_here, make_set_by
-from endotwin.sets.source import Generator, load_generator
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.destination import Destination, StorageError
 from endotwin.sets.storage.open_destination import open_destination
@@ -56,9 +58,9 @@ class Desk:
         work = partial(choose_checkpoint, self.settings, labelling, model, self.checkpoint_path)
         return self.thread.submit(work).result()
 
-    def generator(self, checkpoint: Checkpoint) -> Generator:
+    def generator(self, checkpoint: Checkpoint) -> BatchMaker:
         """Move the checkpoint to its device."""
-        return load_generator(checkpoint, self.settings, self.thread)
+        return sampler_in(self.thread, checkpoint, resolve_device(self.settings.device))
 
 
 def open_desk(
@@ -162,7 +164,7 @@ def foretell(desk: Desk, wanted: dict[str, Any], labelling: Labelling, chosen: P
     if not state.to_make:
         typer.echo("all of them are there; only the manifest would be written, if it is missing")
         return
-    images = sum(shard.samples for shard in state.to_make)
+    images = sum(shard.images.count for shard in state.to_make)
     generator = desk.generator(checkpoint)
     cost = estimate(generator, spec, state.to_make[0])
     typer.echo(
@@ -201,11 +203,11 @@ def verify(desk: Desk, *, replace_wrong: bool) -> bool:
         typer.echo(f"{len(problems)} wrong; with --replace-wrong they are made again", err=True)
         return False
     checkpoint = desk.checkpoint(spec.labelling, desk.model or spec.model)
-    if checkpoint.sha256 != spec.checkpoint_sha256:
+    if checkpoint.generator_sha256 != spec.generator_sha256:
         raise SetError(
-            f"the set was made with a checkpoint of sha256 {spec.checkpoint_sha256}, and "
+            f"the set was made with a checkpoint of digest {spec.generator_sha256}, and "
             f"{checkpoint.path} has "
-            f"{checkpoint.sha256}; name the right one with --checkpoint"
+            f"{checkpoint.generator_sha256}; name the right one with --checkpoint"
         )
     distrusted = [problem.key for problem in problems]
     outcome = _run(desk, checkpoint, spec, plan_set(spec), replace_wrong=True, distrusted=distrusted)
@@ -242,7 +244,7 @@ def export(
         )
     finally:
         progress.close()
-    typer.echo(f"{wanted.count} images of {place} in {output}, as {layout.name}")
+    typer.echo(f"{wanted.images.count} images of {place} in {output}, as {layout.name}")
     typer.echo(f"labels {', '.join(wanted.labelling.labels)}; terms: {wanted.terms}")
 
 
@@ -251,7 +253,9 @@ def _spec(checkpoint: Checkpoint, wanted: dict[str, Any], labelling: Labelling) 
     wanted = {**wanted, "labels": labelling.labels or None, "conditions": dict(labelling.given) or None}
     name = f"endotwin-{model}-{wanted['seed']}"
     try:
-        return SetSpec(**{"name": name, **wanted, "model": model, "checkpoint_sha256": checkpoint.sha256})
+        return SetSpec(
+            **{"name": name, **wanted, "model": model, "generator_sha256": checkpoint.generator_sha256}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
@@ -283,7 +287,7 @@ def _run(
     distrusted: Iterable[str] = (),
     cluster: Cluster | None = None,
 ) -> Outcome:
-    progress = Progress(sum(shard.samples for shard in part), len(part))
+    progress = Progress(sum(shard.images.count for shard in part), len(part))
 
     def make_there(cluster: Cluster, shards: Sequence[Shard]) -> int:
         with connected(cluster.address) as ray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -18,6 +19,8 @@ from torch import Tensor
 from endotwin.files import whole_file
 from endotwin.generator.architectures import Generator, build_generator
 from endotwin.generator.card import Card
+from endotwin.generator.labelled import LabelledArchitecture
+from endotwin.mosaic.scene import MOSAIC_VERSION
 
 _CARD_KEY = "endotwin_card"
 _DIGEST_KEY = "endotwin_sha256"
@@ -30,24 +33,32 @@ class CheckpointError(Exception):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A generator in evaluation mode on the CPU, its card, and the sha256 of the file it came from."""
+    """A generator in evaluation mode, its card, and the file it came from."""
 
     generator: Generator
     card: Card
-    sha256: str
     path: Path
 
+    @cached_property
+    def generator_sha256(self) -> str:
+        """Hexadecimal sha256 of what decides pixels and labels: architecture, weights, mosaic version.
 
-def save_checkpoint(path: Path, generator: Generator, card: Card) -> str:
+        A new score in the card changes the file, and not this digest: records, sets and jobs refer to it.
+        """
+        digest = hashlib.sha256(self.card.architecture.model_dump_json().encode())
+        if isinstance(self.card.architecture, LabelledArchitecture):
+            digest.update(f"\nmosaic {MOSAIC_VERSION}".encode())
+        _update(digest, _tensors(self.generator))
+        return digest.hexdigest()
+
+
+def save_checkpoint(path: Path, generator: Generator, card: Card) -> None:
     """Write a checkpoint; the file appears whole or not at all.
 
     Args:
         path: ends in `.safetensors`.
         generator: its weights are stored as float32.
         card: has to hold a recorded FID.
-
-    Returns:
-        The sha256 of the file.
 
     Raises:
         CheckpointError: the card holds no FID, or the path has another suffix.
@@ -56,15 +67,11 @@ def save_checkpoint(path: Path, generator: Generator, card: Card) -> str:
         raise CheckpointError(f"{path}: a checkpoint is only written with a recorded FID")
     if path.suffix != SUFFIX:
         raise CheckpointError(f"{path}: a checkpoint's name ends in {SUFFIX}")
-    tensors = {
-        name: tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None).contiguous()
-        for name, tensor in generator.state_dict().items()
-    }
+    tensors = _tensors(generator)
     text = card.model_dump_json()
     metadata = {_CARD_KEY: text, _DIGEST_KEY: _digest(text, tensors)}
     with whole_file(path) as file:
         file.write(save(tensors, metadata=metadata))
-    return file_sha256(path)
 
 
 def read_card(path: Path) -> Card:
@@ -137,7 +144,7 @@ def load_checkpoint(path: Path, *, require_fid: bool = True) -> Checkpoint:
             raise CheckpointError(f"{path}: {name} holds values that are not finite")
     generator.load_state_dict(tensors)
     generator.eval().requires_grad_(False)
-    return Checkpoint(generator=generator, card=card, sha256=file_sha256(path), path=path)
+    return Checkpoint(generator=generator, card=card, path=path)
 
 
 def file_sha256(path: Path) -> str:
@@ -146,13 +153,26 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _tensors(generator: Generator) -> dict[str, Tensor]:
+    """Return the weights as a checkpoint holds them: on the CPU, floating-point ones as float32."""
+    return {
+        name: tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None).contiguous()
+        for name, tensor in generator.state_dict().items()
+    }
+
+
 def _digest(card: str, tensors: dict[str, Tensor]) -> str:
-    """Digest of a card's text and of every tensor's name, dtype, shape and bytes."""
+    """Compute the digest of a card's text and of all tensors."""
     digest = hashlib.sha256(card.encode())
+    _update(digest, tensors)
+    return digest.hexdigest()
+
+
+def _update(digest: hashlib._Hash, tensors: dict[str, Tensor]) -> None:
+    """Add every tensor's name, dtype, shape and bytes to a digest."""
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _not_safetensors(path: Path, error: Exception) -> str:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from endotwin.mosaic.parameters import Conditions, Range
 from endotwin.quoting import shorten
-from endotwin.samples.labelling import LabellingError
+from endotwin.samples.labelling import Labelling, LabellingError, parse_labels
 
 _PLAIN_NUMBERS = {"pixel_size"}
 
@@ -20,6 +20,19 @@ CONDITIONS: dict[str, str] = {
 """Every condition: what it may be, and what it means."""
 
 _NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,9})?")
+
+
+def parse_labelling(labels: str | None, values: Mapping[str, str]) -> Labelling:
+    """Read what is asked of a labelled model.
+
+    Args:
+        labels: names joined by commas, or None.
+        values: conditions as text by name; names that are no conditions are passed over.
+
+    Raises:
+        LabellingError: a label or condition cannot be read, or no mosaic meets the conditions.
+    """
+    return Labelling(() if labels is None else parse_labels(labels), parse_conditions(values))
 
 
 def parse_conditions(values: Mapping[str, str]) -> Conditions | None:

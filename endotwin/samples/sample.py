@@ -7,22 +7,36 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from endotwin.files import OutputError, require_folder
+from endotwin.generator.batch import Batch
 from endotwin.samples.labelling import IMAGE_LABELS, PLAIN, Labelling
 from endotwin.samples.png import encode_pngs
 
-if TYPE_CHECKING:  # it brings scipy, and the command line does without until it generates
+if TYPE_CHECKING:  # it imports scipy, which the command line does without until it generates
     from endotwin.mosaic.labels import Label
 
 _SAMPLE_FILE = re.compile(rf"\d+-\d{{8,}}\.((({'|'.join(IMAGE_LABELS)})\.)?png|json)")
 _LABEL_FILE = re.compile(rf".*\.({'|'.join(IMAGE_LABELS)})\.png")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where samples come from, beside their seed and index.
+
+    Attributes:
+        model: name of the checkpoint.
+        generator_sha256: of the checkpoint, see `Checkpoint.generator_sha256`.
+        labelling: the labels that come with the images, and the conditions that they meet.
+    """
+
+    model: str
+    generator_sha256: str
+    labelling: Labelling = PLAIN
 
 
 def sample_name(seed: int, index: int) -> str:
@@ -34,7 +48,7 @@ def sample_name(seed: int, index: int) -> str:
 
 
 def is_label_file(name: str) -> bool:
-    """Tell whether a file of a sample is the image of a label, such as `7-00000042.borders.png`."""
+    """Return whether a file of a sample is the image of a label, such as `7-00000042.borders.png`."""
     return _LABEL_FILE.fullmatch(name) is not None
 
 
@@ -60,65 +74,49 @@ def require_only_samples(path: Path, *, replace: bool) -> None:
         raise OutputError(f"{path} holds samples already; --force replaces them")
 
 
-def sample_files(
-    images: np.ndarray,
-    seed: int,
-    start: int,
-    model: str,
-    checkpoint_sha256: str,
-    labelling: Labelling = PLAIN,
-    labels: Sequence[Label] = (),
-) -> Iterator[tuple[str, bytes]]:
-    """Yield the files (name, content) of consecutive samples.
+def sample_files(batch: Batch, provenance: Provenance) -> Iterator[tuple[str, bytes]]:
+    """Yield the files (name, content) of the samples of a batch.
 
     For each sample its PNG, a PNG for each of its labels that is an image, then its JSON record.
-
-    Args:
-        images: uint8 grey levels, shape (B, H, W).
-        seed: seed of the images.
-        start: index of the first image.
-        model: name of the checkpoint.
-        checkpoint_sha256: sha256 of the checkpoint file.
-        labelling: what was asked for.
-        labels: of the images, where `labelling` has labels.
     """
-    pngs = {"png": encode_pngs(images)}
+    labelling = provenance.labelling
+    labels = labels_of(batch, labelling)
+    pngs = {"png": encode_pngs(batch.images)}
     for kind in labelling.image_labels:
         pngs[f"{kind}.png"] = encode_pngs([getattr(label, kind) for label in labels])
-    for at in range(len(images)):
-        name = sample_name(seed, start + at)
+    for at, index in enumerate(batch.range.indices):
+        name = sample_name(batch.range.seed, index)
         yield from ((f"{name}.{suffix}", contents[at]) for suffix, contents in pngs.items())
-        record = sample_record(
-            seed, start + at, model, checkpoint_sha256, labelling, labels[at] if labels else None
-        )
+        record = sample_record(batch.range.seed, index, provenance, labels[at] if labels else None)
         yield f"{name}.json", json.dumps(record, sort_keys=True).encode()
 
 
+def labels_of(batch: Batch, labelling: Labelling) -> list[Label]:
+    """Compute the labels of a batch if any are wanted, else return none.
+
+    Raises:
+        ValueError: they are wanted, and the batch has not one scene per image.
+    """
+    if not labelling.labels:
+        return []
+    if len(batch.scenes) != batch.range.count:
+        raise ValueError(f"{len(batch.scenes)} labels for {batch.range.count} images")
+    return batch.labels()
+
+
 def sample_record(
-    seed: int,
-    index: int,
-    model: str,
-    checkpoint_sha256: str,
-    labelling: Labelling = PLAIN,
-    label: Label | None = None,
+    seed: int, index: int, provenance: Provenance, label: Label | None = None
 ) -> dict[str, Any]:
-    """Make the record of a sample, for JSON.
+    """Return the record of a sample, for JSON.
 
     It holds what `image(checkpoint, seed, index, conditions)` needs, the labels that are no images, and
     nothing that varies between runs. What cannot be measured on too few cells is None.
-
-    Args:
-        seed: seed of the image.
-        index: of the image.
-        model: name of the checkpoint.
-        checkpoint_sha256: sha256 of the checkpoint file.
-        labelling: what was asked for.
-        label: of the image, where `labelling` has labels.
     """
+    labelling = provenance.labelling
     record: dict[str, Any] = {
-        "checkpoint_sha256": checkpoint_sha256,
+        "generator_sha256": provenance.generator_sha256,
         "index": index,
-        "model": model,
+        "model": provenance.model,
         "seed": seed,
     }
     if labelling.given:

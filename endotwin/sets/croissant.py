@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from endotwin.generator.card import Card
-from endotwin.samples.archives import FORMATS
+from endotwin.samples.formats import FORMATS
 from endotwin.samples.labelling import LABELS
 from endotwin.sets.manifest import ShardEntry
 from endotwin.sets.spec import SetSpec

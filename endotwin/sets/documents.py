@@ -116,7 +116,7 @@ configs:
 | images | {spec.n:,} |
 | shards | {len(shards):,} of {spec.shard_size:,} images, {size:,} bytes |
 | seed, indices | {spec.seed}, {spec.start} to {spec.start + spec.n - 1} |
-| checkpoint | {card.name}, sha256 `{spec.checkpoint_sha256}` |
+| generator | {card.name}, sha256 `{spec.generator_sha256}` |
 | FID | {_fid(card)} |
 | made on | {"; ".join(made_on)} |
 {rows}| terms | {card.data.terms} |

@@ -19,7 +19,7 @@ from endotwin.samples.labelling import Labelling, LabellingError
 from endotwin.samples.layouts.labelled_sample import LayoutSample, LayoutSet
 from endotwin.samples.layouts.layout import Layout
 from endotwin.samples.layouts.writing import write_layout
-from endotwin.samples.sample import sample_name
+from endotwin.samples.sample import Provenance, sample_name
 from endotwin.sets.fetch import DAMAGED, WrongContentError, fetched, shard_files
 from endotwin.sets.manifest import Manifest, SetError
 from endotwin.sets.plan import CROISSANT_KEY
@@ -69,15 +69,13 @@ def export_set(
     """
     spec = manifest.spec
     wanted = LayoutSet(
-        seed=spec.seed,
-        start=spec.start,
-        count=spec.n,
-        model=spec.model,
-        checkpoint_sha256=spec.checkpoint_sha256,
-        terms=_terms(manifest, destination, stop_if_asked),
-        labelling=Labelling(
-            _choose_labels(layout, spec.labelling.labels, labels), spec.labelling.conditions
+        images=spec.images,
+        provenance=Provenance(
+            spec.model,
+            spec.generator_sha256,
+            Labelling(_choose_labels(layout, spec.labelling.labels, labels), spec.labelling.conditions),
         ),
+        terms=_terms(manifest, destination, stop_if_asked),
         validation_every=validation_every,
     )
     batches = _batches(manifest, destination, wanted, on_images, stop_if_asked)
@@ -129,7 +127,7 @@ def _batches(
                 while batch := list(islice(samples, _BATCH)):
                     stop_if_asked()
                     for sample in batch:
-                        if sample.name != sample_name(wanted.seed, index):
+                        if sample.name != sample_name(wanted.images.seed, index):
                             raise WrongContentError(f"it holds {sample.name} in the place of image {index}")
                         index += 1
                     yield batch

@@ -38,6 +38,8 @@ class ShardEntry(_Entry):
     pixels_sha256: str
     device: str
     torch: str
+    numpy: str
+    scipy: str
     pillow: str
 
     @classmethod

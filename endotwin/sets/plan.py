@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from endotwin.samples.archives import FORMATS
+from endotwin.image_range import ImageRange
+from endotwin.samples.formats import FORMATS
 from endotwin.sets.spec import SetSpec
 
 SHARD_FOLDER = "train/"
@@ -28,11 +29,10 @@ class PartError(ValueError):
 
 @dataclass(frozen=True, order=True)
 class Shard:
-    """One file of a set: images start to start + samples - 1, under a key relative to the set's place."""
+    """One file of a set: a range of its images, under a key relative to the set's place."""
 
     number: int
-    start: int
-    samples: int
+    images: ImageRange
     key: str
 
 
@@ -41,7 +41,7 @@ def plan_shard(spec: SetSpec, number: int) -> Shard:
     first = number * spec.shard_size
     samples = min(spec.shard_size, spec.n - first)
     key = f"{SHARD_FOLDER}shard-{number:06d}{FORMATS[spec.format].suffix}"
-    return Shard(number, spec.start + first, samples, key)
+    return Shard(number, ImageRange(spec.seed, spec.start + first, samples), key)
 
 
 def plan_set(spec: SetSpec) -> list[Shard]:

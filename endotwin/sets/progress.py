@@ -28,9 +28,9 @@ class Progress:
         """Count a shard that is there already."""
         self._done += 1
         if not self._bar.disable:
-            self._bar.initial += shard.samples  # the rate is that of the others
-            self._bar.last_print_n += shard.samples
-            self._bar.n += shard.samples
+            self._bar.initial += shard.images.count  # the rate is that of the others
+            self._bar.last_print_n += shard.images.count
+            self._bar.n += shard.images.count
         self._show()
 
     def generated(self, images: int) -> None:

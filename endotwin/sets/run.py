@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-import PIL
-import torch
-
+from endotwin.generator.batch import BatchMaker
 from endotwin.generator.card import Card
+from endotwin.generator.versions import installed_versions
 from endotwin.sets.claim import check_place, claim
 from endotwin.sets.finish import finish
 from endotwin.sets.manifest import Manifest, SetError
 from endotwin.sets.plan import MANIFEST_KEY, Shard, plan_set
 from endotwin.sets.shard import write_shard
-from endotwin.sets.source import Generator
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.destination import ContentionError, Destination, Staged, StorageError
 from endotwin.sets.storage.record import ShardRecord
@@ -68,7 +66,7 @@ def make_set(
     spec: SetSpec,
     card: Card,
     destination: Destination,
-    load: Callable[[], Generator],
+    load: Callable[[], BatchMaker],
     *,
     part: Sequence[Shard] | None = None,
     replace_wrong: bool = False,
@@ -158,7 +156,7 @@ def make_set_by(
 def make_here(
     spec: SetSpec,
     destination: Destination,
-    load: Callable[[], Generator],
+    load: Callable[[], BatchMaker],
     *,
     report: Report,
     stop_if_asked: Callable[[], None],
@@ -174,7 +172,7 @@ def make_here(
 def make_shards(
     spec: SetSpec,
     shards: Iterable[Shard],
-    generator: Generator,
+    maker: BatchMaker,
     destination: Destination,
     *,
     report: Report,
@@ -185,7 +183,7 @@ def make_shards(
     Args:
         spec: the set.
         shards: those to make. One that another process has put there meanwhile is left out.
-        generator: makes the images.
+        maker: makes the images.
         destination: where they go.
         report: is told about shards and images.
         stop_if_asked: is called for every batch; what it raises ends the work.
@@ -212,7 +210,7 @@ def make_shards(
                 continue
             with ExitStack() as undo:
                 staged = undo.enter_context(destination.stage(shard.key))
-                record = write_staged(spec, shard, generator, staged, on_images)
+                record = write_staged(spec, shard, maker, staged, on_images)
                 if sending is not None:
                     report.made(sending[0], sending[1].result())
                 undo.pop_all()
@@ -226,22 +224,21 @@ def make_shards(
 def write_staged(
     spec: SetSpec,
     shard: Shard,
-    generator: Generator,
+    maker: BatchMaker,
     staged: Staged,
     on_images: Callable[[int], None],
 ) -> ShardRecord:
     """Generate a shard into a staged object; it is not in place yet."""
-    digests = write_shard(generator, spec, shard, staged.file, on_images)
+    digests = write_shard(maker, spec, shard, staged.file, on_images)
     return ShardRecord(
         set_digest=spec.digest,
         size=digests.size,
         sha256=digests.sha256,
-        start=shard.start,
-        samples=shard.samples,
+        start=shard.images.start,
+        samples=shard.images.count,
         pixels_sha256=digests.pixels_sha256,
-        device=generator.device,
-        torch=torch.__version__,
-        pillow=PIL.__version__,
+        device=maker.device,
+        **installed_versions(),
     )
 
 
@@ -284,7 +281,7 @@ def look_at(spec: SetSpec, shard: Shard, destination: Destination) -> Sight:
         record = judge(spec, shard, stored)
     except WrongObjectError as error:
         raise SetError(_describe({shard: str(error)})) from error
-    return Sight(record) if record.samples == shard.samples else Sight(outgrown=True)
+    return Sight(record) if record.samples == shard.images.count else Sight(outgrown=True)
 
 
 def _describe(wrong: Mapping[Shard, str]) -> str:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import numpy as np
-
-from endotwin.generator.sampler import plan_blocks
-from endotwin.samples.archives import FORMATS
-from endotwin.samples.batch import Batch, make_batch
-from endotwin.samples.labelling import Labelling
+from endotwin.generator.batch import Batch, BatchMaker
+from endotwin.samples.formats import FORMATS
+from endotwin.samples.sample import Provenance
 from endotwin.sets.plan import Shard
-from endotwin.sets.source import Generator
 from endotwin.sets.spec import SetSpec
 
 
@@ -36,72 +31,47 @@ class Digests:
     pixels_sha256: str
 
 
-def shard_pieces(generator: Generator, spec: SetSpec, shard: Shard) -> Iterator[tuple[np.ndarray, bytes]]:
+def shard_pieces(maker: BatchMaker, spec: SetSpec, shard: Shard) -> Iterator[tuple[Batch | None, bytes]]:
     """Yield a shard piece by piece; its bytes follow from the checkpoint, the spec and the shard alone.
 
-    The device generates one batch ahead of the one that is labelled and encoded, so memory does not grow
-    with the shard.
+    One batch is generated ahead of the one that is labelled and encoded, so memory does not grow with the
+    shard.
 
     Args:
-        generator: of the spec's checkpoint.
+        maker: of the spec's checkpoint.
         spec: the set.
         shard: which part of it.
 
     Yields:
-        images, uint8 grey levels (0..16, 128, 128), and the bytes of the file that they and
-        their labels add.
+        A batch, or None before the first and after the last, and the bytes of the file that it adds.
     """
-    nothing = np.empty((0, 0, 0), np.uint8)
-    labelling = spec.labelling
-    with closing(
-        FORMATS[spec.format](
-            spec.seed, shard.start, shard.samples, spec.model, spec.checkpoint_sha256, labelling
-        )
-    ) as archive:
-        yield nothing, archive.head()
-        for batch in _batches(generator, spec.seed, shard, labelling):
-            yield batch.images, archive.add(batch.images, batch.labels())
-        for piece in archive.held_back():
-            yield nothing, piece
-        yield nothing, archive.tail()
+    provenance = Provenance(spec.model, spec.generator_sha256, spec.labelling)
+    archive = FORMATS[spec.format](shard.images, provenance)
+    yield None, archive.head()
+    with closing(maker.batches(shard.images, spec.labelling.conditions)) as batches:
+        for batch in batches:
+            yield batch, archive.add(batch)
+    yield None, archive.tail()
 
 
 def write_shard(
-    generator: Generator,
-    spec: SetSpec,
-    shard: Shard,
-    file: BinaryIO,
-    on_images: Callable[[int], None],
+    maker: BatchMaker, spec: SetSpec, shard: Shard, file: BinaryIO, on_images: Callable[[int], None]
 ) -> Digests:
     """Write a shard to a file that is open for writing.
 
     Args:
-        generator: of the spec's checkpoint.
+        maker: of the spec's checkpoint.
         spec: the set.
         shard: which part of it.
         file: empty.
-        on_images: is told after every batch how many images it held; what it raises ends the work.
+        on_images: is called after every batch with its number of images; what it raises ends the work.
     """
     content, pixels, size = hashlib.sha256(), hashlib.sha256(), 0
-    for images, data in shard_pieces(generator, spec, shard):
+    for batch, data in shard_pieces(maker, spec, shard):
         file.write(data)
         content.update(data)
-        pixels.update(images.tobytes())
         size += len(data)
-        on_images(len(images))
+        if batch is not None:
+            pixels.update(batch.images.tobytes())
+            on_images(batch.range.count)
     return Digests(size, content.hexdigest(), pixels.hexdigest())
-
-
-def _batches(generator: Generator, seed: int, shard: Shard, labelling: Labelling) -> Iterator[Batch]:
-    ahead: tuple[Future[Batch], int, int] | None = None
-    try:
-        for block, first, last in plan_blocks(shard.start, shard.samples):
-            coming = generator.thread.submit(make_batch, generator.source, seed, block, labelling)
-            current, ahead = ahead, (coming, first, last)
-            if current is not None:
-                yield current[0].result().part(current[1], current[2])
-        if ahead is not None:
-            yield ahead[0].result().part(ahead[1], ahead[2])
-    finally:
-        if ahead is not None:
-            ahead[0].cancel()

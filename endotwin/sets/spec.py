@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from endotwin.generator.latents import MAX_INDEX, MAX_SEED
+from endotwin.image_range import MAX_INDEX, MAX_SEED, ImageRange
 from endotwin.samples.conditions import parse_conditions
 from endotwin.samples.labelling import Labelling, parse_labels
 from endotwin.sets.sizes import DEFAULT_SHARD_SIZE, LARGEST_SHARD, MAX_SHARDS
@@ -28,7 +29,9 @@ class SetSpec(BaseModel):
     seed: int = Field(ge=0, le=MAX_SEED, description="seed of the images")
     start: int = Field(default=0, ge=0, le=MAX_INDEX, description="index of the first image")
     model: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="name of the checkpoint")
-    checkpoint_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of the checkpoint file")
+    generator_sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="digest of the checkpoint's weights and architecture"
+    )
     format: Literal["tar", "zip"] = Field(default="tar", description="format of the shards")
     shard_size: int = Field(
         default=DEFAULT_SHARD_SIZE, ge=1, le=LARGEST_SHARD, description="images of every shard but the last"
@@ -40,10 +43,7 @@ class SetSpec(BaseModel):
 
     @model_validator(mode="after")
     def _check_range(self) -> Self:
-        if self.start + self.n - 1 > MAX_INDEX:
-            raise ValueError(
-                f"start + n - 1 must be at most {MAX_INDEX}, got start {self.start} and n {self.n}"
-            )
+        self.images  # noqa: B018 (raises if the range is beyond the last index)
         if self.shards > MAX_SHARDS:
             raise ValueError(
                 f"n {self.n} in shards of {self.shard_size} makes {self.shards} shards, more than "
@@ -63,6 +63,11 @@ class SetSpec(BaseModel):
         return self
 
     @property
+    def images(self) -> ImageRange:
+        """All images of the set."""
+        return ImageRange(self.seed, self.start, self.n)
+
+    @cached_property
     def labelling(self) -> Labelling:
         """What comes with the images, and what they meet."""
         return Labelling(self.labels or (), parse_conditions(self.conditions or {}))

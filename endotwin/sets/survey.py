@@ -55,14 +55,14 @@ def judge(spec: SetSpec, shard: Shard, stored: Stored) -> ShardRecord:
     record = stored.record
     if not isinstance(record, ShardRecord):
         raise WrongObjectError("it has no record of Endotwin's")
-    if record.set_digest != spec.digest or record.start != shard.start:
+    if record.set_digest != spec.digest or record.start != shard.images.start:
         raise WrongObjectError("its record says that it is part of another set")
     if record.size != stored.size:
         raise WrongObjectError(f"it has {stored.size} bytes instead of {record.size}")
-    if record.samples > shard.samples:
+    if record.samples > shard.images.count:
         raise SetError(
-            f"{shard.key} holds {record.samples} images, more than the {shard.samples} that n = {spec.n} "
-            "leaves for it: the set there is larger, and a set only grows"
+            f"{shard.key} holds {record.samples} images, more than the {shard.images.count} that "
+            f"n = {spec.n} leaves for it: the set there is larger, and a set only grows"
         )
     return record
 
@@ -104,7 +104,7 @@ def survey(
                 continue
             if shard.key in distrusted:
                 result.wrong[shard] = "its content is not what its record says"
-            elif record.samples < shard.samples:
+            elif record.samples < shard.images.count:
                 result.outgrown.append(shard)
             else:
                 result.right[shard] = record

@@ -12,7 +12,7 @@ from typing import Any
 
 from endotwin.settings import SettingsError, variable
 
-_VERSION = 1
+_VERSION = 2
 _TABLE = """
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -20,7 +20,7 @@ CREATE TABLE jobs (
     state TEXT NOT NULL,
     destination TEXT NOT NULL,
     spec TEXT NOT NULL,
-    checkpoint_sha256 TEXT NOT NULL,
+    generator_sha256 TEXT NOT NULL,
     request_key TEXT UNIQUE,
     request_sha256 TEXT NOT NULL,
     created REAL NOT NULL,

@@ -12,8 +12,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from endotwin.quoting import shorten
-from endotwin.samples.archives import check_format
 from endotwin.samples.conditions import CONDITIONS, parse_conditions
+from endotwin.samples.formats import check_format
 from endotwin.samples.labelling import LABELS, Labelling, LabellingError, parse_labels
 from endotwin.sets.sizes import DEFAULT_SHARD_SIZE
 from endotwin.sets.spec import SetSpec
@@ -114,7 +114,7 @@ def parse_job(body: JsonObject, models: Models, settings: Settings) -> tuple[Buc
             model = models.labelled(wanted.model, labelling.field)
     except LabellingError as error:
         raise _invalid(error.field, str(error)) from error
-    return destination, _spec(wanted, model.name, model.sha256, labelling)
+    return destination, _spec(wanted, model.name, model.generator_sha256, labelling)
 
 
 def _validate(body: JsonObject) -> JobBody:
@@ -169,7 +169,7 @@ def _spec(wanted: JobBody, model: str, sha256: str, labelling: Labelling) -> Set
             n=wanted.n,
             seed=wanted.seed,
             model=model,
-            checkpoint_sha256=sha256,
+            generator_sha256=sha256,
             format=wanted.format,  # type: ignore[arg-type]
             shard_size=wanted.shard_size,
             labels=labelling.labels or None,

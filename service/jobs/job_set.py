@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from endotwin.generator.batch import BatchMaker
 from endotwin.generator.card import Card
 from endotwin.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, SPEC_KEY, plan_set
 from endotwin.sets.run import Report, make_set
-from endotwin.sets.source import Generator
 from endotwin.sets.storage.destination import Destination, Staged, Stored
 from endotwin.sets.storage.record import Record
 from endotwin.sets.verify import load_manifest
@@ -35,7 +35,7 @@ def earlier_set(job: Job, destination: Destination) -> int | None:
 def make_job_set(
     job: Job,
     card: Card,
-    generator: Generator,
+    maker: BatchMaker,
     destination: Destination,
     report: Report,
     stop_if_asked: Callable[[], None],
@@ -50,7 +50,7 @@ def make_job_set(
         job.spec,
         card,
         MarkingDestination(destination, job.id),
-        lambda: generator,
+        lambda: maker,
         report=report,
         stop_if_asked=stop_if_asked,
     )
@@ -78,7 +78,7 @@ def remove_written(job: Job, destination: Destination, stop_if_asked: Callable[[
 def finish_earlier(
     job: Job,
     card: Card,
-    generator: Generator,
+    maker: BatchMaker,
     destination: Destination,
     report: Report,
     stop_if_asked: Callable[[], None],
@@ -96,7 +96,7 @@ def finish_earlier(
         spec,
         card,
         destination,
-        lambda: generator,
+        lambda: maker,
         report=report,
         stop_if_asked=stop_if_asked,
     )

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 
+from endotwin.generator.batch import BatchMaker
 from endotwin.sets.manifest import SetError
-from endotwin.sets.source import Generator
 from endotwin.sets.storage.destination import Destination, StorageError
 from endotwin.sets.storage.open_destination import open_destination
 from endotwin.sets.storage.place import PlaceError, check_allowed
@@ -58,7 +58,7 @@ class JobRunner:
             settings: of the operator.
         """
         self.store = store
-        self._models = {model.sha256: model for model in models}
+        self._models = {model.generator_sha256: model for model in models}
         self._device = device
         self._device_name = device_name
         self._settings = settings
@@ -172,16 +172,16 @@ class JobRunner:
             stop_if_asked()
             self._device.give_way()
 
-        model = self._models[job.spec.checkpoint_sha256]
-        with self._generator(model) as generator:
-            make_job_set(job, model.card, generator, destination, progress, stop_or_give_way)
+        model = self._models[job.spec.generator_sha256]
+        with self._batch_maker(model) as maker:
+            make_job_set(job, model.card, maker, destination, progress, stop_or_give_way)
 
     def _cancel(self, job: Job, token: str, progress: JobProgress, stop_if_asked: _StopIfAsked) -> None:
         destination = self._open(job, progress, stop_if_asked)
         remove_written(job, destination, stop_if_asked)
         if job.earlier_n is None:
             return
-        model = self._models.get(job.spec.checkpoint_sha256)
+        model = self._models.get(job.spec.generator_sha256)
         if model is None:
             progress.note(
                 f"the set of {job.earlier_n} images that was there before has no manifest now: this "
@@ -189,18 +189,18 @@ class JobRunner:
             )
             return
         try:
-            with self._generator(model) as generator:
-                finish_earlier(job, model.card, generator, destination, progress, stop_if_asked)
+            with self._batch_maker(model) as maker:
+                finish_earlier(job, model.card, maker, destination, progress, stop_if_asked)
         except SetError as error:
             progress.note(
                 f"the set of {job.earlier_n} images that was there before is left as it is: {error}"
             )
 
     @contextmanager
-    def _generator(self, model: Model) -> Iterator[Generator]:
+    def _batch_maker(self, model: Model) -> Iterator[BatchMaker]:
         """Yield a model on the device of this service, with a thread that waits for its turn."""
         with ThreadPoolExecutor(1, "batches of a job") as thread:
-            yield Generator(DeviceShare(model, self._device), self._device_name, thread)
+            yield BatchMaker(DeviceShare(model, self._device).batch, thread, self._device_name)
 
     def _open(self, job: Job, progress: JobProgress, stop_if_asked: _StopIfAsked) -> Destination:
         # What is allowed may have changed since the job was accepted.

@@ -112,13 +112,13 @@ class JobStore:
                 raise TooManyJobsError
             identity = uuid4().hex
             self._run(
-                "INSERT INTO jobs (id, state, destination, spec, checkpoint_sha256, request_key, "
+                "INSERT INTO jobs (id, state, destination, spec, generator_sha256, request_key, "
                 "request_sha256, created, counts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 identity,
                 State.QUEUED,
                 str(destination),
                 spec.model_dump_json(exclude_none=True),
-                spec.checkpoint_sha256,
+                spec.generator_sha256,
                 key,
                 request_sha256,
                 time.time(),
@@ -206,7 +206,7 @@ class JobStore:
             the job, now running, and the token of its lease; None if there is nothing to do.
         """
         waiting = _list((State.QUEUED, State.RUNNING))
-        chosen = f"state IN {waiting} AND checkpoint_sha256 IN ({', '.join('?' * len(checkpoints))})"
+        chosen = f"state IN {waiting} AND generator_sha256 IN ({', '.join('?' * len(checkpoints))})"
         return self._take(chosen, checkpoints, State.RUNNING, lease_seconds)
 
     def take_to_cancel(self, lease_seconds: float) -> tuple[Job, str] | None:

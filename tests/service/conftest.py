@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from fake_samplers import FakeSampler
 from live_server import Client, free_port, wait_for
 
-from endotwin.generator.batch_source import BatchSource
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.settings import Settings
 from service.app import create_app
@@ -39,12 +39,12 @@ def _serve_here(runtime: Runtime) -> Iterator[Client]:
 
 @pytest.fixture
 def serve_sampler(tiny_checkpoint: Path) -> Iterator[Callable[..., Client]]:
-    """Return a function that serves images of any batch source, from within this process."""
+    """Return a function that serves images of any sampler, from within this process."""
     card = load_checkpoint(tiny_checkpoint).card
     with ExitStack() as servers:
 
-        def serve(sampler: BatchSource, **settings: object) -> Client:
-            models = Models([Model(card=card, sha256="0" * 64, sampler=sampler)], card.name)
+        def serve(sampler: FakeSampler, **settings: object) -> Client:
+            models = Models([Model(card=card, generator_sha256="0" * 64, sampler=sampler)], card.name)
             runtime = Runtime(Settings(**settings), models, DeviceThread(), "test")
             return servers.enter_context(_serve_here(runtime))
 

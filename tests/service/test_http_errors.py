@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fake_samplers import FakeSampler
 from hypothesis import given
 from hypothesis import strategies as st
 from live_server import LiveServer
@@ -102,12 +103,8 @@ def test_refusals_are_counted(server: LiveServer) -> None:
 
 @pytest.fixture(scope="module")
 def models(labelled_checkpoint: Path) -> Models:
-    class NoImages:
-        def batch(self, seed: int, block: int) -> None:
-            raise AssertionError("reading a query generates nothing")
-
     checkpoints = load_checkpoints(labelled_checkpoint.parent, allow_unscored=False).values()
-    return Models([Model(one.card, one.sha256, NoImages()) for one in checkpoints], "tiny")
+    return Models([Model(one.card, one.generator_sha256, FakeSampler()) for one in checkpoints], "tiny")
 
 
 _pairs = st.tuples(

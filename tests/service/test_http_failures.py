@@ -10,15 +10,16 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from fake_samplers import FakeSampler
 from live_server import Client, wait_for
 from prometheus_client import REGISTRY
 
-from endotwin.generator.sampler import BATCH
+from endotwin.image_range import BATCH
 
 SECRET = "a detail that is no business of the client"
 
 
-class Grey:
+class Grey(FakeSampler):
     """Images whose grey level is their block, and an error from one block on."""
 
     def __init__(self, fails_at: int | None = None, seconds: float = 0.0) -> None:
@@ -26,7 +27,7 @@ class Grey:
         self.seconds = seconds
         self.calls: list[tuple[int, int]] = []
 
-    def batch(self, seed: int, block: int) -> np.ndarray:
+    def aligned(self, seed: int, block: int) -> np.ndarray:
         self.calls.append((seed, block))
         time.sleep(self.seconds)
         if self.fails_at is not None and block >= self.fails_at:

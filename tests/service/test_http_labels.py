@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live_server import LiveServer, Reply, wait_for
+from live_server import LiveServer, Reply
 from PIL import Image
 
-from endotwin.generator.checkpoint import file_sha256, load_checkpoint, read_card
+from endotwin.generator.checkpoint import load_checkpoint, read_card
 from endotwin.generator.sampler import Sampler
+from endotwin.image_range import ImageRange
 from endotwin.mosaic.labels import Label
 from endotwin.process_environment import GENERATING
 from endotwin.samples.conditions import parse_conditions
@@ -21,7 +22,6 @@ from endotwin.samples.labelling import IMAGE_LABELS, LABELS
 
 ASKED = "density=1500:2500&hexagonality=0.6&guttae=0.1"
 ALL = f"labels={','.join(reversed(LABELS))}&{ASKED}"
-ARRAYS = f"labels=borders,soft,instances,guttae,parameters&{ASKED}"
 N = 20
 
 
@@ -32,21 +32,15 @@ def tar(labelled_server: LiveServer) -> Reply:
 
 
 @pytest.fixture(scope="module")
-def npz(labelled_server: LiveServer) -> Reply:
-    """Return the same as arrays; the table of cells has none."""
-    return labelled_server.generate(f"n={N}&seed=7&format=npz&{ARRAYS}")
-
-
-@pytest.fixture(scope="module")
 def expected(labelled_checkpoint: Path) -> list[tuple[np.ndarray, Label]]:
     """Return the same from the sampler."""
     sampler = Sampler(load_checkpoint(labelled_checkpoint))
     conditions = parse_conditions({"density": "1500:2500", "hexagonality": "0.6", "guttae": "0.1"})
-    pairs = []
-    for block in (0, 1):
-        images, scenes = sampler.scenes(7, block, conditions)
-        pairs += [(image, scene.label()) for image, scene in zip(images, scenes, strict=True)]
-    return pairs[:N]
+    return [
+        pair
+        for batch in sampler.batches(ImageRange(7, 0, N), conditions)
+        for pair in zip(batch.images, batch.labels(), strict=True)
+    ]
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -70,75 +64,54 @@ def test_the_tar_holds_what_the_sampler_makes(tar: Reply, expected: list[tuple[n
         assert [cell["area_px"] for cell in record["cells"]] == [cell.area for cell in label.cells]
 
 
-def test_the_npz_holds_what_the_tar_holds(npz: Reply, tar: Reply) -> None:
-    assert int(npz.headers["Content-Length"]) == len(npz.body)
-    with np.load(io.BytesIO(npz.body), allow_pickle=False) as arrays:
-        read = dict(arrays)
-    members = tar.members
-    for array, suffix in [("images", "png"), *((kind, f"{kind}.png") for kind in IMAGE_LABELS)]:
-        files = [pixels(members[f"7-{at:08d}.{suffix}"]) for at in range(N)]
-        assert np.array_equal(read[array], files)
-    records = [json.loads(members[f"7-{at:08d}.json"])["parameters"] for at in range(N)]
-    assert read["asked_density"].tolist() == [record["asked"]["density"] for record in records]
-    assert read["measured_guttae"].tolist() == [record["measured"]["guttae"] for record in records]
-    assert read["conditions"] == ASKED
-
-
 def test_the_zip_holds_the_files_of_the_tar(labelled_server: LiveServer, tar: Reply) -> None:
     assert labelled_server.generate(f"n={N}&seed=7&format=zip&{ALL}").members == tar.members
 
 
 @pytest.mark.parametrize(("start", "n"), [(0, 3), (13, 5), (19, 1)])
 def test_labels_do_not_depend_on_n_and_start(
-    labelled_server: LiveServer, tar: Reply, npz: Reply, start: int, n: int
+    labelled_server: LiveServer, tar: Reply, start: int, n: int
 ) -> None:
     part = labelled_server.generate(f"n={n}&seed=7&start={start}&{ALL}").members
     assert list(part.items()) == list(tar.members.items())[start * 6 : (start + n) * 6]
-    arrays = labelled_server.generate(f"n={n}&seed=7&start={start}&format=npz&{ARRAYS}")
-    with np.load(io.BytesIO(arrays.body)) as few, np.load(io.BytesIO(npz.body)) as many:
-        for name in ("images", "index", *IMAGE_LABELS, "measured_density"):
-            assert np.array_equal(few[name], many[name][start : start + n])
 
 
-def test_labels_beside_other_streams(labelled_server: LiveServer, tar: Reply, npz: Reply) -> None:
+def test_labels_beside_other_streams(labelled_server: LiveServer, tar: Reply) -> None:
     queries = [
         f"n={N}&seed=7&{ALL}",
-        f"n={N}&seed=7&format=npz&{ARRAYS}",
+        f"n={N}&seed=7&format=zip&{ALL}",
         "n=20&seed=7&labels=soft&age=60",
         "n=50&seed=7",
     ]
     with ThreadPoolExecutor(len(queries)) as clients:
         beside = list(clients.map(labelled_server.generate, queries))
     assert beside[0].body == tar.body
-    assert beside[1].body == npz.body
+    assert beside[1].members == tar.members
 
 
-def test_restart_changes_no_byte(tar: Reply, npz: Reply, labelled_checkpoint: Path, tmp_path: Path) -> None:
+def test_restart_changes_no_byte(tar: Reply, labelled_checkpoint: Path, tmp_path: Path) -> None:
     folder = str(labelled_checkpoint.parent)
     restarted = LiveServer(tmp_path, checkpoint_dir=folder, default_model="tiny-labelled")
     try:
         assert restarted.generate(f"n={N}&seed=7&{ALL}").body == tar.body
-        assert restarted.generate(f"n={N}&seed=7&format=npz&{ARRAYS}").body == npz.body
     finally:
         restarted.stop()
 
 
-def test_conditions_alone_give_the_labelled_images(labelled_server: LiveServer, npz: Reply) -> None:
+def test_conditions_alone_give_the_labelled_images(labelled_server: LiveServer, tar: Reply) -> None:
     images = labelled_server.generate(f"n={N}&seed=7&format=npy&{ASKED}").images
-    with np.load(io.BytesIO(npz.body)) as arrays:
-        assert np.array_equal(images, arrays["images"])
+    assert np.array_equal(images, [pixels(tar.members[f"7-{at:08d}.png"]) for at in range(N)])
 
 
 def test_labels_alone_change_no_image(labelled_server: LiveServer) -> None:
     plain = labelled_server.generate("n=2&seed=7&format=npy&model=tiny-labelled")
-    labelled = labelled_server.generate("n=2&seed=7&format=npz&labels=soft")
-    with np.load(io.BytesIO(labelled.body)) as arrays:
-        assert np.array_equal(arrays["images"], plain.images)
+    labelled = labelled_server.generate("n=2&seed=7&labels=soft").members
+    assert np.array_equal(plain.images, [pixels(labelled[f"7-{at:08d}.png"]) for at in range(2)])
 
 
 def test_headers_say_what_was_asked_in_one_way(tar: Reply, labelled_checkpoint: Path) -> None:
     assert tar.headers["X-Endotwin-Model"] == "tiny-labelled"
-    assert tar.headers["X-Endotwin-Checkpoint"] == file_sha256(labelled_checkpoint)
+    assert tar.headers["X-Endotwin-Generator"] == load_checkpoint(labelled_checkpoint).generator_sha256
     assert tar.headers["X-Endotwin-Labels"] == ",".join(LABELS)
     assert tar.headers["X-Endotwin-Conditions"] == ASKED
 
@@ -159,7 +132,7 @@ def test_a_request_without_labels_gets_the_default_model(labelled_server: LiveSe
     assert reply.headers["X-Endotwin-Model"] == "tiny"
     assert (reply.headers["X-Endotwin-Labels"], reply.headers["X-Endotwin-Conditions"]) == ("none", "none")
     assert list(json.loads(reply.members["7-00000000.json"])) == [
-        "checkpoint_sha256",
+        "generator_sha256",
         "index",
         "model",
         "seed",
@@ -181,8 +154,8 @@ def test_models_say_who_has_labels(labelled_server: LiveServer, labelled_checkpo
         ("labels=border", "labels", "borders, soft, instances, guttae, cells, parameters"),
         ("labels=", "labels", "borders, soft, instances, guttae, cells, parameters"),
         ("labels=soft,soft", "labels", "each once"),
-        ("labels=soft&format=npy", "format", "tar, zip, npz have one"),
-        ("labels=soft,cells&format=npz", "format", "no place for cells; tar, zip have one"),
+        ("labels=soft&format=npy", "format", "tar, zip have one"),
+        ("labels=soft&format=npz", "format", "format must be one of tar, zip, npy, got 'npz'"),
         (
             "labels=soft&model=tiny",
             "model",
@@ -209,7 +182,7 @@ def test_what_cannot_be_had(labelled_server: LiveServer, query: str, field: str,
 def test_labelled_streams_are_counted_like_others(labelled_server: LiveServer) -> None:
     labelled_server.wait_until_idle()
     before = labelled_server.metrics()
-    reply = labelled_server.generate("n=20&seed=1&format=npz&labels=soft,parameters")
+    reply = labelled_server.generate("n=20&seed=1&labels=soft,parameters")
     labelled_server.wait_until_idle()
     after = labelled_server.metrics()
     grown = {name: value - before.get(name, 0.0) for name, value in after.items()}
@@ -218,27 +191,6 @@ def test_labelled_streams_are_counted_like_others(labelled_server: LiveServer) -
     assert grown["endotwin_requests_total:complete"] == 1
     assert grown["endotwin_device_seconds_count"] == 2
     assert grown["endotwin_encoding_seconds_count"] == 2
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are seen on Linux only")
-def test_client_that_leaves_takes_the_temporary_files_with_it(labelled_server: LiveServer) -> None:
-    labelled_server.wait_until_idle()
-    folder = Path(f"/proc/{labelled_server.worker().pid}/fd")
-
-    def temporary_files() -> int:
-        links = []
-        for link in folder.iterdir():
-            try:
-                links.append(str(link.readlink()))
-            except FileNotFoundError:  # closed meanwhile
-                continue
-        return sum(link.endswith("(deleted)") for link in links)
-
-    assert temporary_files() == 0
-    with labelled_server.open_stream("n=3000&format=npz&labels=soft"):
-        wait_for(lambda: temporary_files() > 0, "labels to outgrow memory")
-    labelled_server.wait_until_idle()
-    assert temporary_files() == 0
 
 
 def test_the_worker_has_its_own_environment(labelled_server: LiveServer) -> None:

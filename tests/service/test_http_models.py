@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from live_server import LiveServer
 
-from endotwin.generator.checkpoint import file_sha256, read_card
+from endotwin.generator.checkpoint import load_checkpoint, read_card
 from service import metrics
 from service.query import DESCRIPTIONS
 
@@ -22,7 +22,7 @@ def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path) -> None:
         "models": [
             {
                 "name": "tiny",
-                "sha256": file_sha256(tiny_checkpoint),
+                "generator_sha256": load_checkpoint(tiny_checkpoint).generator_sha256,
                 "fid": 123.5,
                 "default": True,
                 "labels": False,
@@ -35,7 +35,7 @@ def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path) -> None:
 def test_model_shows_its_whole_card(server: LiveServer, tiny_checkpoint: Path) -> None:
     shown = json.loads(server.request("/models/tiny", "GET").body)
     assert shown["card"] == json.loads(read_card(tiny_checkpoint).model_dump_json())
-    assert shown["sha256"] == file_sha256(tiny_checkpoint)
+    assert shown["generator_sha256"] == load_checkpoint(tiny_checkpoint).generator_sha256
 
 
 def test_ready_means_that_the_generator_has_run(server: LiveServer) -> None:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import numpy as np
 from live_server import MAX_STREAMS, LiveServer, wait_for
 
-from endotwin.generator.sampler import BATCH
+from endotwin.image_range import BATCH
 
 BATCHES = "endotwin_device_seconds_count"
 LONG = 3000

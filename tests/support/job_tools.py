@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from fake_samplers import FakeSampler
 from live_server import Client, Reply, wait_for
 from swift_server import Swift
 
-from endotwin.generator.sampler import BATCH
+from endotwin.image_range import BATCH
 
 ENDS = ("complete", "failed", "cancelled", "cancel_failed")
 
@@ -57,7 +58,7 @@ class JobClient(Client):
         return seen
 
 
-class Held:
+class Held(FakeSampler):
     """Images whose grey level is their block; from `free` batches on they wait until `release`."""
 
     def __init__(self, free: int = 0) -> None:
@@ -65,7 +66,7 @@ class Held:
         self.free = free
         self._gate = threading.Event()
 
-    def batch(self, seed: int, block: int) -> np.ndarray:
+    def aligned(self, seed: int, block: int) -> np.ndarray:
         self.calls.append((seed, block))
         while len(self.calls) > self.free and not self._gate.wait(0.05):
             pass

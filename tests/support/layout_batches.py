@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endotwin.generator.sampler import BATCH
+from endotwin.generator.batch import Batch
+from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.labels import Label
 from endotwin.mosaic.parameters import Conditions, Range
 from endotwin.samples.labelling import Labelling
 from endotwin.samples.layouts.labelled_sample import LayoutSet
 from endotwin.samples.layouts.writing import LAYOUTS
+from endotwin.samples.sample import Provenance
 
 SEED, START = 7, 2 * BATCH
 CONDITIONS = Conditions(guttae=Range(low=0.1, high=0.2))
@@ -21,11 +23,21 @@ CONDITIONS = Conditions(guttae=Range(low=0.1, high=0.2))
 class Made:
     """Images START to START + BATCH - 1 of seed 7, under `CONDITIONS`, and their labels."""
 
-    images: np.ndarray
+    batch: Batch
     labels: list[Label]
+
+    @property
+    def images(self) -> np.ndarray:
+        return self.batch.images
+
+    def part(self, first: int, end: int) -> Batch:
+        """Return images START + first to START + end - 1."""
+        at = slice(first, end)
+        return Batch(ImageRange(SEED, START + first, end - first), self.images[at], self.batch.scenes[at])
 
 
 def layout_set(layout: str, *labels: str, validation_every: int | None = None) -> LayoutSet:
     """Describe the batch as a set of a layout."""
     labelling = Labelling(LAYOUTS[layout].choose_labels(labels), CONDITIONS)
-    return LayoutSet(SEED, START, BATCH, "tiny-labelled", "ab" * 32, "none", labelling, validation_every)
+    provenance = Provenance("tiny-labelled", "ab" * 32, labelling)
+    return LayoutSet(ImageRange(SEED, START, BATCH), provenance, "none", validation_every)

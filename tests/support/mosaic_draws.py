@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from endotwin.generator.latents import draw_normals
+from endotwin.image_range import ImageRange
 from endotwin.mosaic.calibration import shape_for
 from endotwin.mosaic.drawing import GRID, LATTICE_NUMBERS, SITE_NUMBERS, Mosaic, MosaicShape, draw_mosaic
 from endotwin.mosaic.parameters import Conditions, ImagePopulation, Range
@@ -21,12 +22,15 @@ def fixed(value: float) -> Range:
 def draw_scenes(seed: int, count: int, conditions: Conditions | None = None) -> list[Scene]:
     """Draw scenes 0 to count - 1 of a seed."""
     conditions = conditions or Conditions()
-    return [draw_scene(row, conditions, POPULATION) for row in draw_normals(seed, 0, count, SCENE_NUMBERS)]
+    return [
+        draw_scene(row, conditions, POPULATION)
+        for row in draw_normals(ImageRange(seed, 0, count), SCENE_NUMBERS)
+    ]
 
 
 def draw_mosaics(seed: int, count: int, shape: MosaicShape) -> list[Mosaic]:
     """Draw mosaics of one shape."""
-    rows = draw_normals(seed, 0, count, LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS)
+    rows = draw_normals(ImageRange(seed, 0, count), LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS)
     return [
         draw_mosaic(row[:LATTICE_NUMBERS], row[LATTICE_NUMBERS:].reshape(-1, SITE_NUMBERS), shape)
         for row in rows

@@ -20,12 +20,12 @@ from typing import Protocol
 import pytest
 from live_server import ROOT, environment, wait_for
 
+from endotwin.generator.batch import BatchMaker
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.sets.manifest import Manifest
 from endotwin.sets.plan import Shard
 from endotwin.sets.run import Outcome, make_set
-from endotwin.sets.source import Generator
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.bucket import BucketDestination
 from endotwin.sets.storage.destination import Destination
@@ -85,7 +85,7 @@ class Workshop:
     """The tiny checkpoint, ready to make sets."""
 
     checkpoint: Checkpoint
-    generator: Generator
+    maker: BatchMaker
 
     @property
     def card(self) -> Card:
@@ -94,12 +94,12 @@ class Workshop:
     def spec(self, **fields: object) -> SetSpec:
         """Return a spec: 100 images in shards of 24 unless told otherwise, so the last has 4."""
         usual = {"name": "test", "n": 100, "seed": 7, "shard_size": 24}
-        own = {"model": self.card.name, "checkpoint_sha256": self.checkpoint.sha256}
+        own = {"model": self.card.name, "generator_sha256": self.checkpoint.generator_sha256}
         return SetSpec(**{**usual, **own, **fields})
 
     def make(self, spec: SetSpec, destination: Destination, **options: object) -> Outcome:
         arguments = {"report": Counting(), "stop_if_asked": never, **options}
-        return make_set(spec, self.card, destination, lambda: self.generator, **arguments)
+        return make_set(spec, self.card, destination, lambda: self.maker, **arguments)
 
     def finished(self, spec: SetSpec, destination: Destination, **options: object) -> Manifest:
         manifest = self.make(spec, destination, **options).manifest

@@ -14,6 +14,7 @@ from PIL import Image
 from endotwin.files import new_folder
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.sampler import Sampler
+from endotwin.image_range import ImageRange
 from endotwin.image_size import IMAGE_SIZE
 from training.blind_test.documents import IMAGES, KEY, SET, BlindSet, Key, KeyEntry, Plan
 from training.blind_test.errors import BlindTestError
@@ -60,7 +61,7 @@ def build(
     images = _real_images(dataset, plan)
     with new_folder(out) as folder:
         secret = hashlib.sha256(
-            f"{checkpoint.sha256} {dataset.digest} {plan.model_dump_json()}".encode()
+            f"{checkpoint.generator_sha256} {dataset.digest} {plan.model_dump_json()}".encode()
         ).digest()
         rng = np.random.default_rng(int.from_bytes(secret))
         entries, pixels = _draw(checkpoint, images, plan, device, progress)
@@ -81,7 +82,7 @@ def build(
         key = Key(
             digest=test.digest,
             checkpoint=checkpoint.card.name,
-            checkpoint_sha256=checkpoint.sha256,
+            generator_sha256=checkpoint.generator_sha256,
             data_sha256=dataset.digest,
             same_data_as_checkpoint=dataset.digest == checkpoint.card.data.image_list_sha256,
             real_from=plan.real_from,
@@ -114,9 +115,9 @@ def _draw(
 ) -> tuple[list[KeyEntry], np.ndarray]:
     """Return what is what, and uint8 grey levels (generated + real, 128, 128)."""
     parts = []
-    for part in Sampler(checkpoint, device).images(plan.seed, 0, plan.generated):
-        parts.append(part)
-        progress(len(part))
+    for batch in Sampler(checkpoint, device).batches(ImageRange(plan.seed, 0, plan.generated)):
+        parts.append(batch.images)
+        progress(batch.range.count)
     parts.append(draw_crops(images, plan.real, np.random.default_rng([plan.seed, _REAL])))
     entries = [KeyEntry(kind=Kind.GENERATED, index=k) for k in range(plan.generated)]
     entries += [KeyEntry(kind=Kind.REAL, index=k) for k in range(plan.real)]

@@ -74,7 +74,7 @@ class Key(_Document):
     schema_version: Literal[1] = 1
     digest: str = Field(description="of the set that it belongs to")
     checkpoint: str
-    checkpoint_sha256: str
+    generator_sha256: str
     data_sha256: str = Field(description="digest of the images that the real crops are of")
     same_data_as_checkpoint: bool = Field(description="whether the checkpoint was trained on these images")
     real_from: RealFrom = Field(description="side of the split that the real crops are of")

@@ -57,7 +57,7 @@ class SetSummary(BaseModel):
 
     digest: str
     checkpoint: str
-    checkpoint_sha256: str
+    generator_sha256: str
     same_data_as_checkpoint: bool
     real_from: str
     real_images: int

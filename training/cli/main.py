@@ -129,7 +129,7 @@ def train(
         learning_rate=learning_rate,
         seed=seed,
         precision=precision,
-        start_from=None if beginning is None else beginning.sha256,
+        start_from=None if beginning is None else beginning.generator_sha256,
     )
     folder = RunFolder.of(runs, settings, dataset.digest)
     folder.write_text("settings.json", settings.model_dump_json(indent=2) + "\n")
@@ -302,5 +302,5 @@ def _record(trainer: Trainer, destination: Path, count: int, inception: Path | N
     draw_run_figures(trainer.folder.path, trainer.folder.read_statistics(), recorded.fid)
     typer.echo(
         f"{recorded.path}: FID {recorded.fid.generated_training.fid:.2f} at {count} against {count} "
-        f"(real against real {recorded.fid.real_real.fid:.2f}), sha256 {recorded.sha256}"
+        f"(real against real {recorded.fid.real_real.fid:.2f})"
     )

@@ -25,7 +25,6 @@ class RecordedCheckpoint:
     """A checkpoint that was just written."""
 
     path: Path
-    sha256: str
     fid: FidRecord
 
 
@@ -47,14 +46,14 @@ def record(
     """
     card = make_card(trainer)
     path = destination / f"{trainer.settings.name}{SUFFIX}"
-    unscored = Checkpoint(generator=trainer.average, card=card, sha256="", path=path)
+    unscored = Checkpoint(generator=trainer.average, card=card, path=path)
     fid, statistics = evaluate(
         unscored, trainer.dataset, count=count, seed=seed, device=trainer.device, inception=inception
     )
     labels = measure_labels(unscored, seed=seed, device=trainer.device)
     card = card.model_copy(update={"fid": fid, "statistics": statistics, "labels": labels})
-    sha256 = save_checkpoint(path, trainer.average, card)
-    return RecordedCheckpoint(path, sha256, fid)
+    save_checkpoint(path, trainer.average, card)
+    return RecordedCheckpoint(path, fid)
 
 
 def make_card(trainer: Trainer) -> Card:

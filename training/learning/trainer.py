@@ -16,6 +16,7 @@ from tqdm import tqdm
 from endotwin.generator.architectures import Generator, build_generator, to_grey_levels
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.latents import draw_normals
+from endotwin.image_range import ImageRange
 from training.data.crops import draw_crops
 from training.data.split import Dataset
 from training.learning import distributed
@@ -182,7 +183,7 @@ class Trainer:
         images = []
         with torch.inference_mode():
             for start in range(0, count, _EVALUATION_BATCH):
-                draws = draw_normals(seed, start, _EVALUATION_BATCH, self.average.draws)
+                draws = draw_normals(ImageRange(seed, start, _EVALUATION_BATCH), self.average.draws)
                 images.append(
                     to_grey_levels(self.average(torch.from_numpy(draws).to(self.device))).cpu().numpy()
                 )

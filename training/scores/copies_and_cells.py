@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from endotwin.generator.sampler import plan_blocks
+from endotwin.image_range import ImageRange
 from endotwin.mosaic.labels import Label
-from endotwin.mosaic.parameters import Conditions
 from training.data.sources import Sources
 from training.scores.image_sets import ImageSets
 from training.scores.memorisation import NoControlError, comparison_count, measure_memorisation
@@ -70,8 +69,5 @@ def _labels(sets: ImageSets, count: int) -> list[Label]:
     """Return the labels of the first generated images; none for a generator without labels."""
     if not sets.sampler.has_labels:
         return []
-    return [
-        scene.label()
-        for block, first, last in plan_blocks(0, count)
-        for scene in sets.sampler.scenes(sets.seed, block, Conditions())[1][first:last]
-    ]
+    batches = sets.sampler.batches(ImageRange(sets.seed, 0, count))
+    return [label for batch in batches for label in batch.labels()]

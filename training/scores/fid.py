@@ -11,7 +11,6 @@ import torch
 from pytorch_fid.inception import InceptionV3
 
 from endotwin.files import whole_file
-from endotwin.generator.sampler import BATCH as ALIGNED
 from endotwin.generator.sampler import Sampler
 from training.scores.inception import FEATURES
 
@@ -139,17 +138,14 @@ def generated_features(
     """
 
     def compute() -> np.ndarray:
-        images = np.concatenate(list(sampler.images(seed, start, count)))
+        images = sampler.images(seed, count, start)
         return features(images, model, device=sampler.device, progress=progress)
 
     if cache is None:
         return compute()
     digest = _key(inception_sha256, sampler.device, f"{seed} {start} {count}")
-    digest.update(sampler.checkpoint.card.architecture.model_dump_json().encode())
-    for name, tensor in sampler.checkpoint.generator.state_dict().items():
-        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    digest.update(sampler.batch(seed, start // ALIGNED).tobytes())
+    digest.update(sampler.checkpoint.generator_sha256.encode())
+    digest.update(sampler.images(seed, 1, start).tobytes())
     return _cached(cache, digest.hexdigest(), count, compute, progress)
 
 

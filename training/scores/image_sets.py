@@ -126,7 +126,7 @@ class ImageSets:
         """Return the images of a set, uint8 (count, 128, 128), or the first of them up to a limit."""
         if name == "generated":
             wanted = self.count if limit is None else min(limit, self.count)
-            return np.concatenate(list(self.sampler.images(self.seed, draw * self.count, wanted)))
+            return self.sampler.images(self.seed, wanted, draw * self.count)
         # Of crops the whole set is drawn: fewer would be other crops.
         if name == "training":
             return draw_training_crops(self.dataset, self.count, self.seed, draw)[:limit]

@@ -6,8 +6,8 @@ import numpy as np
 
 from endotwin.generator.card import LabelStatistics
 from endotwin.generator.checkpoint import Checkpoint
-from endotwin.generator.sampler import Sampler, plan_blocks
-from endotwin.mosaic.parameters import Conditions
+from endotwin.generator.sampler import Sampler
+from endotwin.image_range import ImageRange
 from training.scores.border_displacement import REACH, border_displacements
 
 COUNT = 256
@@ -32,10 +32,8 @@ def measure_labels(
     if not sampler.has_labels:
         return None
     found = []
-    for block, first, last in plan_blocks(0, count):
-        images, scenes = sampler.scenes(seed, block, Conditions())
-        for image, scene in zip(images[first:last], scenes[first:last], strict=True):
-            label = scene.label()
+    for batch in sampler.batches(ImageRange(seed, 0, count)):
+        for image, label in zip(batch.images, batch.labels(), strict=True):
             visible = np.where(label.guttae > 0, 0, label.borders)
             found.append(border_displacements(image, label.soft, visible))
     displacements = np.concatenate(found)

@@ -8,13 +8,11 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from endotwin.files import whole_file
 from endotwin.generator.card import Card
-from endotwin.generator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from endotwin.generator.checkpoint import Checkpoint, file_sha256, load_checkpoint, save_checkpoint
 from endotwin.generator.sampler import Sampler
-from endotwin.mosaic.parameters import Conditions
+from endotwin.image_range import BATCH, ImageRange
 from training.data.sources import chosen_sources
 from training.learning.trainer import GRID_SEED
 from training.scores.comparisons import Comparison, compare
@@ -187,7 +185,7 @@ def _evidence(
         command=command_line(request, sets.seed),
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
         name=checkpoint.card.name,
-        checkpoint_sha256=checkpoint.sha256,
+        checkpoint_sha256=file_sha256(checkpoint.path),
         recorded_sha256=None,
         image_list_sha256=sets.dataset.digest,
         recordable=request.count >= MINIMUM_COUNT,
@@ -219,8 +217,8 @@ def _pictures(
 ) -> Pictures:
     labelled = None
     if evidence.labels is not None:
-        images, scenes = sets.sampler.scenes(sets.seed, 0, Conditions())
-        labelled = image_png(draw_label_sheet(images, [scene.label() for scene in scenes]))
+        batch = sets.sampler.batch(ImageRange(sets.seed, 0, BATCH))
+        labelled = image_png(draw_label_sheet(batch.images, batch.labels()))
     real = None
     if request.show_real:
         real = image_png(sample_grid(sets.images("training", limit=GRID_IMAGES), _COLUMNS))
@@ -237,7 +235,7 @@ def _pictures(
 
 
 def _grid(sampler: Sampler, seed: int, count: int) -> bytes:
-    return image_png(sample_grid(np.concatenate(list(sampler.images(seed, 0, count))), _COLUMNS))
+    return image_png(sample_grid(sampler.images(seed, count), _COLUMNS))
 
 
 def _record(checkpoint: Checkpoint, evidence: Evidence) -> str:
@@ -253,7 +251,8 @@ def _record(checkpoint: Checkpoint, evidence: Evidence) -> str:
             "evidence": evidence_record(evidence),
         }
     )
-    return save_checkpoint(checkpoint.path, checkpoint.generator, card)
+    save_checkpoint(checkpoint.path, checkpoint.generator, card)
+    return file_sha256(checkpoint.path)
 
 
 def command_line(request: Request, seed: int) -> str:

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from endotwin.generator.checkpoint import load_checkpoint
-from endotwin.generator.sampler import Sampler
+from endotwin.generator.sampler import NotLabelledError, Sampler
+from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.parameters import Conditions, Range
 
-BLOCK = 16
+BLOCK = BATCH
 """Images in a block."""
 
 SEED = 20_261_125
@@ -57,11 +58,13 @@ def checkpoint_source(path: Path, device: str) -> LabelledSource:
     """
     checkpoint = load_checkpoint(path)
     sampler = Sampler(checkpoint, device)
-    sampler.require_labels()
+    if not sampler.has_labels:
+        raise NotLabelledError(f"{path}: its images have no labels")
 
     def block(index: int) -> tuple[np.ndarray, np.ndarray]:
-        images, scenes = sampler.scenes(SEED, index, REGULAR if index % 2 else WITHOUT_GUTTAE)
-        return images, np.stack([scene.label().borders for scene in scenes])
+        images = ImageRange(SEED, index * BATCH, BATCH)
+        batch = sampler.batch(images, REGULAR if index % 2 else WITHOUT_GUTTAE)
+        return batch.images, np.stack([label.borders for label in batch.labels()])
 
     stem = re.sub(r"[^A-Za-z0-9-]+", "-", path.stem)
-    return LabelledSource(f"{stem}-{checkpoint.sha256[:8]}", block)
+    return LabelledSource(f"{stem}-{checkpoint.generator_sha256[:8]}", block)

@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from endotwin.generator.batch import Batch
+from endotwin.image_range import ImageRange
 from endotwin.samples.labelling import Labelling, LabellingError
-from endotwin.samples.sample import sample_name, sample_record
-
-if TYPE_CHECKING:  # it brings scipy, and the command line does without until it generates
-    from endotwin.mosaic.labels import Label
+from endotwin.samples.sample import Provenance, labels_of, sample_name, sample_record
 
 
 @dataclass(frozen=True)
 class LayoutSet:
-    """The set that a folder is to hold: images start to start + count - 1 of a seed.
+    """The set that a folder is to hold.
 
     Attributes:
-        seed: of the images.
-        start: index of the first image.
-        count: number of images.
-        model: name of the checkpoint.
-        checkpoint_sha256: sha256 of the checkpoint file.
+        images: which images.
+        provenance: where they come from, and the labels that the folder holds.
         terms: terms of use, as the checkpoint's card states them.
-        labelling: the labels that the folder holds, and the conditions of the images.
         validation_every: of so many consecutive indices the last is a validation image; None for no such
             part. Which images these are depends on their index alone, so sets in parts agree.
     """
 
-    seed: int
-    start: int
-    count: int
-    model: str
-    checkpoint_sha256: str
+    images: ImageRange
+    provenance: Provenance
     terms: str
-    labelling: Labelling
     validation_every: int | None = None
 
     def __post_init__(self) -> None:
@@ -47,18 +38,23 @@ class LayoutSet:
             LabellingError: one would be.
         """
         every = self.validation_every
-        if every is not None and (every < 2 or not 0 < self.validation_count < self.count):
+        if every is not None and (every < 2 or not 0 < self.validation_count < self.images.count):
             raise LabellingError(
                 "validation_every",
-                f"validation_every must be 2 or more and leave some of the images {self.start} to "
-                f"{self.start + self.count - 1} for training and some for validation, got {every}",
+                f"validation_every must be 2 or more and leave some of the images {self.images.start} to "
+                f"{self.images.last} for training and some for validation, got {every}",
             )
+
+    @property
+    def labelling(self) -> Labelling:
+        """The labels that the folder holds, and the conditions of the images."""
+        return self.provenance.labelling
 
     @property
     def validation_count(self) -> int:
         """Number of validation images."""
         every = self.validation_every
-        return 0 if every is None else (self.start + self.count) // every - self.start // every
+        return 0 if every is None else (self.images.last + 1) // every - self.images.start // every
 
     def is_validation(self, index: int) -> bool:
         """Tell whether an image is for validation."""
@@ -69,13 +65,13 @@ class LayoutSet:
     def record(self) -> dict[str, Any]:
         """Where the set comes from, for JSON; nothing in it varies between runs."""
         record: dict[str, Any] = {
-            "checkpoint_sha256": self.checkpoint_sha256,
             "conditions": dict(self.labelling.given),
+            "generator_sha256": self.provenance.generator_sha256,
             "labels": list(self.labelling.labels),
-            "model": self.model,
-            "n": self.count,
-            "seed": self.seed,
-            "start": self.start,
+            "model": self.provenance.model,
+            "n": self.images.count,
+            "seed": self.images.seed,
+            "start": self.images.start,
             "terms": self.terms,
         }
         if self.validation_every is not None:
@@ -102,24 +98,14 @@ class LayoutSample:
     record: Mapping[str, Any]
 
 
-def layout_samples(
-    wanted: LayoutSet, images: np.ndarray, labels: Sequence[Label], first: int
-) -> Iterator[LayoutSample]:
-    """Yield consecutive samples of a set.
-
-    Args:
-        wanted: the set.
-        images: uint8 grey levels, shape (B, H, W).
-        labels: of the images.
-        first: index of the first of them.
-    """
-    for index, (image, label) in enumerate(zip(images, labels, strict=True), first):
+def layout_samples(wanted: LayoutSet, batch: Batch) -> Iterator[LayoutSample]:
+    """Yield the samples of a batch of a set."""
+    labels = labels_of(batch, wanted.labelling)
+    for index, image, label in zip(batch.range.indices, batch.images, labels, strict=True):
         yield LayoutSample(
-            name=sample_name(wanted.seed, index),
+            name=sample_name(batch.range.seed, index),
             index=index,
             image=image,
             labels={name: getattr(label, name) for name in wanted.labelling.image_labels},
-            record=sample_record(
-                wanted.seed, index, wanted.model, wanted.checkpoint_sha256, wanted.labelling, label
-            ),
+            record=sample_record(batch.range.seed, index, wanted.provenance, label),
         )

@@ -65,7 +65,7 @@ class NnunetLayout(Layout):
             "licence": self._set.terms,
             "channel_names": {"0": _CHANNEL},
             "labels": classes,
-            "numTraining": self._set.count - self._set.validation_count,
+            "numTraining": self._set.images.count - self._set.validation_count,
             "file_ending": ".png",
             "overwrite_image_reader_writer": "NaturalImage2DIO",
             "endotwin": self._set.record,

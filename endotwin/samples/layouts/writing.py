@@ -38,6 +38,6 @@ def write_layout(
         for samples in batches:
             files.add(samples)
             added += len(samples)
-        if added != wanted.count:
-            raise ValueError(f"{added} samples for a set of {wanted.count}")
+        if added != wanted.images.count:
+            raise ValueError(f"{added} samples for a set of {wanted.images.count}")
         files.finish()

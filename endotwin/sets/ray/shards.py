@@ -192,7 +192,7 @@ class RayShards:
                 f"a worker has made {shard.key}, but that is not in {self._order.place} as seen from "
                 "here: all nodes have to share that folder, or to reach the same S3 server"
             )
-        hand.reported -= shard.samples
+        hand.reported -= shard.images.count
         self._made += 1
         self._report.made(shard, record)
 

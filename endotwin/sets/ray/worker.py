@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
 import tempfile
 import threading
@@ -13,14 +12,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import PIL
-import torch
-
 from endotwin.generator.checkpoint import SUFFIX, Checkpoint, CheckpointError, load_checkpoint
+from endotwin.generator.device import resolve_device
+from endotwin.generator.sampler import sampler_in
+from endotwin.generator.versions import installed_versions
 from endotwin.sets.manifest import SetError
 from endotwin.sets.plan import SPEC_KEY, Shard
 from endotwin.sets.run import look_at, publish_staged, write_staged
-from endotwin.sets.source import load_generator
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.destination import StorageError
 from endotwin.sets.storage.open_destination import open_destination
@@ -62,7 +60,7 @@ class News:
 
 def versions_here() -> dict[str, str]:
     """Return the versions that decide what a shard is; all nodes have to agree on them."""
-    return {"endotwin": version("endotwin"), "torch": torch.__version__, "pillow": PIL.__version__}
+    return {"endotwin": version("endotwin"), **installed_versions()}
 
 
 class Worker:
@@ -101,7 +99,7 @@ class Worker:
             )
             self._check_place()
             loaded = self._device.submit(self._load, checkpoint).result()
-            self._generator = load_generator(loaded, order.settings, self._device)
+            self._generator = sampler_in(self._device, loaded, resolve_device(order.settings.device))
         except (CheckpointError, SettingsError) as error:
             return _said(SetError(str(error)))
         except (SetError, StorageError) as error:
@@ -151,13 +149,13 @@ class Worker:
             )
 
     def _load(self, content: bytes) -> Checkpoint:
-        digest = hashlib.sha256(content).hexdigest()
-        if digest != self._order.spec.checkpoint_sha256:
-            raise SetError(f"the checkpoint that came has sha256 {digest}: it was changed meanwhile")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{self._order.spec.model}{SUFFIX}"
             path.write_bytes(content)
-            return load_checkpoint(path, require_fid=False)
+            loaded = load_checkpoint(path, require_fid=False)
+        if loaded.generator_sha256 != self._order.spec.generator_sha256:
+            raise SetError(f"the checkpoint that came has digest {loaded.generator_sha256}: it was changed")
+        return loaded
 
     def _count(self, images: int) -> None:
         self._stop_if_asked()

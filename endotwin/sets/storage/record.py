@@ -39,6 +39,8 @@ class ShardRecord(Record):
     pixels_sha256: str = Field(pattern=_SHA256, description="of the grey levels alone")
     device: str = Field(description="such as `cpu AVX512`")
     torch: str = Field(description="version of torch: like the device it may decide a grey level")
+    numpy: str = Field(description="version of numpy: it may decide a grey level or a label")
+    scipy: str = Field(description="version of scipy: it may decide a label")
     pillow: str = Field(description="version of Pillow: it may decide how an image is compressed")
 
 

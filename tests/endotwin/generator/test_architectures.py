@@ -13,6 +13,7 @@ from endotwin.generator.architectures import PRESETS, Architecture, build_genera
 from endotwin.generator.compact import MosaicArchitecture
 from endotwin.generator.dcgan import DcganArchitecture
 from endotwin.generator.latents import draw_normals
+from endotwin.image_range import ImageRange
 from endotwin.image_size import IMAGE_SIZE
 from training.learning.discriminators.dcgan import DcganDiscriminator
 
@@ -134,7 +135,7 @@ def test_compact_is_small_enough_for_git() -> None:
 def test_images_have_the_stated_shape_and_range(architecture: Architecture) -> None:
     generator = build_generator(architecture).eval()
     with torch.inference_mode():
-        images = generator(torch.from_numpy(draw_normals(1, 0, 4, generator.draws)))
+        images = generator(torch.from_numpy(draw_normals(ImageRange(1, 0, 4), generator.draws)))
     assert images.shape == (4, 1, IMAGE_SIZE, IMAGE_SIZE)
     assert float(images.abs().max()) <= 1.0
     assert len({image.numpy().tobytes() for image in images}) == 4
@@ -143,7 +144,7 @@ def test_images_have_the_stated_shape_and_range(architecture: Architecture) -> N
 @pytest.mark.parametrize("architecture", SMALL, ids=["dcgan", "mosaic"])
 def test_an_image_depends_on_its_own_numbers_only(architecture: Architecture) -> None:
     generator = build_generator(architecture).eval()
-    draws = torch.from_numpy(draw_normals(1, 0, 3, generator.draws))
+    draws = torch.from_numpy(draw_normals(ImageRange(1, 0, 3), generator.draws))
     changed = draws.clone()
     changed[1] += 1.0
     with torch.inference_mode():
@@ -162,7 +163,7 @@ def parts_of_mosaic_draws(latent: int) -> Iterator[tuple[str, int]]:
 def test_every_part_of_the_draws_reaches_the_image() -> None:
     torch.manual_seed(2)
     generator = build_generator(MosaicArchitecture(latent=8, width=8)).eval()
-    draws = torch.from_numpy(draw_normals(1, 0, 1, generator.draws))
+    draws = torch.from_numpy(draw_normals(ImageRange(1, 0, 1), generator.draws))
     with torch.inference_mode():
         image = generator(draws)
         at = 0

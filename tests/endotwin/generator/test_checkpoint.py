@@ -23,8 +23,8 @@ from tiny_checkpoints import TINY, make_card
 from endotwin.generator.architectures import Generator, build_generator
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import (
+    Checkpoint,
     CheckpointError,
-    file_sha256,
     load_checkpoint,
     read_card,
     save_checkpoint,
@@ -32,6 +32,7 @@ from endotwin.generator.checkpoint import (
 from endotwin.generator.compact import MosaicArchitecture
 from endotwin.generator.dcgan import DcganArchitecture
 from endotwin.generator.latents import draw_normals
+from endotwin.image_range import ImageRange
 
 SHIPPED = Path(__file__).resolve().parents[3] / "checkpoints"
 
@@ -70,14 +71,13 @@ def test_a_checkpoint_comes_back_bit_for_bit(
     architecture: MosaicArchitecture | DcganArchitecture, tmp_path: Path
 ) -> None:
     generator = build_generator(architecture)
-    draws = torch.from_numpy(draw_normals(0, 0, 4, generator.draws))
+    draws = torch.from_numpy(draw_normals(ImageRange(0, 0, 4), generator.draws))
     generator(draws)  # in training mode: moves the running statistics of batch normalisation
     card = make_card().model_copy(update={"architecture": architecture})
     path = tmp_path / "new folder" / "a.safetensors"
-    sha256 = save_checkpoint(path, generator, card)
+    save_checkpoint(path, generator, card)
     loaded = load_checkpoint(path)
     assert loaded.card == card == read_card(path)
-    assert loaded.sha256 == sha256 == file_sha256(path)
     assert loaded.path == path
     state = generator.state_dict()
     assert loaded.generator.state_dict().keys() == state.keys()
@@ -359,3 +359,31 @@ def test_a_kill_while_writing_leaves_a_whole_file(delay: float, tmp_path: Path) 
     writer.kill()
     writer.join()
     assert load_checkpoint(path).card == make_card()
+
+
+def test_the_digest_names_what_decides_pixels_and_nothing_else(tmp_path: Path) -> None:
+    """A new score changes the file; weights, architecture and the mosaic's version change the digest."""
+
+    def saved(name: str, card: Card, seed: int = 1) -> Checkpoint:
+        path = tmp_path / f"{name}.safetensors"
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            generator = build_generator(card.architecture)
+        save_checkpoint(path, generator, card)
+        return load_checkpoint(path)
+
+    plain, scored = saved("plain", make_card()), saved("scored", make_card(fid=5.0))
+    assert plain.path.read_bytes() != scored.path.read_bytes()
+    assert plain.generator_sha256 == scored.generator_sha256
+    assert saved("trained", make_card(), seed=2).generator_sha256 != plain.generator_sha256
+    wider = TINY.model_copy(update={"spacing_median": 25.0})
+    assert saved("wider", make_card(architecture=wider)).generator_sha256 != plain.generator_sha256
+
+
+def test_the_digest_of_a_labelled_checkpoint_holds_the_version_of_the_mosaic(
+    labelled_checkpoint: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [load_checkpoint(path).generator_sha256 for path in (labelled_checkpoint, tiny_checkpoint)]
+    monkeypatch.setattr("endotwin.generator.checkpoint.MOSAIC_VERSION", 99)
+    after = [load_checkpoint(path).generator_sha256 for path in (labelled_checkpoint, tiny_checkpoint)]
+    assert (after[0] != before[0], after[1] == before[1]) == (True, True)

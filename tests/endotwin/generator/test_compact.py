@@ -21,6 +21,7 @@ from endotwin.generator.compact import (
 )
 from endotwin.generator.latents import draw_normals
 from endotwin.generator.renderer import MOSAIC_SIZE, video_fields
+from endotwin.image_range import ImageRange
 from endotwin.image_size import IMAGE_SIZE
 
 MEDIAN, LOG_SD = 24.0, 0.2
@@ -29,7 +30,7 @@ ROW = math.sqrt(3) / 2
 
 def draw(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Draw what `draw_jittered_grid` takes: lattice, sites, warp."""
-    numbers = torch.from_numpy(draw_normals(seed, 0, count, 8 + GRID * GRID * 4 + 32))
+    numbers = torch.from_numpy(draw_normals(ImageRange(seed, 0, count), 8 + GRID * GRID * 4 + 32))
     lattice, sites, warp = numbers.split([8, GRID * GRID * 4, 32], dim=1)
     return lattice.clone(), sites.reshape(count, -1, 4).clone(), warp.reshape(count, 2, 4, 4).clone()
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from endotwin.generator.architectures import PRESETS, build_generator
 from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
 from endotwin.generator.latents import draw_normals
+from endotwin.image_range import ImageRange
 from endotwin.image_size import IMAGE_SIZE
 from endotwin.mosaic.parameters import PARAMETER_NUMBERS, Conditions, ImagePopulation, Range
 from endotwin.mosaic.scene import SCENE_NUMBERS, Scene
@@ -28,7 +29,7 @@ def generator() -> LabelledGenerator:
 
 @pytest.fixture(scope="module")
 def draws(generator: LabelledGenerator) -> Tensor:
-    return torch.from_numpy(draw_normals(11, 0, COUNT, generator.draws))
+    return torch.from_numpy(draw_normals(ImageRange(11, 0, COUNT), generator.draws))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_conditions_reach_the_scenes_and_the_images(generator: LabelledGenerator
 def test_it_draws_the_population_of_its_architecture() -> None:
     population = ImagePopulation(area_median=300.0, area_log_sd=0.0, guttae_share=0.0)
     generator = LabelledGenerator(LabelledArchitecture(latent=8, width=8, population=population))
-    numbers = draw_normals(1, 0, 3, generator.draws)
+    numbers = draw_normals(ImageRange(1, 0, 3), generator.draws)
     scenes = generator.draw_scenes(numbers, Conditions())
     assert [scene.parameters.cell_area for scene in scenes] == pytest.approx([300.0] * 3)
     assert not any(scene.guttae.any() for scene in scenes)
@@ -120,7 +121,7 @@ def test_guttae_darken_and_blur_what_they_cover(
 
 
 def test_how_dark_guttae_are_is_drawn(generator: LabelledGenerator) -> None:
-    numbers = torch.from_numpy(draw_normals(5, 0, 1, generator.draws)).repeat(2, 1)
+    numbers = torch.from_numpy(draw_normals(ImageRange(5, 0, 1), generator.draws)).repeat(2, 1)
     scenes = generator.draw_scenes(numbers.numpy(), Conditions(guttae=Range(low=0.4, high=0.4)))
     depth = SCENE_NUMBERS + 8 + 1 + 2 * 4**2 + 2
     numbers[0, depth], numbers[1, depth] = -2.0, 2.0
@@ -140,7 +141,7 @@ def test_no_convolution_pads_with_zeros(generator: LabelledGenerator) -> None:
 def test_images_have_no_frame(generator: LabelledGenerator) -> None:
     """Over many images, the pixels of the edge are as bright and as varied as those inside."""
     images = torch.cat(
-        [generator(torch.from_numpy(draw_normals(2, k, 16, generator.draws))) for k in (0, 16)]
+        [generator(torch.from_numpy(draw_normals(ImageRange(2, k, 16), generator.draws))) for k in (0, 16)]
     )
     images = images - images.mean(dim=(2, 3), keepdim=True)
     mean, spread = images.mean(dim=0)[0], images.std(dim=0)[0]

@@ -9,6 +9,7 @@ import pytest
 
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import NotLabelledError, Sampler
+from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.parameters import Conditions, Range
 from training.scores.label_sheet import draw_label_sheet
 from training.scores.label_statistics import measure_labels
@@ -18,9 +19,9 @@ SHIPPED = Path(__file__).resolve().parents[3] / "checkpoints" / "labelled.safete
 
 def test_the_sheet_shows_images_and_their_labels(labelled_checkpoint: Path) -> None:
     sampler = Sampler(load_checkpoint(labelled_checkpoint))
-    images, scenes = sampler.scenes(3, 0, Conditions(guttae=Range(low=0.1, high=0.1)))
-    labels = [scene.label() for scene in scenes[:3]]
-    sheet = np.asarray(draw_label_sheet(images[:3], labels, columns=2))
+    batch = sampler.batch(ImageRange(3, 0, 3), Conditions(guttae=Range(low=0.1, high=0.1)))
+    images, labels = batch.images, batch.labels()
+    sheet = np.asarray(draw_label_sheet(images, labels, columns=2))
     assert sheet.shape == (4 * 258 - 2, 2 * 258 - 2, 3)
     plain, marked = sheet[:256, :256], sheet[258:514, :256]
     assert np.array_equal(plain[::2, ::2], np.repeat(images[0][..., None], 3, axis=2))
@@ -35,7 +36,7 @@ def test_a_generator_without_labels_has_no_such_statistics(tiny_checkpoint: Path
     checkpoint = load_checkpoint(tiny_checkpoint)
     assert measure_labels(checkpoint, count=16) is None
     with pytest.raises(NotLabelledError, match="tiny has no labels"):
-        Sampler(checkpoint).scenes(0, 0, Conditions())
+        Sampler(checkpoint).batch(ImageRange(0, 0, 1), Conditions())
 
 
 def test_an_untrained_generator_draws_borders_nowhere_in_particular(labelled_checkpoint: Path) -> None:
@@ -55,11 +56,10 @@ def test_the_shipped_generator_draws_borders_where_its_labels_have_them() -> Non
 
 
 def test_guttae_of_the_shipped_generator_are_dark() -> None:
-    images, scenes = Sampler(load_checkpoint(SHIPPED)).scenes(
-        5, 0, Conditions(guttae=Range(low=0.2, high=0.2))
-    )
+    conditions = Conditions(guttae=Range(low=0.2, high=0.2))
+    batch = Sampler(load_checkpoint(SHIPPED)).batch(ImageRange(5, 0, BATCH), conditions)
     darker = [
         image[scene.guttae].mean() < image[~scene.guttae].mean()
-        for image, scene in zip(images, scenes, strict=True)
+        for image, scene in zip(batch.images, batch.scenes, strict=True)
     ]
     assert sum(darker) >= 14

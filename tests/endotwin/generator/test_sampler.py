@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,11 @@ from hypothesis import strategies as st
 
 from endotwin.generator.architectures import to_grey_levels
 from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
-from endotwin.generator.latents import MAX_INDEX, MAX_SEED, draw_normals
-from endotwin.generator.sampler import BATCH, Sampler, plan_blocks
+from endotwin.generator.latents import draw_normals
+from endotwin.generator.sampler import NotLabelledError, Sampler
+from endotwin.image_range import BATCH, MAX_INDEX, MAX_SEED, ImageRange, ImageRangeError
 from endotwin.image_size import IMAGE_SIZE
+from endotwin.mosaic.parameters import Conditions
 
 SLOW = settings(max_examples=8)
 
@@ -34,7 +35,7 @@ def sampler(checkpoint: Checkpoint) -> Sampler:
 @cache
 def reference(sampler: Sampler, seed: int) -> np.ndarray:
     """Return images 0 to 47 of a seed, made in one go."""
-    return np.concatenate(list(sampler.images(seed, 0, 48)))
+    return sampler.images(seed, 48, 0)
 
 
 @SLOW
@@ -43,18 +44,18 @@ def test_a_range_holds_the_same_images_wherever_it_starts(
     sampler: Sampler, seed: int, start: int, data: st.DataObject
 ) -> None:
     count = data.draw(st.integers(1, 48 - start))
-    images = np.concatenate(list(sampler.images(seed, start, count)))
+    images = sampler.images(seed, count, start)
     assert images.dtype == np.uint8
     assert images.tobytes() == reference(sampler, seed)[start : start + count].tobytes()
 
 
 def test_another_load_of_the_file_makes_the_same_images(sampler: Sampler, tiny_checkpoint: Path) -> None:
     again = Sampler(load_checkpoint(tiny_checkpoint))
-    assert np.concatenate(list(again.images(7, 0, 20))).tobytes() == reference(sampler, 7)[:20].tobytes()
+    assert again.images(7, 20, 0).tobytes() == reference(sampler, 7)[:20].tobytes()
 
 
 def test_images_follow_from_the_numbers_of_their_index(sampler: Sampler, checkpoint: Checkpoint) -> None:
-    draws = draw_normals(7, 16, BATCH, checkpoint.generator.draws)
+    draws = draw_normals(ImageRange(7, 16, BATCH), checkpoint.generator.draws)
     with torch.inference_mode():
         images = checkpoint.generator(torch.from_numpy(draws))
     np.testing.assert_array_equal(to_grey_levels(images).numpy(), reference(sampler, 7)[16:32])
@@ -71,33 +72,35 @@ def test_as_many_threads_as_there_are_make_the_same_images(sampler: Sampler) -> 
         runs = []
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            runs.append(sampler.batch(3, 2).tobytes())
+            runs.append(sampler.images(3, BATCH, 2 * BATCH).tobytes())
     finally:
         torch.set_num_threads(before)
     assert runs[0] == runs[1]
 
 
 def test_the_last_index_there_is_can_be_generated(sampler: Sampler) -> None:
-    whole = sampler.batch(1, MAX_INDEX // BATCH)
-    (last,) = sampler.images(1, MAX_INDEX, 1)
+    whole = sampler.images(1, BATCH, MAX_INDEX - BATCH + 1)
+    last = sampler.images(1, 1, MAX_INDEX)
     assert last.shape == (1, IMAGE_SIZE, IMAGE_SIZE)
     np.testing.assert_array_equal(last[0], whole[-1])
-    with pytest.raises(ValueError, match=f"indices must be from 0 to {MAX_INDEX}"):
-        list(sampler.images(1, MAX_INDEX, 2))
+    with pytest.raises(ImageRangeError, match=f"start \\+ count - 1 must be at most {MAX_INDEX}"):
+        sampler.images(1, 2, MAX_INDEX)
 
 
-@pytest.mark.parametrize("start", [0, 5, 16])
-def test_no_images_are_none(sampler: Sampler, start: int) -> None:
-    assert sum(len(images) for images in sampler.images(7, start, 0)) == 0
-
-
-@given(st.integers(0, MAX_INDEX - 5_000), st.integers(1, 5_000))
-def test_a_plan_covers_a_range_once_and_in_order(start: int, count: int) -> None:
-    parts = [
-        (block * BATCH + first, block * BATCH + last) for block, first, last in plan_blocks(start, count)
+def test_batches_carry_their_range(sampler: Sampler) -> None:
+    batches = list(sampler.batches(ImageRange(7, 10, 30)))
+    assert [batch.range for batch in batches] == [
+        ImageRange(7, 10, 6),
+        ImageRange(7, 16, 16),
+        ImageRange(7, 32, 8),
     ]
-    assert parts[0][0] == start
-    assert parts[-1][1] == start + count
-    assert all(end == begin for (_, end), (begin, _) in pairwise(parts))
-    assert all(0 < end - begin <= BATCH for begin, end in parts)
-    assert all(begin % BATCH == 0 for begin, _ in parts[1:])
+    for batch in batches:
+        assert (
+            batch.images.tobytes()
+            == reference(sampler, 7)[batch.range.start : batch.range.last + 1].tobytes()
+        )
+
+
+def test_conditions_take_a_labelled_checkpoint(sampler: Sampler) -> None:
+    with pytest.raises(NotLabelledError, match="tiny has no labels and takes no conditions"):
+        sampler.batch(ImageRange(7, 0, 1), Conditions())

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from scipy.ndimage import label
 
 from endotwin.generator.latents import draw_normals
+from endotwin.image_range import ImageRange
 from endotwin.image_size import IMAGE_SIZE
 from endotwin.mosaic.guttae import GUTTAE_NUMBERS, draw_guttae, soften
 
 
 def numbers(seed: int) -> np.ndarray:
-    return draw_normals(seed, 0, 1, GUTTAE_NUMBERS)[0]
+    return draw_normals(ImageRange(seed, 0, 1), GUTTAE_NUMBERS)[0]
 
 
 @given(seed=st.integers(0, 2**32), share=st.floats(0.0, 0.4))

@@ -13,6 +13,7 @@ from mosaic_draws import POPULATION, fixed
 from pydantic import ValidationError
 
 from endotwin.generator.latents import draw_normals
+from endotwin.image_range import ImageRange
 from endotwin.mosaic.age import norms_at
 from endotwin.mosaic.calibration import UnreachableError, reachable_hexagonality, shape_for
 from endotwin.mosaic.parameters import (
@@ -50,7 +51,7 @@ def draw(numbers: np.ndarray, conditions: Conditions) -> Parameters:
 
 
 def draw_many(seed: int, count: int, conditions: Conditions) -> list[Parameters]:
-    return [draw(row, conditions) for row in draw_normals(seed, 0, count, PARAMETER_NUMBERS)]
+    return [draw(row, conditions) for row in draw_normals(ImageRange(seed, 0, count), PARAMETER_NUMBERS)]
 
 
 def refusal(**conditions: object) -> str:
@@ -218,7 +219,7 @@ def test_each_parameter_has_its_own_number(name: str) -> None:
     """Other values of one parameter leave the others of the same image as they were."""
     low, high = NARROW[name]
     asked = Conditions.model_validate({key: Range(low=a, high=b) for key, (a, b) in NARROW.items()})
-    rows = draw_normals(2, 0, 50, PARAMETER_NUMBERS)
+    rows = draw_normals(ImageRange(2, 0, 50), PARAMETER_NUMBERS)
     changed = rows.copy()
     changed[:, NAMES.index(name)] += 1.0
     for row, other in zip(rows, changed, strict=True):
@@ -257,7 +258,7 @@ def test_open_parameters_do_not_depend_on_the_pixel_size() -> None:
 
 def test_a_population_without_guttae() -> None:
     population = ImagePopulation(guttae_share=0.0)
-    rows = draw_normals(4, 0, 200, PARAMETER_NUMBERS)
+    rows = draw_normals(ImageRange(4, 0, 200), PARAMETER_NUMBERS)
     assert not any(draw_parameters(row, Conditions(), population).guttae for row in rows)
 
 

@@ -7,6 +7,7 @@ import pytest
 from mosaic_draws import POPULATION, draw_scenes, fixed
 
 from endotwin.generator.latents import draw_normals
+from endotwin.image_range import ImageRange
 from endotwin.mosaic.drawing import GRID, LATTICE_NUMBERS, SITE_NUMBERS
 from endotwin.mosaic.guttae import GUTTAE_NUMBERS
 from endotwin.mosaic.parameters import PARAMETER_NUMBERS, Conditions
@@ -24,7 +25,7 @@ def assert_same(one: Scene, other: Scene) -> None:
 
 def test_the_same_numbers_make_the_same_scene() -> None:
     conditions = Conditions(density=fixed(2000), guttae=fixed(0.1))
-    rows = draw_normals(5, 0, 4, SCENE_NUMBERS)
+    rows = draw_normals(ImageRange(5, 0, 4), SCENE_NUMBERS)
     scenes = [draw_scene(row, conditions, POPULATION) for row in rows]
     for row, scene in zip(rows[::-1], scenes[::-1], strict=True):
         assert_same(draw_scene(row.copy(), conditions, POPULATION), scene)
@@ -33,7 +34,7 @@ def test_the_same_numbers_make_the_same_scene() -> None:
 
 def test_what_an_image_drew_is_what_it_draws_when_asked_for_it() -> None:
     """Asking for the value that came out changes nothing else: parameters only say what is drawn."""
-    for row, scene in zip(draw_normals(6, 0, 3, SCENE_NUMBERS), draw_scenes(6, 3), strict=True):
+    for row, scene in zip(draw_normals(ImageRange(6, 0, 3), SCENE_NUMBERS), draw_scenes(6, 3), strict=True):
         own = scene.parameters
         conditions = Conditions(
             density=fixed(own.density),
@@ -53,7 +54,7 @@ def test_each_part_has_numbers_of_its_own() -> None:
         "guttae": GUTTAE_NUMBERS,
     }
     assert sum(parts.values()) == SCENE_NUMBERS
-    row, others = draw_normals(7, 0, 2, SCENE_NUMBERS)
+    row, others = draw_normals(ImageRange(7, 0, 2), SCENE_NUMBERS)
     conditions = Conditions(guttae=fixed(0.2))
     base = draw_scene(row, conditions, POPULATION)
     start = 0

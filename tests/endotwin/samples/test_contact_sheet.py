@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from endotwin.samples.archives import FORMATS
+from endotwin.samples.formats import FORMATS
 from endotwin.samples.sample import sample_files
 from endotwin.samples.sheet import ContactSheetError, draw_contact_sheet, read_images
 

@@ -7,7 +7,7 @@ import json
 import math
 import tarfile
 import zipfile
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -20,15 +20,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from endotwin.generator.batch_source import BatchSource
+from endotwin.generator.batch import Batch
 from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
-from endotwin.generator.sampler import BATCH, Sampler, plan_blocks
+from endotwin.generator.sampler import Sampler
+from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.labels import Label
-from endotwin.samples.archives import FORMATS
-from endotwin.samples.batch import Batch, make_batch
+from endotwin.mosaic.parameters import Conditions
 from endotwin.samples.conditions import parse_conditions
-from endotwin.samples.labelling import IMAGE_LABELS, LABELS, Labelling
-from endotwin.samples.sample import is_label_file, sample_name
+from endotwin.samples.formats import FORMATS
+from endotwin.samples.labelling import IMAGE_LABELS, LABELS, PLAIN, Labelling, LabellingError
+from endotwin.samples.npz import check_npz, write_npz
+from endotwin.samples.sample import Provenance, is_label_file, sample_name
 
 SEED = 7
 BLOCKS = 2
@@ -36,13 +38,7 @@ CONDITIONS = parse_conditions({"density": "1500:2500", "guttae": "0:0.3"})
 few = settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 
 
-class Memory:
-    """A sampler that makes no batch twice."""
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        sampler = Sampler(checkpoint)
-        self.batch = cache(sampler.batch)
-        self.scenes = cache(sampler.scenes)
+Make = Callable[[ImageRange, Conditions | None], Batch]
 
 
 @pytest.fixture(scope="module")
@@ -51,31 +47,42 @@ def checkpoint(labelled_checkpoint: Path) -> Checkpoint:
 
 
 @pytest.fixture(scope="module")
-def source(checkpoint: Checkpoint) -> BatchSource:
-    return Memory(checkpoint)
+def make(checkpoint: Checkpoint) -> Make:
+    """Return a function that generates part of an aligned batch, and makes no batch twice."""
+    sampler = Sampler(checkpoint)
+
+    @cache
+    def aligned(block: int, conditions: Conditions | None) -> Batch:
+        return sampler.batch(ImageRange(SEED, block * BATCH, BATCH), conditions)
+
+    def make(part: ImageRange, conditions: Conditions | None) -> Batch:
+        whole = aligned(part.start // BATCH, conditions)
+        at = slice(part.start % BATCH, part.start % BATCH + part.count)
+        return Batch(part, whole.images[at], whole.scenes[at])
+
+    return make
 
 
 @pytest.fixture(scope="module")
-def expected(source: BatchSource) -> list[tuple[np.ndarray, Label]]:
+def expected(make: Make) -> list[tuple[np.ndarray, Label]]:
     """Return images 0 to 31 of the seed with their labels, from the sampler."""
-    pairs = []
-    for block in range(BLOCKS):
-        images, scenes = source.scenes(SEED, block, CONDITIONS)
-        pairs += [(image, scene.label()) for image, scene in zip(images, scenes, strict=True)]
-    return pairs
+    batches = [make(part, CONDITIONS) for part in ImageRange(SEED, 0, BLOCKS * BATCH).parts()]
+    return [pair for batch in batches for pair in zip(batch.images, batch.labels(), strict=True)]
 
 
 def generate(
-    source: BatchSource, checkpoint: Checkpoint, kind: str, start: int, count: int, labelling: Labelling
+    make: Make, checkpoint: Checkpoint, kind: str, start: int, count: int, labelling: Labelling
 ) -> bytes:
-    name, digest = checkpoint.card.name, checkpoint.sha256
-    with closing(FORMATS[kind](SEED, start, count, name, digest, labelling)) as archive:
-        data = archive.head()
-        for block, first, last in plan_blocks(start, count):
-            batch = make_batch(source, SEED, block, labelling).part(first, last)
-            data += archive.add(batch.images, batch.labels())
-        data += b"".join(archive.held_back()) + archive.tail()
-        assert archive.content_length in (None, len(data))
+    images = ImageRange(SEED, start, count)
+    provenance = Provenance(checkpoint.card.name, checkpoint.generator_sha256, labelling)
+    batches = (make(part, labelling.conditions) for part in images.parts())
+    if kind == "npz":
+        file = io.BytesIO()
+        write_npz(images, provenance, batches, file)
+        return file.getvalue()
+    archive = FORMATS[kind](images, provenance)
+    data = archive.head() + b"".join(map(archive.add, batches)) + archive.tail()
+    assert archive.content_length in (None, len(data))
     return data
 
 
@@ -134,21 +141,21 @@ def check_record(record: dict[str, Any], label: Label, labels: tuple[str, ...]) 
 @given(part=ranges, labels=chosen)
 def test_files_hold_what_the_sampler_makes(
     kind: str,
-    source: BatchSource,
+    make: Make,
     checkpoint: Checkpoint,
     expected: list[tuple[np.ndarray, Label]],
     part: tuple[int, int],
     labels: tuple[str, ...],
 ) -> None:
     start, count = part
-    data = generate(source, checkpoint, kind, start, count, Labelling(labels, CONDITIONS))
+    data = generate(make, checkpoint, kind, start, count, Labelling(labels, CONDITIONS))
     check_files(read_members(kind, data), start, expected[start : start + count], labels)
 
 
 @few
 @given(part=ranges, labels=chosen)
 def test_an_npz_holds_what_the_sampler_makes(
-    source: BatchSource,
+    make: Make,
     checkpoint: Checkpoint,
     expected: list[tuple[np.ndarray, Label]],
     part: tuple[int, int],
@@ -156,13 +163,13 @@ def test_an_npz_holds_what_the_sampler_makes(
 ) -> None:
     start, count = part
     labels = tuple(name for name in labels if name != "cells")
-    data = generate(source, checkpoint, "npz", start, count, Labelling(labels, CONDITIONS))
+    data = generate(make, checkpoint, "npz", start, count, Labelling(labels, CONDITIONS))
     wanted = expected[start : start + count]
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         read = dict(arrays)
     assert read.pop("conditions") == "density=1500:2500&guttae=0:0.3"
     assert (read.pop("model"), read.pop("seed")) == ("tiny-labelled", SEED)
-    assert read.pop("checkpoint_sha256") == checkpoint.sha256
+    assert read.pop("generator_sha256") == checkpoint.generator_sha256
     assert read.pop("index").tolist() == list(range(start, start + count))
     assert np.array_equal(read.pop("images"), [image for image, _ in wanted])
     for name in set(labels) & set(IMAGE_LABELS):
@@ -182,29 +189,32 @@ def test_an_npz_holds_what_the_sampler_makes(
 
 
 def test_conditions_without_labels_change_images_only(
-    source: BatchSource, checkpoint: Checkpoint, expected: list[tuple[np.ndarray, Label]]
+    make: Make, checkpoint: Checkpoint, expected: list[tuple[np.ndarray, Label]]
 ) -> None:
     labelling = Labelling((), CONDITIONS)
-    data = generate(source, checkpoint, "npy", 5, 20, labelling)
+    data = generate(make, checkpoint, "npy", 5, 20, labelling)
     images = np.load(io.BytesIO(data), allow_pickle=False)
     assert np.array_equal(images, [image for image, _ in expected[5:25]])
-    assert make_batch(source, SEED, 0, labelling).labels() == []
-    assert not np.array_equal(images[0], source.batch(SEED, 0)[5])
+    assert not np.array_equal(images[0], make(ImageRange(SEED, 5, 1), None).images[0])
 
 
-def test_labels_change_no_image(source: BatchSource) -> None:
-    assert np.array_equal(make_batch(source, SEED, 0, Labelling(("soft",))).images, source.batch(SEED, 0))
+def test_labels_change_no_image(make: Make, checkpoint: Checkpoint) -> None:
+    pixels_with, pixels_without = (
+        read_members("tar", generate(make, checkpoint, "tar", 0, 4, labelling))["7-00000003.png"]
+        for labelling in (Labelling(("soft",)), PLAIN)
+    )
+    assert pixels_with == pixels_without
 
 
 def test_webdataset_reads_labels(
-    source: BatchSource,
+    make: Make,
     checkpoint: Checkpoint,
     expected: list[tuple[np.ndarray, Label]],
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "set.tar"
     labelling = Labelling(("borders", "instances", "parameters"), CONDITIONS)
-    path.write_bytes(generate(source, checkpoint, "tar", 0, 9, labelling))
+    path.write_bytes(generate(make, checkpoint, "tar", 0, 9, labelling))
     samples = list(webdataset.WebDataset(str(path), shardshuffle=False, empty_check=False))
     for sample, (image, label) in zip(samples, expected[:9], strict=True):
         assert np.array_equal(pixels(sample["png"]), image)
@@ -213,13 +223,16 @@ def test_webdataset_reads_labels(
         assert json.loads(sample["json"])["parameters"]["measured"]["cells"] == label.measured.cells
 
 
-@pytest.mark.parametrize("kind", ["tar", "npz"])
-def test_images_without_their_labels_are_refused(kind: str, source: BatchSource) -> None:
-    batch = Batch(source.batch(SEED, 0)[:2])
-    with closing(FORMATS[kind](SEED, 0, 9, "m", "0" * 64, Labelling(("soft",)))) as archive:
-        archive.head()
-        with pytest.raises(ValueError, match="0 labels for 2 images"):
-            archive.add(batch.images, batch.labels())
+def test_images_without_their_labels_are_refused(make: Make) -> None:
+    images = ImageRange(SEED, 0, 2)
+    plain = Batch(images, make(images, None).images)
+    with pytest.raises(ValueError, match="0 labels for 2 images"):
+        FORMATS["tar"](images, Provenance("m", "0" * 64, Labelling(("soft",)))).add(plain)
+
+
+def test_an_npz_has_no_place_for_a_table_of_cells() -> None:
+    with pytest.raises(LabellingError, match="format npz has no place for cells, only for borders, soft"):
+        check_npz(("borders", "cells"))
 
 
 def test_label_files_are_told_from_images() -> None:

@@ -14,8 +14,8 @@ from tiny_checkpoints import TINY_LABELLED, make_card
 from endotwin.catalogue import choose_labelled
 from endotwin.mosaic.labels import Label
 from endotwin.mosaic.parameters import Range
-from endotwin.samples.archives import FORMATS, check_format
 from endotwin.samples.conditions import CONDITIONS, parse_conditions
+from endotwin.samples.formats import FORMATS, check_format
 from endotwin.samples.labelling import IMAGE_LABELS, LABELS, PLAIN, Labelling, LabellingError, parse_labels
 
 
@@ -138,15 +138,14 @@ def test_no_labels_and_no_conditions_take_no_labelled_model() -> None:
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_format_holds_labels_or_says_which_does(kind: str) -> None:
-    refused = {"npy": list(LABELS), "npz": ["cells"]}.get(kind, [])
+    refused = {"npy": list(LABELS)}.get(kind, [])
     for count in (1, 2):
         for labels in itertools.combinations(LABELS, count):
             if not set(refused) & set(labels):
                 check_format(kind, labels)
                 continue
-            able = "tar, zip have one" if "cells" in labels else "tar, zip, npz have one"
             with pytest.raises(
-                LabellingError, match=f"format {kind} has no place for .*; {able}"
+                LabellingError, match=f"format {kind} has no place for .*; tar, zip have one"
             ) as caught:
                 check_format(kind, labels)
             assert caught.value.field == "format"

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from endotwin.generator.latents import MAX_INDEX, MAX_SEED
-from endotwin.samples.sample import sample_files, sample_name
+from endotwin.generator.batch import Batch
+from endotwin.image_range import MAX_INDEX, MAX_SEED, ImageRange
+from endotwin.samples.sample import Provenance, sample_files, sample_name
 
 SEEDS = st.integers(0, MAX_SEED)
 
@@ -33,7 +34,7 @@ def test_a_name_says_seed_and_index_and_fits_everywhere(seed: int, index: int) -
 
 def test_files_of_consecutive_samples() -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 16, 16), dtype=np.uint8)
-    files = list(sample_files(images, seed=MAX_SEED, start=9, model="compact", checkpoint_sha256="ab"))
+    files = list(sample_files(Batch(ImageRange(MAX_SEED, 9, 2), images), Provenance("compact", "ab")))
     one, two = f"{MAX_SEED}-00000009", f"{MAX_SEED}-00000010"
     assert [name for name, _ in files] == [
         f"{one}.png",
@@ -44,7 +45,7 @@ def test_files_of_consecutive_samples() -> None:
     with Image.open(io.BytesIO(files[2][1])) as image:
         assert np.array_equal(np.asarray(image), images[1])
     assert json.loads(files[3][1]) == {
-        "checkpoint_sha256": "ab",
+        "generator_sha256": "ab",
         "index": 10,
         "model": "compact",
         "seed": MAX_SEED,

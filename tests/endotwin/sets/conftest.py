@@ -6,13 +6,14 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 from etils import epath
 from mlcroissant._src.operation_graph.operations import extract
 from set_tools import Open, Workshop, clear_environment, digests, never
 from swift_server import Swift
 
 from endotwin.generator.checkpoint import load_checkpoint
-from endotwin.sets.source import load_generator
+from endotwin.generator.sampler import sampler_in
 from endotwin.sets.storage.bucket import BucketDestination
 from endotwin.sets.storage.folder import FolderDestination
 from endotwin.sets.storage.open_destination import open_destination
@@ -32,13 +33,13 @@ def thread() -> Iterator[Executor]:
 @pytest.fixture(scope="session")
 def workshop(tiny_checkpoint: Path, thread: Executor) -> Workshop:
     checkpoint = load_checkpoint(tiny_checkpoint)
-    return Workshop(checkpoint, load_generator(checkpoint, Settings(device="cpu"), thread))
+    return Workshop(checkpoint, sampler_in(thread, checkpoint, torch.device("cpu")))
 
 
 @pytest.fixture(scope="session")
 def labelled_workshop(labelled_checkpoint: Path, thread: Executor) -> Workshop:
     checkpoint = load_checkpoint(labelled_checkpoint)
-    return Workshop(checkpoint, load_generator(checkpoint, Settings(device="cpu"), thread))
+    return Workshop(checkpoint, sampler_in(thread, checkpoint, torch.device("cpu")))
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,9 @@ def test_only_the_checkpoint_that_made_a_set_repairs_it(
     )
     refused = run("--verify", "--replace-wrong", "--checkpoint", other, "data")
     assert refused.exit_code == 1
-    assert f"{load_checkpoint(other).sha256}; name the right one with --checkpoint" in refused.output
+    assert (
+        f"{load_checkpoint(other).generator_sha256}; name the right one with --checkpoint" in refused.output
+    )
 
 
 def test_a_dry_run_tells_and_writes_nothing(run: Run, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def made(
 
 @pytest.fixture(scope="module")
 def images(workshop: Workshop) -> np.ndarray:
-    return np.concatenate(list(Sampler(workshop.checkpoint).images(7, 0, 40)))
+    return Sampler(workshop.checkpoint).images(7, 40)
 
 
 def test_mlcroissant_finds_nothing_wrong(made: tuple[Path, Manifest]) -> None:
@@ -85,7 +85,7 @@ def test_the_card_states_checkpoint_score_and_terms(
     workshop: Workshop, made: tuple[Path, Manifest]
 ) -> None:
     text = (made[0] / "README.md").read_text()
-    assert workshop.checkpoint.sha256 in text
+    assert workshop.checkpoint.generator_sha256 in text
     assert "123.50 (3,000 generated against 3,000 training crops; real against real: 6.00)" in text
     assert f"| terms | {workshop.card.data.terms} |" in text
     assert "Not for diagnosis" in text

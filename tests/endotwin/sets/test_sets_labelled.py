@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 
 from endotwin.cli.main import app
 from endotwin.generator.sampler import Sampler
+from endotwin.image_range import ImageRange
 from endotwin.mosaic.labels import Label
 from endotwin.mosaic.parameters import Conditions, Range
 from endotwin.samples.sample import is_label_file
@@ -52,8 +53,8 @@ def original(labelled_workshop: Workshop, tmp_path_factory: pytest.TempPathFacto
 def expected(labelled_workshop: Workshop) -> tuple[np.ndarray, list[Label]]:
     """Return the first 16 images and their labels, from the sampler."""
     conditions = Conditions(density=Range(low=1500, high=2500))
-    images, scenes = Sampler(labelled_workshop.checkpoint).scenes(7, 0, conditions)
-    return images, [scene.label() for scene in scenes]
+    batch = Sampler(labelled_workshop.checkpoint).batch(ImageRange(7, 0, 16), conditions)
+    return batch.images, batch.labels()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from endotwin.generator.latents import MAX_INDEX, MAX_SEED
+from endotwin.image_range import MAX_INDEX, MAX_SEED
 from endotwin.sets.plan import PartError, choose_part, choose_share, plan_set
 from endotwin.sets.spec import SetSpec
 
@@ -17,16 +17,20 @@ SIZES = st.integers(1, 50)
 
 
 def spec(**fields: object) -> SetSpec:
-    usual = {"name": "a", "n": 10, "seed": 7, "model": "m", "checkpoint_sha256": "0" * 64}
+    usual = {"name": "a", "n": 10, "seed": 7, "model": "m", "generator_sha256": "0" * 64}
     return SetSpec(**{**usual, **fields})
 
 
 @given(n=st.integers(1, 500), start=st.integers(0, MAX_INDEX - 500), size=SIZES)
 def test_shards_hold_every_image_once_and_sort(n: int, start: int, size: int) -> None:
     shards = plan_set(spec(n=n, start=start, shard_size=size))
-    indices = [index for shard in shards for index in range(shard.start, shard.start + shard.samples)]
+    indices = [
+        index
+        for shard in shards
+        for index in range(shard.images.start, shard.images.start + shard.images.count)
+    ]
     assert indices == list(range(start, start + n))
-    assert {shard.samples for shard in shards[:-1]} <= {size}
+    assert {shard.images.count for shard in shards[:-1]} <= {size}
     keys = [shard.key for shard in shards]
     assert keys == sorted(set(keys))
     assert [shard.number for shard in shards] == list(range(len(shards)))
@@ -36,7 +40,7 @@ def test_shards_hold_every_image_once_and_sort(n: int, start: int, size: int) ->
 def test_a_larger_set_keeps_the_full_shards(n: int, more: int, size: int) -> None:
     small, large = spec(n=n, shard_size=size), spec(n=n + more, shard_size=size)
     assert small.digest == large.digest
-    full = [shard for shard in plan_set(small) if shard.samples == size]
+    full = [shard for shard in plan_set(small) if shard.images.count == size]
     assert plan_set(large)[: len(full)] == full
 
 
@@ -68,7 +72,7 @@ def test_what_is_no_part_is_refused(part: str) -> None:
         {"seed": 8},
         {"start": 1},
         {"model": "n"},
-        {"checkpoint_sha256": "1" * 64},
+        {"generator_sha256": "1" * 64},
         {"format": "zip"},
         {"shard_size": 9},
         {"labels": ("borders",)},

@@ -14,8 +14,7 @@ import torch
 from set_tools import Workshop
 
 from endotwin.generator.sampler import Sampler
-from endotwin.mosaic.labels import Label
-from endotwin.mosaic.parameters import Conditions
+from endotwin.image_range import ImageRange
 from endotwin.sets.storage.folder import FolderDestination
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "sets.md"
@@ -43,7 +42,7 @@ def example(mark: str) -> tuple[list[Any], dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def images(workshop: Workshop) -> np.ndarray:
-    return np.concatenate(list(Sampler(workshop.checkpoint).images(7, 0, N)))
+    return Sampler(workshop.checkpoint).images(7, N)
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +76,7 @@ def test_webdataset_with_labels(
     labelled_workshop.finished(spec, FolderDestination(tmp_path / "sets" / "first"))
     monkeypatch.chdir(tmp_path)
     values, _ = example("instances.png")
-    _, scenes = Sampler(labelled_workshop.checkpoint).scenes(7, 0, Conditions())
-    expected: list[Label] = [scene.label() for scene in scenes]
+    expected = Sampler(labelled_workshop.checkpoint).batch(ImageRange(7, 0, 16)).labels()
     assert len(values) == 32
     for i, label in enumerate(expected):
         assert np.array_equal(values[2 * i], label.borders)

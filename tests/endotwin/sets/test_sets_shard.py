@@ -6,12 +6,15 @@ import dataclasses
 import hashlib
 import io
 
-import numpy as np
 import pytest
 from set_tools import Workshop
 
-from endotwin.generator.sampler import BATCH, Sampler
-from endotwin.samples.archives import FORMATS
+from endotwin.generator.batch import Batch
+from endotwin.generator.sampler import Sampler
+from endotwin.image_range import BATCH, ImageRange
+from endotwin.mosaic.parameters import Conditions
+from endotwin.samples.formats import FORMATS
+from endotwin.samples.sample import Provenance
 from endotwin.sets.plan import plan_set
 from endotwin.sets.shard import shard_pieces, write_shard
 
@@ -21,11 +24,11 @@ from endotwin.sets.shard import shard_pieces, write_shard
 def test_a_shard_is_the_archive_of_its_images(kind: str, start: int, workshop: Workshop) -> None:
     spec = workshop.spec(n=70, start=start, shard_size=40, format=kind)
     shard = plan_set(spec)[1]
-    images = np.concatenate(list(Sampler(workshop.checkpoint).images(7, start + 40, 30)))
-    archive = FORMATS[kind](7, start + 40, 30, spec.model, spec.checkpoint_sha256)
-    expected = archive.head() + archive.add(images) + archive.tail()
+    images = Sampler(workshop.checkpoint).images(7, 30, start + 40)
+    archive = FORMATS[kind](shard.images, Provenance(spec.model, spec.generator_sha256))
+    expected = archive.head() + archive.add(Batch(shard.images, images)) + archive.tail()
     file, told = io.BytesIO(), []
-    digests = write_shard(workshop.generator, spec, shard, file, told.append)
+    digests = write_shard(workshop.maker, spec, shard, file, told.append)
     assert file.getvalue() == expected
     assert digests.size == len(expected)
     assert digests.sha256 == hashlib.sha256(expected).hexdigest()
@@ -36,14 +39,13 @@ def test_a_shard_is_the_archive_of_its_images(kind: str, start: int, workshop: W
 def test_the_device_is_one_batch_ahead_and_no_more(workshop: Workshop) -> None:
     asked = []
 
-    class Source:
-        def batch(self, seed: int, block: int) -> np.ndarray:
-            asked.append(block)
-            return workshop.generator.source.batch(seed, block)
+    def make(part: ImageRange, conditions: Conditions | None) -> Batch:
+        asked.append(part)
+        return workshop.maker.make(part, conditions)
 
     spec = workshop.spec(n=10 * BATCH, shard_size=10 * BATCH)
-    generator = dataclasses.replace(workshop.generator, source=Source())
-    pieces = shard_pieces(generator, spec, plan_set(spec)[0])
+    maker = dataclasses.replace(workshop.maker, make=make)
+    pieces = shard_pieces(maker, spec, plan_set(spec)[0])
     next(pieces)  # the head
     for taken in range(1, 6):
         next(pieces)
@@ -51,13 +53,12 @@ def test_the_device_is_one_batch_ahead_and_no_more(workshop: Workshop) -> None:
 
 
 def test_a_failure_of_the_device_is_raised(workshop: Workshop) -> None:
-    class Broken:
-        def batch(self, seed: int, block: int) -> np.ndarray:
-            if block == 1:
-                raise RuntimeError("out of memory")
-            return workshop.generator.source.batch(seed, block)
+    def make(part: ImageRange, conditions: Conditions | None) -> Batch:
+        if part.start == BATCH:
+            raise RuntimeError("out of memory")
+        return workshop.maker.make(part, conditions)
 
     spec = workshop.spec()
-    generator = dataclasses.replace(workshop.generator, source=Broken())
+    maker = dataclasses.replace(workshop.maker, make=make)
     with pytest.raises(RuntimeError, match="out of memory"):
-        write_shard(generator, spec, plan_set(spec)[0], io.BytesIO(), lambda _: None)
+        write_shard(maker, spec, plan_set(spec)[0], io.BytesIO(), lambda _: None)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from fake_samplers import FakeSampler
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -25,12 +26,8 @@ GOOD = {"n": 10, "seed": 7, "destination": "s3://data/sets/first"}
 
 @pytest.fixture(scope="module")
 def models(labelled_checkpoint: Path) -> Models:
-    class NoImages:
-        def batch(self, seed: int, block: int) -> None:
-            raise AssertionError("reading a request generates nothing")
-
     checkpoints = load_checkpoints(labelled_checkpoint.parent, allow_unscored=False).values()
-    return Models([Model(one.card, one.sha256, NoImages()) for one in checkpoints], "tiny")
+    return Models([Model(one.card, one.generator_sha256, FakeSampler()) for one in checkpoints], "tiny")
 
 
 def parse(models: Models, body: object) -> tuple[Bucket, SetSpec]:

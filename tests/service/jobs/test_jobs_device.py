@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_samplers import FakeSampler, block
 from live_server import wait_for
 
+from endotwin.generator.batch import Batch
 from endotwin.generator.checkpoint import load_checkpoint
-from endotwin.generator.sampler import BATCH, Sampler
+from endotwin.generator.sampler import Sampler
+from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.parameters import Conditions, Range
-from endotwin.samples.labelling import PLAIN
 from service import device_queue as device_module
 from service.device_queue import DeviceThread
 from service.jobs.device_share import DeviceShare
@@ -24,22 +26,26 @@ JOB, STREAM = 1, 2
 """Seeds, to tell whose batch it is."""
 
 
-class Noting:
+class Noting(FakeSampler):
     """Notes whose batch it makes; the first waits until it is let go."""
 
     def __init__(self) -> None:
         self.seeds: list[int] = []
         self.go = threading.Event()
 
-    def batch(self, seed: int, block: int) -> np.ndarray:
+    def aligned(self, seed: int, block: int) -> np.ndarray:
         self.seeds.append(seed)
         self.go.wait()
         return np.zeros((BATCH, 128, 128), np.uint8)
 
 
+def generate(device: DeviceThread, model: Model, number: int) -> asyncio.Future[Batch]:
+    return asyncio.wrap_future(device.generate(model, block(STREAM, number), None))
+
+
 @pytest.fixture
 def model(tiny_checkpoint: Path) -> Model:
-    return Model(card=load_checkpoint(tiny_checkpoint).card, sha256="0" * 64, sampler=Noting())
+    return Model(card=load_checkpoint(tiny_checkpoint).card, generator_sha256="0" * 64, sampler=Noting())
 
 
 def test_streams_go_first_and_a_job_goes_on(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,12 +54,12 @@ def test_streams_go_first_and_a_job_goes_on(model: Model, monkeypatch: pytest.Mo
     share = DeviceShare(model, device)
 
     async def stream() -> None:
-        batches = [device.generate(model, STREAM, block, PLAIN) for block in range(8)]
+        batches = [generate(device, model, number) for number in range(8)]
         sampler.go.set()
         await asyncio.gather(*batches)
 
     with ThreadPoolExecutor(4) as jobs:
-        running = [jobs.submit(share.batch, JOB, block) for block in range(4)]
+        running = [jobs.submit(share.batch, block(JOB, number), None) for number in range(4)]
         wait_for(lambda: len(sampler.seeds) == 1 and len(device._jobs) == 3, "the jobs to wait")
         asyncio.run(stream())
         for future in running:
@@ -67,7 +73,7 @@ def test_a_job_that_waits_ends_with_the_service(model: Model) -> None:
     device, sampler = DeviceThread(), model.sampler
     share = DeviceShare(model, device)
     with ThreadPoolExecutor(2) as jobs:
-        running = [jobs.submit(share.batch, JOB, block) for block in range(2)]
+        running = [jobs.submit(share.batch, block(JOB, number), None) for number in range(2)]
         wait_for(lambda: len(sampler.seeds) == 1 and len(device._jobs) == 1, "a job to wait")
         device.close()
         sampler.go.set()
@@ -87,13 +93,14 @@ def test_an_error_reaches_the_job(model: Model) -> None:
 def test_a_share_gives_the_bytes_of_the_sampler(labelled_checkpoint: Path) -> None:
     checkpoint = load_checkpoint(labelled_checkpoint)
     sampler, device = Sampler(checkpoint), DeviceThread()
-    share = DeviceShare(Model(card=checkpoint.card, sha256="0" * 64, sampler=sampler), device)
+    share = DeviceShare(Model(card=checkpoint.card, generator_sha256="0" * 64, sampler=sampler), device)
     conditions = Conditions(density=Range(low=1500, high=2500))
-    images, scenes = share.scenes(7, 3, conditions)
-    expected, _ = sampler.scenes(7, 3, conditions)
-    assert np.array_equal(images, expected)
-    assert len(scenes) == BATCH
-    assert np.array_equal(share.batch(7, 3), sampler.batch(7, 3))
+    part = ImageRange(7, 50, 9)
+    shared, expected = share.batch(part, conditions), sampler.batch(part, conditions)
+    assert shared.range == expected.range == part
+    assert np.array_equal(shared.images, expected.images)
+    assert len(shared.scenes) == 9
+    assert np.array_equal(share.batch(part, None).images, sampler.images(7, 9, 50))
     device.close()
 
 
@@ -111,7 +118,7 @@ def test_what_a_job_does_beside_the_device_gives_way(
         seen.append(len(sampler.seeds))
 
     async def stream() -> None:
-        running = [device.generate(model, STREAM, block, PLAIN) for block in range(batches)]
+        running = [generate(device, model, number) for number in range(batches)]
         with ThreadPoolExecutor(1) as job:
             given = job.submit(give_way)
             await asyncio.sleep(0.2)
@@ -130,7 +137,7 @@ def test_who_gives_way_does_not_outwait_the_service(model: Model) -> None:
     device, sampler = DeviceThread(), model.sampler
 
     async def stream() -> None:
-        running = [device.generate(model, STREAM, block, PLAIN) for block in range(2)]
+        running = [generate(device, model, number) for number in range(2)]
         with ThreadPoolExecutor(1) as job:
             given = job.submit(device.give_way)
             device.close()

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_samplers import FakeSampler
 from job_tools import Held, JobClient, contents, open_uploads, order
 from live_server import Client, wait_for
 from prometheus_client import REGISTRY
 from set_tools import Counting, digests, never
 from swift_server import SECRET_KEY, Swift
 
+from endotwin.generator.batch import BatchMaker
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.sets.run import make_set
-from endotwin.sets.source import Generator
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.destination import StorageError
 from endotwin.sets.storage.folder import FolderDestination
@@ -44,15 +45,15 @@ def held() -> Iterator[Held]:
     held.release()
 
 
-def peaceful(folder: Path, card: Card, source: object, **fields: object) -> dict[str, str]:
+def peaceful(folder: Path, card: Card, source: Sampler | FakeSampler, **fields: object) -> dict[str, str]:
     """Return the digests of the set of `order`, as `endotwin set` makes it in a folder."""
     usual = {"n": 100, "seed": 7, "shard_size": 24}
-    own = {"name": "endotwin-tiny-7", "model": "tiny", "checkpoint_sha256": "0" * 64}
+    own = {"name": "endotwin-tiny-7", "model": "tiny", "generator_sha256": "0" * 64}
     spec = SetSpec(**{**usual, **own, **fields})
     destination = FolderDestination(folder)
     with ThreadPoolExecutor(1) as thread:
-        generator = Generator(source, "test", thread)
-        make_set(spec, card, destination, lambda: generator, report=Counting(), stop_if_asked=never)
+        maker = BatchMaker(source.batch, thread, "test")
+        make_set(spec, card, destination, lambda: maker, report=Counting(), stop_if_asked=never)
     return digests(destination)
 
 
@@ -295,7 +296,7 @@ def test_a_stored_job_that_cannot_be_read(
     """As after an update of the service whose rules for sets are stricter."""
     store = JobStore(tmp_path / "jobs.sqlite")
     usual = {"key": None, "request_sha256": "", "max_open": 9}
-    spec = SetSpec(name="old", n=9, seed=7, model="tiny", checkpoint_sha256="0" * 64)
+    spec = SetSpec(name="old", n=9, seed=7, model="tiny", generator_sha256="0" * 64)
     old = store.add(Bucket(bucket, "old"), spec, **usual)
     store._run("UPDATE jobs SET spec = ? WHERE id = ?", '{"n": 9}', old.id)
     store.close()

@@ -25,7 +25,7 @@ from service.models import Model, Models
 Start = Callable[..., JobRunner]
 
 SPEC = SetSpec(
-    name="endotwin-tiny-7", n=160, seed=7, model="tiny", checkpoint_sha256="0" * 64, shard_size=16
+    name="endotwin-tiny-7", n=160, seed=7, model="tiny", generator_sha256="0" * 64, shard_size=16
 )
 
 
@@ -36,7 +36,7 @@ def start(tiny_checkpoint: Path, tmp_path: Path, bucket: str) -> Iterator[Start]
     with ExitStack() as services:
 
         def start(sampler: object, allow: str = bucket) -> JobRunner:
-            models = Models([Model(card=card, sha256="0" * 64, sampler=sampler)], card.name)
+            models = Models([Model(card=card, generator_sha256="0" * 64, sampler=sampler)], card.name)
             settings = Settings(storage_allow=(allow,), jobs_lease_seconds=2)
             device = services.enter_context(ExitStack())
             thread = DeviceThread()

@@ -19,7 +19,7 @@ from service.jobs.lease import Lease, StopError
 from service.jobs.store import JobStore, KeyReusedError, OccupiedError, TooManyJobsError
 
 CHECKPOINT = "a" * 64
-SPEC = SetSpec(name="test", n=100, seed=7, model="tiny", checkpoint_sha256=CHECKPOINT, shard_size=24)
+SPEC = SetSpec(name="test", n=100, seed=7, model="tiny", generator_sha256=CHECKPOINT, shard_size=24)
 LONG = 3600.0
 
 

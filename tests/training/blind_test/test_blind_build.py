@@ -59,7 +59,7 @@ def test_set_holds_what_was_asked_for(built: tuple[Path, Key]) -> None:
 def test_key_is_right(built: tuple[Path, Key], tiny_checkpoint: Path) -> None:
     """The order of an image's pixels tells which generated image or which crop it was made of."""
     folder, key = built
-    generated = np.concatenate(list(Sampler(load_checkpoint(tiny_checkpoint)).images(0, 0, 150)))
+    generated = Sampler(load_checkpoint(tiny_checkpoint)).images(0, 150)
     dataset = drawn_dataset(folder.parent / "photographs")
     crops = draw_crops(dataset.training, 150, np.random.default_rng([0, 5]))
     for name in read_set(folder).images[:40]:
@@ -95,7 +95,7 @@ def test_files_do_not_tell_their_class(built: tuple[Path, Key]) -> None:
 
 def test_files_as_they_come_would_tell_it(tiny_checkpoint: Path, tmp_path: Path) -> None:
     """The classifier of the test above finds the class where nothing hides it."""
-    generated = np.concatenate(list(Sampler(load_checkpoint(tiny_checkpoint)).images(0, 0, 60)))
+    generated = Sampler(load_checkpoint(tiny_checkpoint)).images(0, 60)
     crops = draw_crops(drawn_dataset(tmp_path / "photographs").training, 60, np.random.default_rng(0))
     names = [f"{number:016x}" for number in np.random.default_rng(1).permutation(120)]
     for name, pixels in zip(names, [*generated, *crops], strict=True):

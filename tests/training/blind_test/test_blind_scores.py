@@ -38,7 +38,7 @@ def make_key(generated: int, real: int) -> Key:
     return Key(
         digest="0" * 64,
         checkpoint="made-up",
-        checkpoint_sha256="1" * 64,
+        generator_sha256="1" * 64,
         data_sha256="2" * 64,
         same_data_as_checkpoint=True,
         real_from="training",

@@ -15,6 +15,7 @@ from endotwin.generator.compact import MosaicArchitecture
 from endotwin.generator.dcgan import DcganArchitecture
 from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
 from endotwin.generator.latents import draw_normals
+from endotwin.image_range import ImageRange
 from training.learning.warm_start import WarmStartError, start_from
 
 
@@ -31,7 +32,7 @@ def fresh(architecture: MosaicArchitecture | LabelledArchitecture) -> Generator:
 
 def test_the_same_network_becomes_the_same(checkpoint: Checkpoint) -> None:
     generator = fresh(TINY).eval()
-    draws = torch.from_numpy(draw_normals(1, 0, 2, generator.draws))
+    draws = torch.from_numpy(draw_normals(ImageRange(1, 0, 2), generator.draws))
     with torch.inference_mode():
         assert not torch.equal(generator(draws), checkpoint.generator(draws))
         start_from(generator, checkpoint)

@@ -145,7 +145,7 @@ def test_the_protocol_of_a_record(
     def crops(images: list[GreyImage], part: int) -> np.ndarray:
         return draw_crops(images, COUNT, np.random.default_rng([5, part]))
 
-    images = np.concatenate(list(Sampler(checkpoint).images(5, 0, COUNT)))
+    images = Sampler(checkpoint).images(5, COUNT)
     sets = (
         images,
         crops(dataset.training, 1),

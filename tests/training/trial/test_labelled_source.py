@@ -10,6 +10,7 @@ import pytest
 
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import NotLabelledError, Sampler
+from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.parameters import Conditions
 from training.trial.labelled_source import REGULAR, SEED, WITHOUT_GUTTAE, checkpoint_source
 
@@ -19,13 +20,15 @@ def test_every_other_block_is_regular(
     labelled_checkpoint: Path, index: int, conditions: Conditions
 ) -> None:
     images, borders = checkpoint_source(labelled_checkpoint, "cpu").block(index)
-    expected, scenes = Sampler(load_checkpoint(labelled_checkpoint)).scenes(SEED, index, conditions)
-    assert (images == expected).all()
-    for drawn, scene in zip(borders, scenes, strict=True):
-        label = scene.label()
+    sampler = Sampler(load_checkpoint(labelled_checkpoint))
+    batch = sampler.batch(ImageRange(SEED, index * BATCH, BATCH), conditions)
+    assert (images == batch.images).all()
+    for drawn, label in zip(borders, batch.labels(), strict=True):
         assert (drawn == label.borders).all()
         assert not label.guttae.any()
-    regular = [scene.parameters.cv <= 0.28 and scene.parameters.hexagonality >= 0.65 for scene in scenes]
+    regular = [
+        scene.parameters.cv <= 0.28 and scene.parameters.hexagonality >= 0.65 for scene in batch.scenes
+    ]
     assert np.mean(regular) == 1.0 if conditions is REGULAR else np.mean(regular) < 0.5
 
 

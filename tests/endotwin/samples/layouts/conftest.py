@@ -9,7 +9,8 @@ import pytest
 from layout_batches import CONDITIONS, SEED, START, Made, layout_set
 
 from endotwin.generator.checkpoint import load_checkpoint
-from endotwin.generator.sampler import BATCH, Sampler
+from endotwin.generator.sampler import Sampler
+from endotwin.image_range import BATCH, ImageRange
 from endotwin.samples.layouts.labelled_sample import layout_samples
 from endotwin.samples.layouts.writing import LAYOUTS, write_layout
 
@@ -17,10 +18,10 @@ from endotwin.samples.layouts.writing import LAYOUTS, write_layout
 @pytest.fixture(scope="session")
 def made(labelled_checkpoint: Path) -> Made:
     """Return a batch in which every image has borders and guttae."""
-    images, scenes = Sampler(load_checkpoint(labelled_checkpoint)).scenes(SEED, START // BATCH, CONDITIONS)
-    labels = [scene.label() for scene in scenes]
+    batch = Sampler(load_checkpoint(labelled_checkpoint)).batch(ImageRange(SEED, START, BATCH), CONDITIONS)
+    labels = batch.labels()
     assert all(label.borders.any() and label.guttae.any() for label in labels)
-    return Made(images, labels)
+    return Made(batch, labels)
 
 
 @pytest.fixture
@@ -29,10 +30,7 @@ def write(made: Made) -> Callable[..., None]:
 
     def write_batch(layout: str, output: Path, *labels: str, validation_every: int | None = None) -> None:
         wanted = layout_set(layout, *labels, validation_every=validation_every)
-        parts = [
-            list(layout_samples(wanted, made.images[a:b], made.labels[a:b], START + a))
-            for a, b in ((0, 1), (1, 9), (9, BATCH))
-        ]
+        parts = [list(layout_samples(wanted, made.part(a, b))) for a, b in ((0, 1), (1, 9), (9, BATCH))]
         write_layout(LAYOUTS[layout], wanted, parts, output)
 
     return write_batch

@@ -12,7 +12,7 @@ import pytest
 from documentation import snippet
 from layout_batches import SEED, START, Made
 
-from endotwin.generator.sampler import BATCH
+from endotwin.image_range import BATCH
 from endotwin.samples.sample import sample_name
 
 

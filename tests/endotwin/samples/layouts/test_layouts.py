@@ -16,11 +16,12 @@ from typer.testing import CliRunner, Result
 from endotwin.cli.main import Layout as LayoutOption
 from endotwin.cli.main import app
 from endotwin.files import OutputError
-from endotwin.generator.latents import MAX_INDEX
-from endotwin.samples.labelling import LABELS, PLAIN, LabellingError
+from endotwin.image_range import MAX_INDEX, ImageRange
+from endotwin.samples.labelling import LABELS, LabellingError
 from endotwin.samples.layouts.labelled_sample import LayoutSample, LayoutSet
 from endotwin.samples.layouts.layout import Layout
 from endotwin.samples.layouts.writing import LAYOUTS, write_layout
+from endotwin.samples.sample import Provenance
 
 Run = Callable[..., Result]
 FOLDER = "Dataset501_Endotwin"
@@ -45,7 +46,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def make_set(start: int, count: int, every: int | None) -> LayoutSet:
-    return LayoutSet(7, start, count, "tiny", "ab" * 32, "none", PLAIN, every)
+    return LayoutSet(ImageRange(7, start, count), Provenance("tiny", "ab" * 32), "none", every)
 
 
 @given(st.integers(0, MAX_INDEX - 400), st.integers(1, 400), st.integers(2, 12))

@@ -13,7 +13,7 @@ from layout_batches import SEED, START, Made
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from endotwin.generator.sampler import BATCH
+from endotwin.image_range import BATCH
 from endotwin.samples.sample import sample_name
 
 

@@ -12,7 +12,7 @@ from layout_batches import SEED, START, Made
 from PIL import Image
 
 from endotwin.files import OutputError
-from endotwin.generator.sampler import BATCH
+from endotwin.image_range import BATCH
 from endotwin.samples.layouts.writing import LAYOUTS
 from endotwin.samples.sample import sample_name
 

@@ -1,0 +1,96 @@
+"""Batches of images with the scenes that their labels are made of, made one ahead of the one in use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from endotwin.image_range import ImageRange
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from endotwin.mosaic.labels import Label
+    from endotwin.mosaic.parameters import Conditions
+    from endotwin.mosaic.scene import Scene
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images, before anything is encoded.
+
+    Attributes:
+        range: which images they are; at most `BATCH`, within one aligned batch.
+        images: uint8 grey levels, shape (range.count, 128, 128).
+        scenes: one per image, of a labelled model; else none.
+    """
+
+    range: ImageRange
+    images: np.ndarray
+    scenes: Sequence[Scene] = ()
+
+    def labels(self) -> list[Label]:
+        """Compute the labels, one per image: work for a thread other than the device's."""
+        return [scene.label() for scene in self.scenes]
+
+
+class BatchesAhead:
+    """The batches of a range in order. While one is in use the next one is made, and never more than that.
+
+    Iterate once, with `for` or `async for`; `close` cancels the batch that is not needed any more.
+    """
+
+    def __init__(self, images: ImageRange, begin: Callable[[ImageRange], Future[Batch]]) -> None:
+        """Begin the first batch.
+
+        Args:
+            images: the range.
+            begin: queue the batch of one of `images.parts()`.
+        """
+        self._parts = images.parts()
+        self._begin = begin
+        self._ahead: Future[Batch] | None = None
+        self._advance()
+
+    def __iter__(self) -> Iterator[Batch]:
+        while self._ahead is not None:
+            batch = self._ahead.result()
+            self._advance()
+            yield batch
+
+    async def __aiter__(self) -> AsyncIterator[Batch]:
+        while self._ahead is not None:
+            batch = await asyncio.wrap_future(self._ahead)
+            self._advance()
+            yield batch
+
+    def close(self) -> None:
+        """Cancel the next batch, unless it is being made."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    def _advance(self) -> None:
+        part = next(self._parts, None)
+        self._ahead = None if part is None else self._begin(part)
+
+
+@dataclass(frozen=True)
+class BatchMaker:
+    """What makes batches on this machine.
+
+    Attributes:
+        make: compute the batch of one part of a range, under conditions or none.
+        thread: the one thread that runs `make`.
+        device: what the images are made on, as `describe_device` returns it.
+    """
+
+    make: Callable[[ImageRange, Conditions | None], Batch]
+    thread: Executor
+    device: str
+
+    def batches(self, images: ImageRange, conditions: Conditions | None) -> BatchesAhead:
+        """Return the batches of a range."""
+        return BatchesAhead(images, lambda part: self.thread.submit(self.make, part, conditions))
