@@ -1,16 +1,19 @@
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from endotwin.generator.batch import Batch
+from endotwin.image_range import ImageRange
 from endotwin.samples.formats import FORMATS
-from endotwin.samples.sample import sample_files
+from endotwin.samples.sample import Provenance, sample_files
 from endotwin.samples.sheet import ContactSheetError, draw_contact_sheet, read_images
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 128, 128), dtype=np.uint8)
+BATCH = Batch(ImageRange(7, 0, len(IMAGES)), IMAGES)
+PROVENANCE = Provenance("m", "0" * 64)
 
 
 def test_every_image_is_on_the_sheet_once_in_order() -> None:
@@ -35,15 +38,14 @@ def test_a_sheet_needs_images_of_one_size(images: list[np.ndarray]) -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("limit", [3, 100])
 def test_images_of_an_archive(kind: str, limit: int, tmp_path: Path) -> None:
-    with closing(FORMATS[kind](7, 0, len(IMAGES), "m", "0" * 64)) as archive:
-        path = tmp_path / f"set{archive.suffix}"
-        data = archive.head() + archive.add(IMAGES) + b"".join(archive.held_back()) + archive.tail()
-    path.write_bytes(data)
+    archive = FORMATS[kind](BATCH.range, PROVENANCE)
+    path = tmp_path / f"set{archive.suffix}"
+    path.write_bytes(archive.head() + archive.add(BATCH) + archive.tail())
     assert np.array_equal(np.stack(read_images(path, limit)), IMAGES[:limit])
 
 
 def test_images_of_a_folder(tmp_path: Path) -> None:
-    for name, content in sample_files(IMAGES, 7, 0, "m", "0" * 64):
+    for name, content in sample_files(BATCH, PROVENANCE):
         (tmp_path / name).write_bytes(content)
         if name.endswith(".png"):  # a label is no image
             (tmp_path / name.replace(".png", ".borders.png")).write_bytes(content)
@@ -92,7 +94,7 @@ def test_a_path_with_nothing_there(tmp_path: Path) -> None:
 
 
 def test_a_truncated_archive_is_not_taken_for_a_small_one(tmp_path: Path) -> None:
-    archive = FORMATS["tar"](7, 0, len(IMAGES), "m", "0" * 64)
+    archive = FORMATS["tar"](BATCH.range, PROVENANCE)
     path = tmp_path / "set.tar"
     path.write_bytes(archive.add(IMAGES)[:-9000])
     with pytest.raises(ContactSheetError, match="cannot be read"):

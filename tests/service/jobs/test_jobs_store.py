@@ -298,9 +298,9 @@ def test_a_file_that_is_no_store(tmp_path: Path) -> None:
 def test_a_store_of_a_later_version(path: Path) -> None:
     JobStore(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
-    with pytest.raises(SettingsError, match="version 2, and this service knows 1"):
+    with pytest.raises(SettingsError, match="version 3, and this service knows 2"):
         JobStore(path)
 
 
