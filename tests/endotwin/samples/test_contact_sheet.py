@@ -96,6 +96,6 @@ def test_a_path_with_nothing_there(tmp_path: Path) -> None:
 def test_a_truncated_archive_is_not_taken_for_a_small_one(tmp_path: Path) -> None:
     archive = FORMATS["tar"](BATCH.range, PROVENANCE)
     path = tmp_path / "set.tar"
-    path.write_bytes(archive.add(IMAGES)[:-9000])
+    path.write_bytes(archive.add(BATCH)[:-9000])
     with pytest.raises(ContactSheetError, match="cannot be read"):
         read_images(path, 100)
