@@ -14,12 +14,13 @@ from endotwin.quoting import shorten
 from endotwin.samples.conditions import CONDITIONS, parse_labelling
 from endotwin.samples.formats import FORMATS, check_format
 from endotwin.samples.labelling import LABELS, Labelling, LabellingError
+from endotwin.samples.zip import MAX_STREAMED_FILES, max_streamed_images
 from service.errors import ApiError
 from service.models import Model, Models
 
 DESCRIPTIONS: dict[str, tuple[str, str]] = {
     "n": ("integer", "number of images, from 1 to the operator's limit (default 1)"),
-    "seed": ("integer", f"from 0 to {MAX_SEED} (default: random, told in X-Endotwin-Seed)"),
+    "seed": ("integer", f"from 0 to {MAX_SEED} (default: random, see X-Endotwin-Seed)"),
     "start": ("integer", "index of the first image (default 0)"),
     "format": ("string", f"{', '.join(FORMATS)} (default {next(iter(FORMATS))})"),
     "model": (
@@ -81,6 +82,9 @@ def parse(query: str, models: Models, max_images: int) -> Query:
             model = models.labelled(name, labelling.field)
     except LabellingError as error:
         raise _invalid(error.field, str(error)) from error
+    if kind == "zip" and n > (most := max_streamed_images(labelling)):
+        why = f"a zip has at most {MAX_STREAMED_FILES} files here; format=tar has no such limit"
+        raise _invalid("n", f"n must be at most {most} with these labels, got {n}: {why}")
     return Query(images, labelling, model, kind)
 
 

@@ -8,13 +8,23 @@ import zipfile
 from endotwin.generator.batch import Batch
 from endotwin.image_range import ImageRange
 from endotwin.samples.archive import Archive
+from endotwin.samples.labelling import Labelling
 from endotwin.samples.sample import Provenance
+
+MAX_STREAMED_FILES = 65_535
+"""Files of one zip of the service: `zipfile` keeps 370 bytes of each for the directory at its end, 24 MB.
+It is also the most that a zip holds without ZIP64."""
+
+
+def max_streamed_images(labelling: Labelling) -> int:
+    """Return how many images, with their labels and records, one zip of the service may hold."""
+    return MAX_STREAMED_FILES // (2 + len(labelling.image_labels))
 
 
 class ZipArchive(Archive):
     """A zip file of stored members (a PNG is compressed already); ZIP64 where it has to be.
 
-    Only the list of members is kept, about 370 bytes each, for the directory at the end.
+    Only the list of members is kept; see `MAX_STREAMED_FILES`.
     """
 
     media_type = "application/zip"

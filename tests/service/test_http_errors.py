@@ -107,6 +107,20 @@ def models(labelled_checkpoint: Path) -> Models:
     return Models([Model(one.card, one.generator_sha256, FakeSampler()) for one in checkpoints], "tiny")
 
 
+@pytest.mark.parametrize(
+    ("labels", "most"), [("", 32_767), ("&labels=cells", 32_767), ("&labels=soft,guttae", 16_383)]
+)
+def test_a_zip_is_bounded(models: Models, labels: str, most: int) -> None:
+    assert parse(f"format=zip&n={most}{labels}", models, 100_000).images.count == most
+    with pytest.raises(
+        ApiError, match=f"at most {most} with these labels, .*65535 files.*format=tar"
+    ) as refusal:
+        parse(f"format=zip&n={most + 1}{labels}", models, 100_000)
+    assert (refusal.value.status, refusal.value.field) == (400, "n")
+    assert len(refusal.value.message) < 300
+    assert parse(f"format=tar&n={most + 1}{labels}", models, 100_000)
+
+
 _pairs = st.tuples(
     st.sampled_from([*DESCRIPTIONS, "x"]) | st.text(max_size=5),
     st.integers(-2, 2**64).map(str)
@@ -128,7 +142,8 @@ def test_any_query_is_read_or_refused(models: Models, query: str) -> None:
         assert refusal.status == 400
         assert refusal.message
     else:
-        assert 1 <= wanted.n <= 100
-        assert 0 <= wanted.seed < 2**64
-        assert 0 <= wanted.start <= wanted.start + wanted.n - 1 < 2**53
+        images = wanted.images
+        assert 1 <= images.count <= 100
+        assert 0 <= images.seed < 2**64
+        assert 0 <= images.start <= images.start + images.count - 1 < 2**53
         assert wanted.model.name == "tiny-labelled" or not wanted.labelling

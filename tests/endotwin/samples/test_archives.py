@@ -5,6 +5,7 @@ import io
 import json
 import tarfile
 import tempfile
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from itertools import pairwise
@@ -23,6 +24,7 @@ from endotwin.image_size import IMAGE_SIZE
 from endotwin.samples.archive import Archive
 from endotwin.samples.formats import FORMATS
 from endotwin.samples.sample import Provenance, sample_name
+from endotwin.samples.zip import MAX_STREAMED_FILES
 
 MODEL, DIGEST = "compact", hashlib.sha256(b"a checkpoint").hexdigest()
 COUNTS = st.integers(1, 12)
@@ -244,3 +246,19 @@ def test_what_is_no_batch_of_grey_levels_is_refused(kind: str, images: np.ndarra
 def test_an_array_refuses_another_size() -> None:
     with pytest.raises(ValueError, match="128 x 128"):
         begin("npy", 1).add(batch(make_images(1, size=64)))
+
+
+def test_memory_of_the_largest_streamed_zip_is_bounded() -> None:
+    archive = begin("zip", 1600)
+    images = np.zeros((16, 8, 8), np.uint8)
+    first, *others = archive.images.parts()
+    archive.add(Batch(first, images))  # what is allocated once
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for part in others:
+            archive.add(Batch(part, images))
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / (2 * 16 * len(others)) * MAX_STREAMED_FILES < 30e6
