@@ -49,8 +49,13 @@ class ApiError(Exception):
         return JSONResponse({"error": error}, self.status, self.headers)
 
 
+def invalid_parameter(field: str, message: str) -> ApiError:
+    """Return the error for a parameter of the query or a field of the body that has a wrong value."""
+    return ApiError(400, "invalid_parameter", message, field=field)
+
+
 def from_status(status: int, path: str, headers: Mapping[str, str] | None = None) -> ApiError:
-    """Return the error for a bare HTTP status, as the web framework raises it before any of our code."""
+    """Return the error for a bare HTTP status, as the web framework raises it."""
     if status == 404:
         routes = "POST /generate, GET /models, POST /jobs, GET /docs.json"
         message = f"there is nothing at {shorten(path)}; see {routes}"

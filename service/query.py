@@ -15,7 +15,7 @@ from endotwin.samples.conditions import CONDITIONS, parse_labelling
 from endotwin.samples.formats import FORMATS, check_format
 from endotwin.samples.labelling import LABELS, Labelling, LabellingError
 from endotwin.samples.zip import MAX_STREAMED_FILES, max_streamed_images
-from service.errors import ApiError
+from service.errors import ApiError, invalid_parameter
 from service.models import Model, Models
 
 DESCRIPTIONS: dict[str, tuple[str, str]] = {
@@ -65,27 +65,49 @@ def parse(query: str, models: Models, max_images: int) -> Query:
     try:
         images = ImageRange(seed, start, n)
     except ImageRangeError as error:
-        raise _invalid(
+        raise invalid_parameter(
             "start", f"start + n - 1 must be at most {MAX_INDEX}, got {start} + {n} - 1"
         ) from error
     kind = values.get("format", next(iter(FORMATS)))
     if kind not in FORMATS:
-        raise _invalid("format", f"format must be one of {', '.join(FORMATS)}, got {shorten(kind)}")
-    name = values.get("model")
+        raise invalid_parameter(
+            "format", f"format must be one of {', '.join(FORMATS)}, got {shorten(kind)}"
+        )
+    model, labelling = parse_model(models, values.get("model"), kind, values.get("labels"), values)
+    if kind == "zip" and n > (most := max_streamed_images(labelling)):
+        why = f"a zip has at most {MAX_STREAMED_FILES} files here; format=tar has no such limit"
+        raise invalid_parameter("n", f"n must be at most {most} with these labels, got {n}: {why}")
+    return Query(images, labelling, model, kind)
+
+
+def parse_model(
+    models: Models, name: str | None, kind: str, labels: str | None, conditions: Mapping[str, str]
+) -> tuple[Model, Labelling]:
+    """Choose the model of a request, and read what comes with its images.
+
+    Args:
+        models: of the service.
+        name: of the model; None for the service's choice.
+        kind: a key of `FORMATS`.
+        labels: names joined by commas, or None.
+        conditions: text by name; names that are no conditions are passed over.
+
+    Raises:
+        ApiError: 400, with the parameter at fault and what is allowed.
+    """
     model = models.default if name is None else models.get(name)
     if model is None:
-        raise _invalid("model", f"model must be one of {', '.join(models.names)}, got {shorten(str(name))}")
+        raise invalid_parameter(
+            "model", f"model must be one of {', '.join(models.names)}, got {shorten(str(name))}"
+        )
     try:
-        labelling = parse_labelling(values.get("labels"), values)
+        labelling = parse_labelling(labels, conditions)
         check_format(kind, labelling.labels)
         if labelling:
             model = models.labelled(name, labelling.field)
     except LabellingError as error:
-        raise _invalid(error.field, str(error)) from error
-    if kind == "zip" and n > (most := max_streamed_images(labelling)):
-        why = f"a zip has at most {MAX_STREAMED_FILES} files here; format=tar has no such limit"
-        raise _invalid("n", f"n must be at most {most} with these labels, got {n}: {why}")
-    return Query(images, labelling, model, kind)
+        raise invalid_parameter(error.field, str(error)) from error
+    return model, labelling
 
 
 def describe() -> list[dict[str, Any]]:
@@ -115,9 +137,7 @@ def _integer(values: Mapping[str, str], name: str, default: int | None, least: i
     if text is None:
         return secrets.randbits(64) if default is None else default
     if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:
-        raise _invalid(name, f"{name} must be an integer from {least} to {most}, got {shorten(text)}")
+        raise invalid_parameter(
+            name, f"{name} must be an integer from {least} to {most}, got {shorten(text)}"
+        )
     return int(text)
-
-
-def _invalid(field: str, message: str) -> ApiError:
-    return ApiError(400, "invalid_parameter", message, field=field)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from endotwin.settings import SettingsError, variable
+from service.jobs.job import Counts, Problem, State, write_counts
 
 _VERSION = 2
 _TABLE = """
@@ -34,6 +35,10 @@ CREATE TABLE jobs (
 )
 """
 _BUSY_SECONDS = 30.0
+_OLD_JOB = (
+    "an earlier version of the service accepted the job and named its checkpoint by the file's sha256; "
+    "DELETE it, and ask again"
+)
 
 
 class JobDatabase:
@@ -100,8 +105,25 @@ class JobDatabase:
             version = found["user_version"]
             if version == 0:
                 self.run(_TABLE)
-                self.run(f"PRAGMA user_version = {_VERSION}")
+            elif version == 1:
+                self._update_from_1()
             elif version != _VERSION:
                 raise sqlite3.DatabaseError(
                     f"it is of version {version}, and this service knows {_VERSION}"
                 )
+            self.run(f"PRAGMA user_version = {_VERSION}")
+
+    def _update_from_1(self) -> None:
+        """Rename the digest; jobs that wait fail, since their checkpoint cannot be found by it."""
+        self.run("ALTER TABLE jobs RENAME COLUMN checkpoint_sha256 TO generator_sha256")
+        self.run("""UPDATE jobs SET spec = replace(spec, '"checkpoint_sha256":', '"generator_sha256":')""")
+        now = time.time()
+        self.run(
+            "UPDATE jobs SET state = ?, finished = ?, counts = ?, lease = NULL, lease_until = 0 "
+            "WHERE state IN (?, ?)",
+            State.FAILED,
+            now,
+            write_counts(Counts(errors=(Problem(now, _OLD_JOB),))),
+            State.QUEUED,
+            State.RUNNING,
+        )

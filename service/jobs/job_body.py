@@ -12,15 +12,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from endotwin.quoting import shorten
-from endotwin.samples.conditions import CONDITIONS, parse_conditions
-from endotwin.samples.formats import check_format
-from endotwin.samples.labelling import LABELS, Labelling, LabellingError, parse_labels
+from endotwin.samples.conditions import CONDITIONS
+from endotwin.samples.labelling import LABELS, Labelling
 from endotwin.sets.sizes import DEFAULT_SHARD_SIZE
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.place import Bucket, PlaceError, check_allowed, parse_place
 from endotwin.settings import Settings
-from service.errors import ApiError
+from service.errors import ApiError, invalid_parameter
 from service.models import Models
+from service.query import parse_model
 
 LARGEST_BODY = 64 << 10
 """Bytes: more than any request needs."""
@@ -96,24 +96,14 @@ def parse_job(body: JsonObject, models: Models, settings: Settings) -> tuple[Buc
     wanted = _validate(body)
     destination = _destination(wanted.destination, settings)
     if not 1 <= wanted.n <= settings.jobs_max_images:
-        raise _invalid(
+        raise invalid_parameter(
             "n", f"n must be an integer from 1 to {settings.jobs_max_images}, got {shorten(str(wanted.n))}"
         )
     if wanted.format not in _FORMATS:
         message = f"format must be one of {', '.join(_FORMATS)}, got {shorten(wanted.format)}"
-        raise _invalid("format", message)
-    model = models.default if wanted.model is None else models.get(wanted.model)
-    if model is None:
-        names = ", ".join(models.names)
-        raise _invalid("model", f"model must be one of {names}, got {shorten(str(wanted.model))}")
-    try:
-        labels = parse_labels(",".join(wanted.labels)) if wanted.labels else ()
-        labelling = Labelling(labels, parse_conditions(_conditions(wanted)))
-        check_format(wanted.format, labels)
-        if labelling:
-            model = models.labelled(wanted.model, labelling.field)
-    except LabellingError as error:
-        raise _invalid(error.field, str(error)) from error
+        raise invalid_parameter("format", message)
+    labels = ",".join(wanted.labels) if wanted.labels else None
+    model, labelling = parse_model(models, wanted.model, wanted.format, labels, _conditions(wanted))
     return destination, _spec(wanted, model.name, model.generator_sha256, labelling)
 
 
@@ -131,18 +121,20 @@ def _validate(body: JsonObject) -> JobBody:
             raise ApiError(400, "unknown_parameter", message, field=_printable(field)) from error
         about = JobBody.model_fields[field].description
         if first["type"] == "missing":
-            raise _invalid(field, f"{field} is missing ({about})") from error
+            raise invalid_parameter(field, f"{field} is missing ({about})") from error
         message = f"{field} ({about}): {first['msg']}, got {shorten(str(first['input']))}"
-        raise _invalid(field, message) from error
+        raise invalid_parameter(field, message) from error
 
 
 def _destination(text: str, settings: Settings) -> Bucket:
     try:
         place = parse_place(text) if text.startswith("s3://") else None
     except PlaceError as error:
-        raise _invalid("destination", str(error)) from error
+        raise invalid_parameter("destination", str(error)) from error
     if not isinstance(place, Bucket):
-        raise _invalid("destination", f"destination must be s3://bucket/prefix, got {shorten(text)}")
+        raise invalid_parameter(
+            "destination", f"destination must be s3://bucket/prefix, got {shorten(text)}"
+        )
     try:
         check_allowed(place, settings.storage_allow)
     except PlaceError as error:
@@ -155,7 +147,7 @@ def _conditions(wanted: JobBody) -> dict[str, str]:
     for name in wanted.conditions:
         if name not in CONDITIONS:
             message = f"there is no condition {shorten(name)}; allowed are {', '.join(CONDITIONS)}"
-            raise _invalid("conditions", message)
+            raise invalid_parameter("conditions", message)
     return {
         name: np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)
         for name, value in wanted.conditions.items()
@@ -180,11 +172,11 @@ def _spec(wanted: JobBody, model: str, sha256: str, labelling: Labelling) -> Set
         first = next((one for one in error.errors() if one["loc"] != ("name",)), error.errors()[0])
         message = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
-            raise _invalid("n", message) from error
+            raise invalid_parameter("n", message) from error
         field = str(first["loc"][0])
         about = SetSpec.model_fields[field].description
         message = f"{field} ({about}): {message}, got {shorten(str(first['input']))}"
-        raise _invalid(field, message) from error
+        raise invalid_parameter(field, message) from error
 
 
 class _RepeatedError(ValueError):
@@ -204,7 +196,3 @@ def _refuse_constant(name: str) -> None:
 
 def _printable(name: str) -> str | None:
     return name[:60] if name and name.isascii() and name.isprintable() else None
-
-
-def _invalid(field: str, message: str) -> ApiError:
-    return ApiError(400, "invalid_parameter", message, field=field)

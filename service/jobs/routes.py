@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from endotwin.quoting import shorten
 from endotwin.settings import variable
 from service import errors
-from service.errors import ApiError
+from service.errors import ApiError, invalid_parameter
 from service.jobs.job import State, StoredJob, UnreadableJob
 from service.jobs.job_body import LARGEST_BODY, JobBody, parse_body, parse_job, read_key
 from service.jobs.runner import JobRunner
@@ -116,11 +116,11 @@ def list_jobs(request: Request) -> JSONResponse:
     limit = query.get("limit", str(_PAGE))
     if not _NUMBER.fullmatch(limit) or not 1 <= int(limit) <= _LARGEST_PAGE:
         message = f"limit must be an integer from 1 to {_LARGEST_PAGE}, got {shorten(limit)}"
-        raise ApiError(400, "invalid_parameter", message, field="limit")
+        raise invalid_parameter("limit", message)
     before = query.get("before")
     if before is not None and jobs.store.get(before) is None:
         message = f"before must be the id of a job, got {shorten(before)}"
-        raise ApiError(400, "invalid_parameter", message, field="before")
+        raise invalid_parameter("before", message)
     found = jobs.store.newest(int(limit) + 1, before)
     shown = found[: int(limit)]
     following = f"/jobs?limit={limit}&before={shown[-1].id}" if len(found) > len(shown) else None

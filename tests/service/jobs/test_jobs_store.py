@@ -304,6 +304,22 @@ def test_a_store_of_a_later_version(path: Path) -> None:
         JobStore(path)
 
 
+def test_a_store_of_version_1_is_updated(store: JobStore, path: Path) -> None:
+    waiting, complete = add(store, "waiting"), add(store, "complete")
+    store._run("UPDATE jobs SET state = 'complete' WHERE id = ?", complete.id)
+    store._run("""UPDATE jobs SET spec = replace(spec, '"generator_sha256":', '"checkpoint_sha256":')""")
+    store._run("ALTER TABLE jobs RENAME COLUMN generator_sha256 TO checkpoint_sha256")
+    store._run("PRAGMA user_version = 1")
+    for _ in range(2):  # only once
+        updated = JobStore(path)
+        failed = updated.get(waiting.id)
+        assert (failed.state, failed.spec) == (State.FAILED, SPEC)
+        assert "DELETE it, and ask again" in failed.counts.errors[-1].message
+        assert updated.get(complete.id).state is State.COMPLETE
+        assert updated.take_to_make([CHECKPOINT], LONG) is None
+        updated.close()
+
+
 def lease_of(store: JobStore, seconds: float, stopping: threading.Event) -> tuple[Lease, str]:
     job, token = store.take_to_make([CHECKPOINT], seconds)
     lease = Lease(store, job, token, seconds=seconds, stopping=stopping, counts=lambda: Counts(shards=3))
