@@ -14,10 +14,9 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
+from endotwin.samples.grid import draw_grid
 from endotwin.samples.sample import is_label_file
 
-_GAP = 2  # pixels between images
-_BACKGROUND = 255
 _WIDTH_TO_HEIGHT = 1.25
 
 
@@ -38,15 +37,8 @@ def draw_contact_sheet(images: list[np.ndarray]) -> Image.Image:
     if len(sizes) != 1:
         raise ValueError(f"a sheet needs images of one size, got {sorted(sizes) or 'none'}")
     height, width = sizes.pop()
-    columns = min(len(images), math.ceil(math.sqrt(len(images) * _WIDTH_TO_HEIGHT * height / width)))
-    rows = math.ceil(len(images) / columns)
-    sheet = np.full(
-        (rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP), _BACKGROUND, dtype=np.uint8
-    )
-    for i, image in enumerate(images):
-        top, left = i // columns * (height + _GAP), i % columns * (width + _GAP)
-        sheet[top : top + height, left : left + width] = image
-    return Image.fromarray(sheet)
+    columns = math.ceil(math.sqrt(len(images) * _WIDTH_TO_HEIGHT * height / width))
+    return draw_grid(images, columns)
 
 
 def read_images(path: Path, limit: int) -> list[np.ndarray]:

@@ -17,6 +17,7 @@ from endotwin.files import OutputError
 from endotwin.generator.architectures import PRESETS
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import CheckpointError, load_checkpoint, read_card
+from endotwin.samples.grid import draw_grid
 from training.blind_test.command import blind_test_app
 from training.cli.options import UsageError, chosen_device
 from training.curation.command import EPILOG as CURATE_EPILOG
@@ -36,7 +37,7 @@ from training.learning.warm_start import WarmStartError
 from training.scores.command import EPILOG as EVALUATE_EPILOG
 from training.scores.command import evaluate_command
 from training.scores.evaluation import COUNT, MINIMUM_COUNT, EvaluationError, quick_score
-from training.scores.figures import draw_run_figures, sample_grid
+from training.scores.figures import draw_run_figures
 from training.scores.inception import InceptionError
 from training.trial.batches import RealBatches
 from training.trial.command import trial_command
@@ -150,7 +151,7 @@ def train(
         complete = trainer.train(
             settings.images,
             intervals,
-            grid=lambda images: sample_grid(images, 10),
+            grid=lambda images: draw_grid(images, 10),
             score=score,
             max_seconds=None if hours is None else hours * 3600,
         )

@@ -1,9 +1,8 @@
-"""Pictures of a run: sample grids, FID and losses over images seen, power spectra."""
+"""Figures of a run: FID and losses over images seen, power spectra."""
 
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,33 +18,8 @@ from endotwin.generator.card import FidRecord, ImageStatistics
 PAPER_FID = 35.0
 """The paper's best, 3,000 generated images against 3,000 of its own crops."""
 
-_GAP = 2
 _DPI = 130
 _NOT_LOSSES = {"images", "epoch", "seconds", "session_seconds", "quick_fid"}
-
-
-def sample_grid(images: np.ndarray, columns: int = 8) -> Image.Image:
-    """Lay images out in rows, in order, with white gaps.
-
-    Args:
-        images: uint8 grey levels (n, H, W), n at least 1.
-        columns: images per row; places left over in the last row are white.
-
-    Returns:
-        A grey picture, for n = 40 and 8 columns 1,038 × 648 pixels at 128 × 128.
-    """
-    if images.dtype != np.uint8 or images.ndim != 3 or len(images) == 0 or columns < 1:
-        raise ValueError(
-            f"a grid needs uint8 (n, H, W) and a column, got {images.dtype} {images.shape}, {columns}"
-        )
-    columns = min(columns, len(images))
-    rows = math.ceil(len(images) / columns)
-    height, width = images.shape[1] + _GAP, images.shape[2] + _GAP
-    sheet = np.full((rows * height - _GAP, columns * width - _GAP), 255, dtype=np.uint8)
-    for k, image in enumerate(images):
-        y, x = k // columns * height, k % columns * width
-        sheet[y : y + image.shape[0], x : x + image.shape[1]] = image
-    return Image.fromarray(sheet)
 
 
 def draw_run_figures(

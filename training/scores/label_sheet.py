@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from endotwin.mosaic.labels import Label
+from endotwin.samples.grid import draw_grid
 
 COLUMNS = 8
 _ZOOM = 2
-_GAP = 2
 _BORDER = (255, 70, 70)
 _GUTTA = (60, 90, 255)
 _GUTTA_SHARE = 0.35
@@ -26,15 +26,14 @@ def draw_label_sheet(images: np.ndarray, labels: Sequence[Label], columns: int =
         columns: images per row.
     """
     tiles = [_tiles(image, label) for image, label in zip(images, labels, strict=True)]
-    height, width = (_ZOOM * size + _GAP for size in images.shape[1:])
-    rows = -(-len(tiles) // columns)
-    sheet = np.full((2 * rows * height - _GAP, min(columns, len(tiles)) * width - _GAP, 3), 255, np.uint8)
-    for k, pair in enumerate(tiles):
-        x = k % columns * width
-        for below, tile in enumerate(pair):
-            y = (2 * (k // columns) + below) * height
-            sheet[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
-    return Image.fromarray(sheet)
+    columns = min(columns, len(tiles))
+    blank = np.full_like(tiles[0][0], 255)
+    shown: list[np.ndarray] = []
+    for start in range(0, len(tiles), columns):
+        row = tiles[start : start + columns]
+        missing = [blank] * (columns - len(row))
+        shown += [*(plain for plain, _ in row), *missing, *(marked for _, marked in row), *missing]
+    return draw_grid(shown, columns)
 
 
 def _tiles(image: np.ndarray, label: Label) -> tuple[np.ndarray, np.ndarray]:
@@ -43,5 +42,8 @@ def _tiles(image: np.ndarray, label: Label) -> tuple[np.ndarray, np.ndarray]:
     marked = plain.astype(np.float64)
     marked[label.guttae > 0] += _GUTTA_SHARE * (np.array(_GUTTA) - marked[label.guttae > 0])
     marked[label.borders > 0] = _BORDER
-    enlarged = [np.kron(tile, np.ones((_ZOOM, _ZOOM, 1))).astype(np.uint8) for tile in (plain, marked)]
-    return enlarged[0], enlarged[1]
+    return _enlarged(plain), _enlarged(marked.astype(np.uint8))
+
+
+def _enlarged(tile: np.ndarray) -> np.ndarray:
+    return tile.repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1)

@@ -13,6 +13,7 @@ from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import Checkpoint, file_sha256, load_checkpoint, save_checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import BATCH, ImageRange
+from endotwin.samples.grid import draw_grid
 from training.data.sources import chosen_sources
 from training.learning.trainer import GRID_SEED
 from training.scores.comparisons import Comparison, compare
@@ -29,7 +30,7 @@ from training.scores.evaluation import (
 )
 from training.scores.feature_scores import MINIMUM_COUNT as MINIMUM_LOOK
 from training.scores.fid import DEFAULT_CACHE
-from training.scores.figures import figure_png, image_png, sample_grid, spectra_figure
+from training.scores.figures import figure_png, image_png, spectra_figure
 from training.scores.image_sets import ImageSets
 from training.scores.label_sheet import draw_label_sheet
 from training.scores.label_statistics import measure_labels
@@ -221,7 +222,7 @@ def _pictures(
         labelled = image_png(draw_label_sheet(batch.images, batch.labels()))
     real = None
     if request.show_real:
-        real = image_png(sample_grid(sets.images("training", limit=GRID_IMAGES), _COLUMNS))
+        real = image_png(draw_grid(sets.images("training", limit=GRID_IMAGES), _COLUMNS))
     return Pictures(
         generated=_grid(sets.sampler, sets.seed, GRID_IMAGES),
         stage=_grid(sets.sampler, GRID_SEED, _STAGE_IMAGES),  # what the grids of a run show
@@ -235,7 +236,7 @@ def _pictures(
 
 
 def _grid(sampler: Sampler, seed: int, count: int) -> bytes:
-    return image_png(sample_grid(sampler.images(seed, count), _COLUMNS))
+    return image_png(draw_grid(sampler.images(seed, count), _COLUMNS))
 
 
 def _record(checkpoint: Checkpoint, evidence: Evidence) -> str:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from endotwin.files import whole_file
+from endotwin.samples.grid import draw_grid
 from training.trial.annotated_images import AnnotatedImage
 from training.trial.borders import thick, thin
 from training.trial.report import TrialReport
@@ -37,22 +38,14 @@ def save_overlays(
         probabilities: of a border, float (H, W), one per image.
         path: the PNG; appears whole or not at all.
     """
-    panels = [
-        (np.stack([image.pixels] * 3, axis=-1), _overlay(image, probability))
-        for image, probability in zip(images, probabilities, strict=True)
+    plain = [np.stack([image.pixels] * 3, axis=-1) for image in images]
+    overlays = [
+        _overlay(image, probability) for image, probability in zip(images, probabilities, strict=True)
     ]
-    width = sum(plain.shape[1] + _GAP for plain, _ in panels) - _GAP
-    height = max(plain.shape[0] for plain, _ in panels)
-    sheet = np.full((2 * height + _GAP, width, 3), 255, dtype=np.uint8)
-    left = 0
-    for plain, overlay in panels:
-        rows, columns = plain.shape[:2]
-        sheet[:rows, left : left + columns] = plain
-        sheet[height + _GAP : height + _GAP + rows, left : left + columns] = overlay
-        left += columns + _GAP
-    size = (sheet.shape[1] * _ZOOM, sheet.shape[0] * _ZOOM)
+    grid = draw_grid([*plain, *overlays], len(images), gap=_GAP)
+    size = (grid.width * _ZOOM, grid.height * _ZOOM)
     with whole_file(path) as file:
-        Image.fromarray(sheet).resize(size, Image.Resampling.NEAREST).save(file, format="PNG")
+        grid.resize(size, Image.Resampling.NEAREST).save(file, format="PNG")
 
 
 def plot_dice_by_arm(report: TrialReport, path: Path) -> None:

@@ -28,6 +28,7 @@ from tiny_run import BATCH, SAVE_EVERY, assert_same_state, flat_state, start, we
 
 from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
 from endotwin.generator.sampler import Sampler
+from endotwin.samples.grid import draw_grid
 from training.data.split import Dataset
 from training.learning.recipes.recipe import RecipeError
 from training.learning.recipes.rendered import RenderedRecipe
@@ -35,7 +36,6 @@ from training.learning.recording import make_card
 from training.learning.run_folder import RunError
 from training.learning.trainer import GRID_IMAGES, ReportIntervals, Trainer, TrainingError
 from training.learning.warm_start import WarmStartError
-from training.scores.figures import sample_grid
 
 ROOT = Path(__file__).resolve().parents[3]
 QUIET = ReportIntervals(statistics=10**6, save=10**6, samples=0, score=0)
@@ -107,7 +107,7 @@ def test_reports_change_nothing_that_is_trained(dataset: Dataset, tmp_path: Path
         np.random.seed(99)
         return float(trainer.sample(3).mean())
 
-    reported.train(4 * BATCH, EVERY_STEP, grid=lambda images: sample_grid(images, 10), score=disturb)
+    reported.train(4 * BATCH, EVERY_STEP, grid=lambda images: draw_grid(images, 10), score=disturb)
     assert_same_state(plain, reported)
 
 
@@ -211,7 +211,7 @@ def test_statistics_grids_and_scores_come_at_their_intervals(dataset: Dataset, t
     trainer = start("dcgan", dataset, tmp_path)
     intervals = ReportIntervals(statistics=2 * BATCH, save=10**6, samples=3 * BATCH, score=4 * BATCH)
     trainer.train(
-        8 * BATCH, intervals, grid=lambda images: sample_grid(images, 10), score=lambda run: run.images / 7
+        8 * BATCH, intervals, grid=lambda images: draw_grid(images, 10), score=lambda run: run.images / 7
     )
     records = trainer.folder.read_statistics()
     losses = [record for record in records if "loss_d" in record]

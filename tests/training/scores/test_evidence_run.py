@@ -21,13 +21,13 @@ from tiny_checkpoints import save_tiny
 
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import file_sha256, load_checkpoint, read_card
+from endotwin.samples.grid import draw_grid
 from training.data.split import ImageFolder, load_dataset
 from training.learning.run_folder import RunFolder
 from training.learning.settings import TrainingSettings
 from training.scores import evaluation
 from training.scores import run as run_module
 from training.scores.evaluation import EvaluationError
-from training.scores.figures import sample_grid
 from training.scores.report import Pictures, write_evaluation_report
 from training.scores.report_tables import console_table
 from training.scores.results import Evidence, evidence_record
@@ -251,7 +251,7 @@ def test_the_run_adds_the_course_of_training(made_up: MadeUp, tmp_path: Path) ->
     images_seen = made_up.card.training.images_seen  # 0: the made-up generator was never trained
     folder.append_statistics({"images": images_seen, "quick_fid": 222.25})
     folder.save_grid(
-        f"{images_seen:08d}.png", sample_grid(made_up.dataset.training[0].pixels[None, :128, :128])
+        f"{images_seen:08d}.png", draw_grid(made_up.dataset.training[0].pixels[None, :128, :128], 1)
     )
     done = run_evaluation(replace(made_up.request, run=folder.path, output=tmp_path / "out"))
     assert done.evidence.course is not None

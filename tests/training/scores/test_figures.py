@@ -17,7 +17,6 @@ from training.scores.figures import (
     image_png,
     plot_fid,
     plot_losses,
-    sample_grid,
     spectra_figure,
 )
 
@@ -47,40 +46,11 @@ def is_png(file: Path | io.BytesIO) -> bool:
         return image.format == "PNG" and np.asarray(image.convert("L")).std() > 1
 
 
-def test_grid_holds_images_in_rows_with_white_gaps() -> None:
-    images = np.stack([np.full((128, 128), 10 * k, dtype=np.uint8) for k in range(5)])
-    sheet = np.asarray(sample_grid(images, columns=3))
-    assert sheet.shape == (2 * 128 + 2, 3 * 128 + 2 * 2)
-    for k in range(5):
-        y, x = k // 3 * 130, k % 3 * 130
-        assert (sheet[y : y + 128, x : x + 128] == 10 * k).all()
-    assert (sheet[128:130] == 255).all()
-    assert (sheet[:, 128:130] == 255).all()
-    assert (sheet[130:, 260:] == 255).all()
-
-
-def test_grid_of_few_images_has_no_empty_columns() -> None:
-    assert sample_grid(np.zeros((2, 128, 128), dtype=np.uint8), columns=8).size == (2 * 128 + 2, 128)
-
-
-@pytest.mark.parametrize(
-    ("images", "columns"),
-    [
-        (np.zeros((0, 128, 128), dtype=np.uint8), 8),
-        (np.zeros((2, 128, 128), dtype=np.float32), 8),
-        (np.zeros((2, 128, 128), dtype=np.uint8), 0),
-    ],
-)
-def test_grid_refuses(images: np.ndarray, columns: int) -> None:
-    with pytest.raises(ValueError, match="a grid needs uint8"):
-        sample_grid(images, columns)
-
-
 def test_a_picture_as_png_is_the_picture() -> None:
-    images = np.random.default_rng(0).integers(0, 256, size=(3, 128, 128), dtype=np.uint8)
-    with Image.open(io.BytesIO(image_png(sample_grid(images)))) as saved:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, size=(128, 130), dtype=np.uint8))
+    with Image.open(io.BytesIO(image_png(picture))) as saved:
         assert saved.format == "PNG"
-        np.testing.assert_array_equal(np.asarray(saved), np.asarray(sample_grid(images)))
+        np.testing.assert_array_equal(np.asarray(saved), np.asarray(picture))
 
 
 def test_run_figures(tmp_path: Path, tiny_checkpoint: Path) -> None:

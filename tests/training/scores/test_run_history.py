@@ -11,9 +11,9 @@ from PIL import Image
 from tiny_checkpoints import make_card
 
 from endotwin.generator.card import Card
+from endotwin.samples.grid import draw_grid
 from training.learning.run_folder import RunError, RunFolder
 from training.learning.settings import TrainingSettings
-from training.scores.figures import sample_grid
 from training.scores.run_history import read_course
 
 
@@ -35,7 +35,7 @@ def make_run(runs: Path, card: Card, scored: tuple[int, ...], grids: tuple[int, 
             folder.append_statistics({"images": images, "quick_fid": 1000 / images})
     for images in grids:
         grey = np.full((40, 128, 128), images % 251, dtype=np.uint8)
-        folder.save_grid(f"{images:08d}.png", sample_grid(grey, 10))
+        folder.save_grid(f"{images:08d}.png", draw_grid(grey, 10))
     return folder
 
 
