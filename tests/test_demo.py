@@ -53,21 +53,36 @@ def contents(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_it_leaves_the_set_and_says_so_twice_in_a_row(tmp_path: Path, variables: dict[str, str]) -> None:
+def files_of(count: int) -> set[str]:
+    return {f"7-{i:08d}.{kind}" for i in range(count) for kind in ("png", "json")}
+
+
+def test_it_replaces_the_set_of_an_earlier_run_and_says_so(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
     folder = tmp_path / "a path with spaces"
-    folder.mkdir()
-    for _ in range(2):
-        with demo(folder, 20, variables) as process:
-            said, _ = process.communicate(timeout=PATIENCE_SECONDS)
-        assert process.returncode == 0, said
-        files = {f"7-{i:08d}.{kind}" for i in range(20) for kind in ("png", "json")}
-        left = {"images.tar", "contact-sheet.png", "server.log", *(f"images/{name}" for name in files)}
-        assert contents(folder / "out") == left
-        with tarfile.open(folder / "out" / "images.tar") as tar:
-            assert set(tar.getnames()) == files
-        assert "20 images, all different" in said
-        assert "images/s" in said
-        assert "model tiny: recorded FID 123.50 (3,000 generated against 3,000 training crops" in said
+    earlier = [
+        "images.tar",
+        "contact-sheet.png",
+        "server.log",
+        *(f"images/{name}" for name in files_of(30)),
+    ]
+    for name in earlier:
+        path = folder / "out" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"of an earlier run")
+    with demo(folder, 20, variables) as process:
+        said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, said
+    files = files_of(20)
+    left = {"images.tar", "contact-sheet.png", "server.log", *(f"images/{name}" for name in files)}
+    assert contents(folder / "out") == left
+    assert not [name for name in left if (folder / "out" / name).read_bytes() == b"of an earlier run"]
+    with tarfile.open(folder / "out" / "images.tar") as tar:
+        assert set(tar.getnames()) == files
+    assert "20 images, all different" in said
+    assert "images/s" in said
+    assert "model tiny: recorded FID 123.50 (3,000 generated against 3,000 training crops" in said
 
 
 def test_ctrl_c_stops_the_service_and_leaves_no_half_set(tmp_path: Path, variables: dict[str, str]) -> None:

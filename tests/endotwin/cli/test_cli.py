@@ -228,8 +228,15 @@ def test_no_force_replaces_what_is_not_a_set(force: list[str], run: Run, tmp_pat
     assert precious.read_text() == "years of work"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("output", ["set", "set.tar"])
+@pytest.mark.parametrize(
+    ("number", "output"),
+    [
+        (signal.SIGINT, "set"),
+        (signal.SIGTERM, "set.tar"),
+        pytest.param(signal.SIGTERM, "set", marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, "set.tar", marks=pytest.mark.long),
+    ],
+)
 def test_a_stopped_command_leaves_nothing(
     number: signal.Signals, output: str, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
