@@ -22,7 +22,7 @@ from endotwin.mosaic.drawing import (
     MosaicShape,
     draw_mosaic,
 )
-from endotwin.mosaic.morphometry import pool_cells
+from endotwin.mosaic.morphometry import measure_mosaics
 
 JITTERS = (0.03, 0.045, 0.06, 0.09, 0.12, 0.15, 0.18, 0.21, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
 SPREADS = (0.04, 0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.95)
@@ -43,7 +43,7 @@ def measure(shape: MosaicShape, point: int) -> tuple[float, float, float]:
     mosaics = [
         draw_mosaic(lattice[k], sites[k].reshape(GRID * GRID, SITE_NUMBERS), shape) for k in range(MOSAICS)
     ]
-    pooled = pool_cells(mosaics)
+    pooled = measure_mosaics(mosaics)
     mean_area = MOSAICS * IMAGE_SIZE**2 / pooled.count
     return pooled.cv, pooled.hexagonality, mean_area / shape.cell_area
 

@@ -13,7 +13,7 @@ from endotwin.image_range import ImageRange
 from endotwin.image_size import IMAGE_SIZE
 from endotwin.mosaic.calibration import reachable_hexagonality, shape_for
 from endotwin.mosaic.drawing import GRID, LATTICE_NUMBERS, SITE_NUMBERS, draw_mosaic
-from endotwin.mosaic.morphometry import pool_cells
+from endotwin.mosaic.morphometry import measure_mosaics
 from endotwin.mosaic.parameters import CV, DEFAULT_PIXEL_SIZE, DENSITY, HEXAGONALITY
 
 DENSITIES = (DENSITY[0], 1500.0, 3000.0, DENSITY[1])
@@ -85,7 +85,7 @@ def compare(requested: Combination, images: int, seed: int) -> Comparison:
     shape = shape_for(area, requested.cv, requested.hexagonality)
     draws = draw_normals(ImageRange(seed, 0, images), LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS)
     lattice, sites = np.split(draws, [LATTICE_NUMBERS], axis=1)
-    found = pool_cells(
+    found = measure_mosaics(
         [draw_mosaic(lattice[k], sites[k].reshape(-1, SITE_NUMBERS), shape) for k in range(images)]
     )
     square_millimetres = images * (IMAGE_SIZE * DEFAULT_PIXEL_SIZE / 1000.0) ** 2

@@ -143,7 +143,7 @@ class ScoreSummary(_Record):
 
 
 class MemorisationSummary(_Record):
-    """Whether generated images are copies of training crops (`training.scores.memorisation_record`)."""
+    """Whether generated images are copies of training crops (`training.scores.memorisation.record`)."""
 
     verdict: str
     images: int = Field(ge=1, description="generated images, and held-out crops of the control")
@@ -168,7 +168,7 @@ class CellSummary(_Record):
 
 
 class MorphometrySummary(_Record):
-    """Cells of generated and real crops, found by one method (`training.scores.morphometry_record`)."""
+    """Cells of generated and real crops, found by one method (`training.scores.cells.record`)."""
 
     generated: CellSummary
     training: CellSummary = Field(description="its distance is to a second draw: what chance leaves")

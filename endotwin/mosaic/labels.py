@@ -8,7 +8,7 @@ import numpy as np
 
 from endotwin.image_size import IMAGE_SIZE
 from endotwin.mosaic.drawing import Mosaic
-from endotwin.mosaic.morphometry import cells_inside, measure_cells
+from endotwin.mosaic.morphometry import cells_inside, measure_mosaics
 from endotwin.mosaic.parameters import Parameters
 from endotwin.mosaic.raster import Raster, draw_borders
 
@@ -134,17 +134,12 @@ def _list_cells(mosaic: Mosaic, shown: np.ndarray, id_of: np.ndarray) -> tuple[C
 
 
 def _measure(mosaic: Mosaic, guttae: np.ndarray, parameters: Parameters) -> Measured:
-    chosen = cells_inside(mosaic)
+    found = measure_mosaics([mosaic])
     square_millimetres = (IMAGE_SIZE * parameters.pixel_size / 1000.0) ** 2
-    measured = (
-        measure_cells(mosaic.tessellation.areas[chosen], mosaic.tessellation.sides[chosen])
-        if len(chosen)
-        else None
-    )
     return Measured(
-        cells=len(chosen),
-        density=len(chosen) / square_millimetres,
-        cv=None if measured is None or len(chosen) < 2 else measured.cv,
-        hexagonality=None if measured is None else measured.hexagonality,
+        cells=found.count,
+        density=found.count / square_millimetres,
+        cv=found.cv,
+        hexagonality=found.hexagonality,
         guttae=float(guttae.mean()),
     )

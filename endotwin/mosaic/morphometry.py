@@ -1,7 +1,8 @@
-"""The numbers a clinician reads off a mosaic: cell density, coefficient of variation, hexagonality."""
+"""The numbers a clinician reads off cells: density, coefficient of variation of the area, hexagonality."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,15 +18,41 @@ class Morphometry:
 
     Attributes:
         count: number of cells.
-        mean_area: in square pixels.
-        cv: standard deviation of the cells' areas over their mean.
-        hexagonality: share of the cells that have six neighbours.
+        mean_area: in square pixels; None without a cell.
+        cv: standard deviation of the cells' areas over their mean; None below two cells.
+        hexagonality: share of the cells that have six neighbours; None without a cell.
     """
 
     count: int
-    mean_area: float
-    cv: float
-    hexagonality: float
+    mean_area: float | None
+    cv: float | None
+    hexagonality: float | None
+
+    def density(self, per: float) -> float | None:
+        """Return the number of cells in so many square pixels of cells; None without a cell."""
+        return None if self.mean_area is None else per / self.mean_area
+
+
+def measure_cells(
+    areas: np.ndarray, neighbours: np.ndarray, weights: np.ndarray | None = None
+) -> Morphometry:
+    """Measure cells that are known whole, however they were found.
+
+    Args:
+        areas: (N,), in square pixels.
+        neighbours: (N,), number of neighbours.
+        weights: (N,), how much each cell counts; None for all the same.
+    """
+    if len(areas) == 0:
+        return Morphometry(0, None, None, None)
+    mean = float(np.average(areas, weights=weights))
+    variance = float(np.average((areas - mean) ** 2, weights=weights))
+    return Morphometry(
+        count=len(areas),
+        mean_area=mean,
+        cv=math.sqrt(variance) / mean if len(areas) > 1 else None,
+        hexagonality=float(np.average(neighbours == 6, weights=weights)),
+    )
 
 
 def cells_inside(mosaic: Mosaic) -> np.ndarray:
@@ -39,22 +66,10 @@ def cells_inside(mosaic: Mosaic) -> np.ndarray:
     return np.flatnonzero(inside & (tessellation.areas > 0.0) & (tessellation.sides > 0))
 
 
-def measure_cells(areas: np.ndarray, sides: np.ndarray) -> Morphometry:
-    """Measure cells.
-
-    Args:
-        areas: (N,), in square pixels, at least one.
-        sides: (N,), number of neighbours.
-    """
-    mean = float(areas.mean())
-    return Morphometry(len(areas), mean, float(areas.std() / mean), float((sides == 6).mean()))
-
-
-def pool_cells(mosaics: Sequence[Mosaic]) -> Morphometry:
-    """Measure the cells of many mosaics together."""
-    chosen = [cells_inside(mosaic) for mosaic in mosaics]
-    pairs = list(zip(mosaics, chosen, strict=True))
+def measure_mosaics(mosaics: Sequence[Mosaic]) -> Morphometry:
+    """Measure the cells of one or more mosaics together, exactly, by their tessellations."""
+    chosen = [(mosaic.tessellation, cells_inside(mosaic)) for mosaic in mosaics]
     return measure_cells(
-        np.concatenate([mosaic.tessellation.areas[cells] for mosaic, cells in pairs]),
-        np.concatenate([mosaic.tessellation.sides[cells] for mosaic, cells in pairs]),
+        np.concatenate([tessellation.areas[cells] for tessellation, cells in chosen]),
+        np.concatenate([tessellation.sides[cells] for tessellation, cells in chosen]),
     )

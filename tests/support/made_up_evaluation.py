@@ -11,8 +11,9 @@ from tiny_checkpoints import make_card, save_tiny
 
 from endotwin.generator.card import Card
 from training.data.split import Dataset, ImageFolder, load_dataset
-from training.scores.inception import InceptionError, find_weights
-from training.scores.run import Evaluated, Request, run_evaluation
+from training.scores.inception import find_weights
+from training.scores.request import EvaluationRequest, InceptionError
+from training.scores.run import EvaluationResult, run_evaluation
 
 COUNT = 6
 """The fewest images of a quick look."""
@@ -35,8 +36,8 @@ class MadeUp:
     dataset: Dataset
     checkpoint: Path
     card: Card
-    request: Request
-    done: Evaluated
+    request: EvaluationRequest
+    done: EvaluationResult
 
 
 def card_of(dataset: Dataset, name: str = "tiny") -> Card:
@@ -63,7 +64,7 @@ def evaluate_made_up(tmp_path_factory: pytest.TempPathFactory) -> MadeUp:
     dataset = load_dataset([ImageFolder(folder / "made-up")], validation_share=0.2)
     card = card_of(dataset)
     checkpoint = save_tiny(tmp_path_factory.mktemp("checkpoints"), card)
-    request = Request(
+    request = EvaluationRequest(
         checkpoint=checkpoint,
         data=folder,
         output=tmp_path_factory.mktemp("out"),

@@ -36,9 +36,9 @@ from training.learning.trainer import ReportIntervals, Trainer, TrainingError
 from training.learning.warm_start import WarmStartError
 from training.scores.command import EPILOG as EVALUATE_EPILOG
 from training.scores.command import evaluate_command
-from training.scores.evaluation import COUNT, MINIMUM_COUNT, EvaluationError, quick_score
+from training.scores.evaluation import quick_score
 from training.scores.figures import draw_run_figures
-from training.scores.inception import InceptionError
+from training.scores.request import COUNT, RECORD_MINIMUM, EvaluationError, InceptionError
 from training.trial.batches import RealBatches
 from training.trial.command import trial_command
 from training.trial.trial_data import load_trial_data
@@ -115,8 +115,8 @@ def train(
     name = _name(name or preset)
     _positive("epochs", epochs)
     _positive("hours", hours)
-    if record_count != 0 and record_count < MINIMUM_COUNT:
-        raise UsageError(f"--record-count: 0, or at least {MINIMUM_COUNT}; got {record_count}")
+    if record_count != 0 and record_count < RECORD_MINIMUM:
+        raise UsageError(f"--record-count: 0, or at least {RECORD_MINIMUM}; got {record_count}")
     device = chosen_device(device)
     beginning = None if start_from is None else load_checkpoint(start_from)
     images_from = _sources(data, sources, max_upscale, validation_share)

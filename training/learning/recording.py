@@ -16,8 +16,8 @@ from endotwin.generator.checkpoint import SUFFIX, Checkpoint, save_checkpoint
 from endotwin.image_size import IMAGE_SIZE
 from training.learning.recipes.registry import RECIPES
 from training.learning.trainer import Trainer
+from training.scores.border_displacement import measure_labels
 from training.scores.evaluation import evaluate
-from training.scores.label_statistics import measure_labels
 
 
 @dataclass(frozen=True)

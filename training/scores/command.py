@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 from training.cli.options import chosen_device, require_one_place
-from training.scores.evaluation import COUNT, MINIMUM_COUNT
-from training.scores.report_tables import console_table
-from training.scores.run import FINDINGS_COUNT, Request, run_evaluation
+from training.scores.request import COUNT, EXAMINED_COUNT, RECORD_MINIMUM, EvaluationRequest
 
 EPILOG = (
     "Examples:  endotwin-training evaluate checkpoints/compact.safetensors --data ../shared/data  |  "
@@ -36,17 +34,17 @@ def evaluate_command(
         Path, typer.Option("--output", "-o", help="Folder for report.html and evaluation.json.")
     ] = _OUTPUT,
     count: Annotated[
-        int, typer.Option(help=f"Images on each side of the scores; below {MINIMUM_COUNT}: a quick look.")
+        int, typer.Option(help=f"Images on each side of the scores; below {RECORD_MINIMUM}: a quick look.")
     ] = COUNT,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Default: the seed the card's score was made with.")
     ] = None,
     memorisation_count: Annotated[
         int, typer.Option(min=0, help="Images whose nearest real crops are searched; 0: leave it out.")
-    ] = FINDINGS_COUNT,
+    ] = EXAMINED_COUNT,
     morphometry_count: Annotated[
         int, typer.Option(min=0, help="Images whose cells are measured; 0: leave it out.")
-    ] = FINDINGS_COUNT,
+    ] = EXAMINED_COUNT,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     inception: Annotated[Path | None, typer.Option(help="File of the Inception weights.")] = None,
     record: Annotated[
@@ -62,8 +60,11 @@ def evaluate_command(
     reach; whether images copy training images; the density, areas and neighbours of their cells. Features
     are kept, so the same command again is quicker.
     """
+    from training.scores.report_tables import console_table
+    from training.scores.run import run_evaluation
+
     require_one_place(data, sources)
-    request = Request(
+    request = EvaluationRequest(
         checkpoint=checkpoint,
         data=data,
         sources=sources,

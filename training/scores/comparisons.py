@@ -1,4 +1,4 @@
-"""Which sets are compared with which, and what every score says of them, over all draws."""
+"""Which sets of images are compared with which, and their scores in every draw."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from endotwin.generator.card import ScoreSummary, Spread
 from training.scores.feature_scores import kid, neighbourhoods
 from training.scores.fid import fid_from_features
-from training.scores.image_sets import DRAWS, ImageSets, SetName
-from training.scores.progress_bars import progress_bar
+from training.scores.image_sets import DRAWS, ImageSets, SetName, progress_bar
 
-Compared = Literal["generated_training", "generated_held_out", "real_real", "real_held_out", "noise_real"]
+ComparisonName = Literal[
+    "generated_training", "generated_held_out", "real_real", "real_held_out", "noise_real"
+]
 
 SCORES = ("fid", "kid", "precision", "recall", "density", "coverage")
 
 
-class Sides(NamedTuple):
-    """What is compared with what.
+class ComparedSets(NamedTuple):
+    """Two sets of images.
 
     Attributes:
         first: what is judged.
         second: what it is judged by.
-        words: both, as a person says it; the words of the card's FID.
+        words: both in plain words, as the card's FID names them.
     """
 
     first: SetName
@@ -33,12 +34,12 @@ class Sides(NamedTuple):
     words: tuple[str, str]
 
 
-COMPARISONS: dict[Compared, Sides] = {
-    "generated_training": Sides("generated", "training", ("generated images", "training crops")),
-    "generated_held_out": Sides("generated", "held_out", ("generated images", "held-out crops")),
-    "real_real": Sides("training", "training", ("training crops", "training crops, second draw")),
-    "real_held_out": Sides("training", "held_out", ("training crops", "held-out crops")),
-    "noise_real": Sides("noise", "training", ("uniform noise", "training crops")),
+COMPARISONS: dict[ComparisonName, ComparedSets] = {
+    "generated_training": ComparedSets("generated", "training", ("generated images", "training crops")),
+    "generated_held_out": ComparedSets("generated", "held_out", ("generated images", "held-out crops")),
+    "real_real": ComparedSets("training", "training", ("training crops", "training crops, second draw")),
+    "real_held_out": ComparedSets("training", "held_out", ("training crops", "held-out crops")),
+    "noise_real": ComparedSets("noise", "training", ("uniform noise", "training crops")),
 }
 
 
@@ -61,7 +62,7 @@ class Comparison(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Compared
+    name: ComparisonName
     first: str
     second: str
     count: int = Field(description="images on either side")
@@ -69,7 +70,7 @@ class Comparison(BaseModel):
     summary: ScoreSummary
 
 
-def pair_of(name: Compared, draw: int) -> tuple[tuple[SetName, int], tuple[SetName, int]]:
+def pair_of(name: ComparisonName, draw: int) -> tuple[tuple[SetName, int], tuple[SetName, int]]:
     """Return which draw of which set is compared with which in a draw of a comparison.
 
     Three draws of training crops make the three real-against-real pairs: first and second, second and
@@ -79,27 +80,27 @@ def pair_of(name: Compared, draw: int) -> tuple[tuple[SetName, int], tuple[SetNa
     return (first, draw), (second, (draw + 1) % DRAWS if first == second else draw)
 
 
-def possible(sets: ImageSets) -> Iterator[Compared]:
+def possible_comparisons(sets: ImageSets) -> Iterator[ComparisonName]:
     """Yield the comparisons that the data set allows: those with held-out crops need held-out images."""
-    for name, sides in COMPARISONS.items():
-        if sets.has_held_out or sides.second != "held_out":
+    for name, compared in COMPARISONS.items():
+        if sets.has_held_out or compared.second != "held_out":
             yield name
 
 
-def fid_of_pair(sets: ImageSets, name: Compared, draw: int) -> float:
+def fid_of_pair(sets: ImageSets, name: ComparisonName, draw: int) -> float:
     """Return the FID of a comparison in one draw, as it is recorded: to four digits."""
     first, second = pair_of(name, draw)
     return round(fid_from_features(sets.features(*first), sets.features(*second)), 4)
 
 
-def compare(sets: ImageSets, *, quiet: bool = False) -> tuple[Comparison, ...]:
+def compare_sets(sets: ImageSets, *, quiet: bool = False) -> tuple[Comparison, ...]:
     """Measure every score of every possible comparison in every draw.
 
     Args:
         sets: the images.
         quiet: no progress bar.
     """
-    names = list(possible(sets))
+    names = list(possible_comparisons(sets))
     for name in names:  # all features first: they take longest, and are kept
         for draw in range(DRAWS):
             for side in pair_of(name, draw):
@@ -125,7 +126,7 @@ def compare(sets: ImageSets, *, quiet: bool = False) -> tuple[Comparison, ...]:
     return tuple(found)
 
 
-def _scores(sets: ImageSets, name: Compared, draw: int) -> DrawScores:
+def _scores(sets: ImageSets, name: ComparisonName, draw: int) -> DrawScores:
     first, second = (sets.features(*side) for side in pair_of(name, draw))
     distance = kid(first, second)
     near = neighbourhoods(first, second)

@@ -1,4 +1,4 @@
-"""The recorded score of a checkpoint: the paper's protocol, and what it has to be read beside."""
+"""The recorded score of a checkpoint: the paper's protocol, and the scores it is read beside."""
 
 from __future__ import annotations
 
@@ -16,24 +16,15 @@ from endotwin.generator.checkpoint import Checkpoint
 from endotwin.image_size import IMAGE_SIZE
 from training.data.sources import Sources
 from training.data.split import Dataset
-from training.scores.comparisons import COMPARISONS, Compared, fid_of_pair, possible
-from training.scores.fid import DEFAULT_CACHE, cached_features, features, fid_from_features
+from training.scores.comparisons import COMPARISONS, ComparisonName, fid_of_pair, possible_comparisons
+from training.scores.fid import cached_features, features, fid_from_features
 from training.scores.image_sets import ImageSets, draw_training_crops
 from training.scores.image_statistics import image_statistics
-from training.scores.inception import FEATURES, load_inception
-
-COUNT = 3_000
-"""Images on either side in the paper's protocol."""
-
-MINIMUM_COUNT = FEATURES
-"""Fewer images than features leave the covariance singular: no record is made of fewer."""
+from training.scores.inception import FEATURE_COUNT, load_inception
+from training.scores.request import COUNT, DEFAULT_CACHE, RECORD_MINIMUM, EvaluationError
 
 STATISTICS_COUNT = 1_000
 """Images of which the statistics beside FID are taken."""
-
-
-class EvaluationError(ValueError):
-    """A checkpoint cannot be scored as asked; the message says what is allowed."""
 
 
 def evaluate(
@@ -47,7 +38,7 @@ def evaluate(
     cache: Path | None = DEFAULT_CACHE,
     quiet: bool = False,
 ) -> tuple[FidRecord, ImageStatistics]:
-    """Score a generator by the paper's protocol, and measure what that has to be read beside.
+    """Score a generator by the paper's protocol, beside its controls.
 
     Everything follows from `seed`: this is the first draw of `ImageSets`. On two CPU cores 3,000 images
     take 15 to 30 minutes; the features are kept for the next time.
@@ -77,7 +68,7 @@ def evaluate(
         cache=cache,
         quiet=quiet,
     )
-    found = {name: fid_of_pair(sets, name, 0) for name in possible(sets)}
+    found = {name: fid_of_pair(sets, name, 0) for name in possible_comparisons(sets)}
     return fid_record(sets, found), measure_statistics(sets)
 
 
@@ -87,14 +78,14 @@ def require_recordable(count: int) -> None:
     Raises:
         EvaluationError: it is too small.
     """
-    if count < MINIMUM_COUNT:
+    if count < RECORD_MINIMUM:
         raise EvaluationError(
-            f"a recorded FID needs at least {MINIMUM_COUNT} images on either side, got {count}; "
+            f"a recorded FID needs at least {RECORD_MINIMUM} images on either side, got {count}; "
             f"the paper's protocol takes {COUNT}"
         )
 
 
-def fid_record(sets: ImageSets, found: Mapping[Compared, float]) -> FidRecord:
+def fid_record(sets: ImageSets, found: Mapping[ComparisonName, float]) -> FidRecord:
     """Describe the FIDs of the first draw as a card does.
 
     Args:
@@ -121,7 +112,7 @@ def fid_record(sets: ImageSets, found: Mapping[Compared, float]) -> FidRecord:
         inception_sha256=sets.inception_sha256,
         pytorch_fid=version("pytorch-fid"),
         seed=sets.seed,
-        device=describe_device(sets.device),
+        device=device_label(sets.device),
     )
 
 
@@ -193,7 +184,7 @@ def load_sources(card: Card, sources: Sources, where: Path) -> Dataset:
     """Load the images a checkpoint was trained on, split as they were then.
 
     Args:
-        card: tells the digest of the images.
+        card: holds the digest of the images.
         sources: the images, see `sources_of_card` and `read_sources`.
         where: the folder or file that was given for them, for messages.
 
@@ -216,7 +207,7 @@ def _counts(sources: tuple[Source, ...]) -> str:
     return ", ".join(f"{s.name}: {s.images} + {s.held_out} held out" for s in sources)
 
 
-def describe_device(device: str) -> str:
+def device_label(device: str) -> str:
     """Return the device's kind and, of a GPU, its name: cpu, or cuda (NVIDIA H100)."""
     kind = torch.device(device).type
     return f"cuda ({torch.cuda.get_device_name(device)})" if kind == "cuda" else kind
@@ -228,5 +219,5 @@ def _protocol(count: int, seed: int) -> str:
         "drawn as in training (image by weight, place uniform, mirrored at random). Crops and noise by "
         f"numpy.random.default_rng([{seed}, k]): k = 1 training, 2 second draw, 3 held-out, 4 noise "
         f"(uniform 0 to 255). Inception 2015-12-05 of pytorch-fid, "
-        f"{FEATURES} features, grey as three equal channels, resized to 299 x 299 by the network."
+        f"{FEATURE_COUNT} features, grey as three equal channels, resized to 299 x 299 by the network."
     )

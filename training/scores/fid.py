@@ -12,10 +12,10 @@ from pytorch_fid.inception import InceptionV3
 
 from endotwin.files import whole_file
 from endotwin.generator.sampler import Sampler
-from training.scores.inception import FEATURES
+from training.scores.inception import FEATURE_COUNT
+from training.scores.request import DEFAULT_CACHE
 
-BATCH = 32
-DEFAULT_CACHE = Path("~/.cache/endotwin/features")
+INCEPTION_BATCH = 32
 
 
 def features(
@@ -23,7 +23,7 @@ def features(
     model: InceptionV3,
     *,
     device: str | torch.device = "cpu",
-    batch: int = BATCH,
+    batch: int = INCEPTION_BATCH,
     progress: Callable[[int], object] | None = None,
 ) -> np.ndarray:
     """Compute the Inception features of grey images, as pytorch-fid does, in float32.
@@ -77,7 +77,7 @@ def cached_features(
     inception_sha256: str,
     *,
     device: str | torch.device = "cpu",
-    batch: int = BATCH,
+    batch: int = INCEPTION_BATCH,
     cache: Path | None = DEFAULT_CACHE,
     progress: Callable[[int], object] | None = None,
 ) -> np.ndarray:
@@ -179,7 +179,7 @@ def _read(path: Path, count: int) -> np.ndarray | None:
         found: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    return found if found.shape == (count, FEATURES) and found.dtype == np.float32 else None
+    return found if found.shape == (count, FEATURE_COUNT) and found.dtype == np.float32 else None
 
 
 def fid_from_features(first: np.ndarray, second: np.ndarray) -> float:

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from tqdm import tqdm
 
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.image_size import IMAGE_SIZE
 from training.data.crops import draw_crops
 from training.data.split import Dataset
-from training.scores.fid import DEFAULT_CACHE, cached_features, generated_features
+from training.scores.fid import cached_features, generated_features
 from training.scores.inception import load_inception
-from training.scores.progress_bars import progress_bar
+from training.scores.request import DEFAULT_CACHE
 
 DRAWS = 3
 """How often a score is measured, each time on other images."""
@@ -135,6 +136,17 @@ class ImageSets:
             return draw_crops(self.dataset.held_out, self.count, rng)[:limit]
         shape = (self.count, IMAGE_SIZE, IMAGE_SIZE)
         return rng.integers(0, 256, size=shape, dtype=np.uint8)[:limit]
+
+
+def progress_bar(description: str, total: int, *, quiet: bool) -> tqdm:
+    """Return a progress bar, to be used as a context; those of an evaluation stand one below the other.
+
+    Args:
+        description: plain text, at most 38 characters.
+        total: sum of all values that `update` will be called with.
+        quiet: show nothing.
+    """
+    return tqdm(total=total, desc=f"{description:<38}", disable=quiet, unit="")
 
 
 def draw_training_crops(dataset: Dataset, count: int, seed: int = 0, draw: int = 0) -> np.ndarray:

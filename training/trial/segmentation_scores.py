@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from training.trial.annotated_images import AnnotatedImage
 from training.trial.borders import thick, thin
-from training.trial.cells import Morphometry, extract_cells, measure_cells, pooled
+from training.trial.cells import CellCounts, cells_from_borders, count_cells, pool_counts
 
 THRESHOLD = 0.5
 """A pixel is on a border from this probability on."""
@@ -61,8 +61,8 @@ class ImageScore(BaseModel):
 
     file: str
     overlap: Overlap
-    expert: Morphometry
-    predicted: Morphometry
+    expert: CellCounts
+    predicted: CellCounts
     scores: SegmentationScores
 
 
@@ -90,8 +90,8 @@ def score_image(probability: np.ndarray, image: AnnotatedImage) -> ImageScore:
     expert's dilated lines in one and the same way.
     """
     overlap = overlap_of(thin(probability >= THRESHOLD), image.lines, image.area)
-    expert = measure_cells(extract_cells(thick(image.lines)), image.area)
-    predicted = measure_cells(extract_cells(probability), image.area)
+    expert = count_cells(cells_from_borders(thick(image.lines)), image.area)
+    predicted = count_cells(cells_from_borders(probability), image.area)
     return ImageScore(
         file=image.file,
         overlap=overlap,
@@ -118,8 +118,8 @@ def summarise(images: list[ImageScore]) -> SetScore:
         only_predicted=sum(image.overlap.only_predicted for image in images),
         only_expert=sum(image.overlap.only_expert for image in images),
     )
-    predicted = pooled([image.predicted for image in images])
-    expert = pooled([image.expert for image in images])
+    predicted = pool_counts([image.predicted for image in images])
+    expert = pool_counts([image.expert for image in images])
     return SetScore(
         mean=SegmentationScores(
             dice=float(np.mean([image.scores.dice for image in images])),
@@ -134,7 +134,7 @@ def summarise(images: list[ImageScore]) -> SetScore:
     )
 
 
-def _scores(overlap: Overlap, predicted: Morphometry, expert: Morphometry) -> SegmentationScores:
+def _scores(overlap: Overlap, predicted: CellCounts, expert: CellCounts) -> SegmentationScores:
     return SegmentationScores(
         dice=overlap.dice,
         precision=overlap.precision,

@@ -11,8 +11,8 @@ from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import NotLabelledError, Sampler
 from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.parameters import Conditions, Range
+from training.scores.border_displacement import measure_labels
 from training.scores.label_sheet import draw_label_sheet
-from training.scores.label_statistics import measure_labels
 
 SHIPPED = Path(__file__).resolve().parents[3] / "checkpoints" / "labelled.safetensors"
 

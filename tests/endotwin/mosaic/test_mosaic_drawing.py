@@ -11,7 +11,7 @@ from mosaic_draws import draw_mosaics, no_numbers
 
 from endotwin.image_size import IMAGE_SIZE
 from endotwin.mosaic.drawing import GRID, Mosaic, MosaicShape, draw_mosaic
-from endotwin.mosaic.morphometry import cells_inside, measure_cells, pool_cells
+from endotwin.mosaic.morphometry import cells_inside, measure_cells, measure_mosaics
 
 
 def arrays(mosaic: Mosaic) -> list[np.ndarray]:
@@ -77,7 +77,7 @@ def test_no_site_of_the_table_is_used_twice_in_an_image(area: float) -> None:
 
 def test_jitter_takes_hexagons_and_spread_makes_areas_differ() -> None:
     measured = {
-        (jitter, spread): pool_cells(draw_mosaics(5, 25, MosaicShape(400.0, jitter, spread)))
+        (jitter, spread): measure_mosaics(draw_mosaics(5, 25, MosaicShape(400.0, jitter, spread)))
         for jitter in (0.06, 0.18, 0.4)
         for spread in (0.1, 0.5)
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.scores.border_displacement import REACH, border_displacements
+from training.scores.border_displacement import PROFILE_REACH, border_displacements
 
 
 def lines(offset: float, *, angle: float = 0.0, size: int = 96) -> np.ndarray:
@@ -36,9 +36,9 @@ def test_a_line_that_was_moved_is_found_where_it_is(offset: float, angle: float)
 def test_without_a_line_the_distance_is_chance() -> None:
     noise = np.random.default_rng(0).integers(0, 256, size=(96, 96), dtype=np.uint8)
     found = border_displacements(noise, *label(0.3))
-    assert np.median(found) == pytest.approx(REACH / 2, abs=0.7)
+    assert np.median(found) == pytest.approx(PROFILE_REACH / 2, abs=0.7)
     assert found.min() >= 0
-    assert found.max() <= REACH
+    assert found.max() <= PROFILE_REACH
 
 
 def test_only_the_borders_that_are_given_are_measured() -> None:

@@ -17,10 +17,11 @@ from training.data.read import DataError
 from training.data.sources import sources_of_card
 from training.data.split import Dataset, GreyImage, ImageFolder, load_dataset
 from training.scores import evaluation
-from training.scores.evaluation import EvaluationError, evaluate, load_sources, quick_score
+from training.scores.evaluation import evaluate, load_sources, quick_score
 from training.scores.fid import features, fid_from_features
 from training.scores.image_statistics import image_statistics
-from training.scores.inception import InceptionError, find_weights, load_inception
+from training.scores.inception import find_weights, load_inception
+from training.scores.request import EvaluationError, InceptionError
 
 COUNT = 8
 
@@ -134,7 +135,7 @@ def test_the_protocol_of_a_record(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Images, crops and noise by their seeds, as every card says; features and distance from scratch."""
-    monkeypatch.setattr(evaluation, "MINIMUM_COUNT", COUNT)
+    monkeypatch.setattr(evaluation, "RECORD_MINIMUM", COUNT)
     checkpoint = load_checkpoint(tiny_checkpoint)
     fid, statistics = evaluate(
         checkpoint, dataset, count=COUNT, seed=5, inception=inception, cache=tmp_path, quiet=True
@@ -173,7 +174,7 @@ def test_the_protocol_of_a_record(
 def test_without_held_out_images_two_scores_are_absent(
     folder: Path, inception: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "MINIMUM_COUNT", 2)
+    monkeypatch.setattr(evaluation, "RECORD_MINIMUM", 2)
     dataset = load_dataset([ImageFolder(folder / "made-up")], validation_share=0.0)
     fid, _ = evaluate(
         load_checkpoint(tiny_checkpoint), dataset, count=2, inception=inception, cache=tmp_path, quiet=True

@@ -14,7 +14,8 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import Sampler
 from training.scores.fid import cached_features, features, fid_from_features, generated_features
-from training.scores.inception import InceptionError, find_weights, load_inception
+from training.scores.inception import find_weights, load_inception
+from training.scores.request import InceptionError
 
 
 def whitened(n: int, dims: int, seed: int) -> np.ndarray:

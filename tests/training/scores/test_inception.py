@@ -16,10 +16,10 @@ from training.scores.inception import (
     PTH_NAME,
     TORCHSCRIPT_SHA256,
     WHEEL,
-    InceptionError,
     find_weights,
     load_inception,
 )
+from training.scores.request import InceptionError
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from PIL import Image
 from training.data.read import DataError
 from training.trial.annotated_images import MARGIN, read_annotated, read_foreign
 from training.trial.borders import thick
-from training.trial.cells import extract_cells, measure_cells
+from training.trial.cells import cells_from_borders, count_cells
 
 
 def test_an_image_is_read_with_lines_area_and_number_of_cells(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_another_modality_is_resized_to_the_size_of_cells_trained_on(tmp_path: P
     assert images[0].pixels.shape == tuple(round(factor * size) for size in native.pixels.shape)
     assert images[0].cell_area == pytest.approx(factor**2 * native.cell_area, rel=0.02)
     # No border has a gap: the cells are those that the expert drew.
-    found = measure_cells(extract_cells(thick(images[0].lines)), images[0].area)
+    found = count_cells(cells_from_borders(thick(images[0].lines)), images[0].area)
     assert found.cells == images[0].cells == native.cells
 
 

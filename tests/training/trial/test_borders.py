@@ -7,7 +7,7 @@ import pytest
 from made_up_mosaics import hexagon_sites, lines_between, nearest_site
 
 from training.trial.borders import annotated_area, resized_lines, thick, thin
-from training.trial.cells import Morphometry, extract_cells, measure_cells
+from training.trial.cells import CellCounts, cells_from_borders, count_cells
 
 
 def test_a_wide_border_becomes_its_centre_line_and_a_band_of_three() -> None:
@@ -54,8 +54,8 @@ def test_resized_lines_separate_the_same_cells(factor: float) -> None:
     assert after.cell_pixels == pytest.approx(before.cell_pixels * factor**2, rel=0.06)
 
 
-def inner_cells(lines: np.ndarray, factor: float) -> Morphometry:
+def inner_cells(lines: np.ndarray, factor: float) -> CellCounts:
     area = np.zeros(lines.shape, dtype=bool)
     margin = round(30 * factor)
     area[margin:-margin, margin:-margin] = True
-    return measure_cells(extract_cells(thick(lines)), area)
+    return count_cells(cells_from_borders(thick(lines)), area)

@@ -9,7 +9,7 @@ import pytest
 from made_up_mosaics import hexagon_sites, lines_between, nearest_site
 
 from training.trial.borders import thick, thin
-from training.trial.cells import Morphometry, extract_cells, measure_cells, pooled
+from training.trial.cells import CellCounts, cells_from_borders, count_cells, pool_counts
 
 SPACING = 24.0
 HEXAGON = SPACING**2 * math.sqrt(3) / 2
@@ -27,7 +27,7 @@ def inside(shape: tuple[int, int], margin: int) -> np.ndarray:
 
 def test_a_hexagonal_lattice_has_its_density_no_variation_and_six_neighbours() -> None:
     borders = hexagons()
-    found = measure_cells(extract_cells(borders), inside(borders.shape, 30))
+    found = count_cells(cells_from_borders(borders), inside(borders.shape, 30))
     assert found.cells > 60
     assert 1 / found.density == pytest.approx(HEXAGON, rel=0.02)
     assert found.cv is not None
@@ -42,7 +42,7 @@ def test_a_square_lattice_of_bricks_has_its_neighbours() -> None:
     laid = rows // 20 * 100 + (columns + 10 * (rows // 20 % 2)) // 20
     stacked = rows // 20 * 100 + columns // 20
     for labels, expected in ((laid, 1.0), (stacked, 0.0)):
-        found = measure_cells(extract_cells(thick(thin(lines_between(labels)))), inside((200, 200), 15))
+        found = count_cells(cells_from_borders(thick(thin(lines_between(labels)))), inside((200, 200), 15))
         assert found.inner_cells > 20
         assert found.hexagonality == expected
 
@@ -53,19 +53,19 @@ def test_variation_of_two_sizes_is_the_one_computed_by_hand() -> None:
     labels = rows // 20 * 100 + columns // 60 * 2 + (columns % 60 >= 20)
     area = np.zeros(labels.shape, dtype=bool)
     area[20:180, 60:120] = True
-    found = measure_cells(extract_cells(thick(thin(lines_between(labels)))), area)
+    found = count_cells(cells_from_borders(thick(thin(lines_between(labels)))), area)
     assert found.cells == 16
     assert found.cv == pytest.approx(1 / 3, abs=0.03)
 
 
 def test_a_small_gap_in_a_border_does_not_join_two_cells() -> None:
     borders = hexagons()
-    whole = measure_cells(extract_cells(borders), inside(borders.shape, 30))
+    whole = count_cells(cells_from_borders(borders), inside(borders.shape, 30))
     row, column = np.argwhere(borders[100:160, 100:160]).mean(axis=0).round().astype(int) + 100
     gap = borders.astype(float)
     rows = np.flatnonzero(borders[row - 12 : row + 13, column]) + row - 12
     gap[rows[0] : rows[0] + 2, column - 1 : column + 2] = 0
-    assert measure_cells(extract_cells(gap), inside(borders.shape, 30)).cells == whole.cells
+    assert count_cells(cells_from_borders(gap), inside(borders.shape, 30)).cells == whole.cells
 
 
 def test_cells_cut_by_the_edge_of_the_area_are_left_out() -> None:
@@ -73,17 +73,18 @@ def test_cells_cut_by_the_edge_of_the_area_are_left_out() -> None:
     borders = thick(thin(lines_between(rows // 20 * 100 + columns // 20)))
     area = np.zeros(borders.shape, dtype=bool)
     area[20:80, 20:70] = True  # three by two whole cells and halves of three more
-    assert measure_cells(extract_cells(borders), area).cells == 6
+    assert count_cells(cells_from_borders(borders), area).cells == 6
 
 
 def test_nothing_found_is_told_as_nothing() -> None:
-    found = measure_cells(extract_cells(np.zeros((80, 80))), inside((80, 80), 20))
+    found = count_cells(cells_from_borders(np.zeros((80, 80))), inside((80, 80), 20))
     assert (found.cells, found.density, found.cv, found.hexagonality) == (0, 0.0, None, None)
 
 
 def test_pooling_adds_counts_and_takes_variation_within_images() -> None:
-    small = Morphometry(cells=30, cell_pixels=3_000, cv=0.3, inner_cells=10, six_sided=6)
-    large = Morphometry(cells=10, cell_pixels=9_000, cv=0.1, inner_cells=6, six_sided=2)
-    found = pooled([small, large, measure_cells(np.ones((9, 9), dtype=int), np.zeros((9, 9), dtype=bool))])
+    small = CellCounts(cells=30, cell_pixels=3_000, cv=0.3, inner_cells=10, six_sided=6)
+    large = CellCounts(cells=10, cell_pixels=9_000, cv=0.1, inner_cells=6, six_sided=2)
+    none = count_cells(np.ones((9, 9), dtype=int), np.zeros((9, 9), dtype=bool))
+    found = pool_counts([small, large, none])
     assert (found.cells, found.cell_pixels, found.hexagonality) == (40, 12_000, 0.5)
     assert found.cv == pytest.approx(math.sqrt((30 * 0.09 + 10 * 0.01) / 40))

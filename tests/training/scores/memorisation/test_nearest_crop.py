@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from training.data.crops import draw_crops
 from training.data.split import ImageFolder, load_dataset
-from training.scores.nearest_crop import (
+from training.scores.memorisation.nearest_crop import (
     MIRRORINGS,
     find_nearest_crops,
     mirrored,

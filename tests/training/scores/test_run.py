@@ -27,12 +27,11 @@ from training.learning.run_folder import RunFolder
 from training.learning.settings import TrainingSettings
 from training.scores import evaluation
 from training.scores import run as run_module
-from training.scores.evaluation import EvaluationError
+from training.scores.evidence import Evidence, evidence_record, evidence_schema
 from training.scores.report import Pictures, write_evaluation_report
 from training.scores.report_tables import console_table
-from training.scores.results import Evidence, evidence_record
+from training.scores.request import EvaluationError
 from training.scores.run import run_evaluation
-from training.scores.schema import evidence_schema
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -96,7 +95,7 @@ def test_the_json_keeps_to_its_schema_and_says_what_was_done(made_up: MadeUp) ->
 def test_the_published_schema_is_current() -> None:
     published = (ROOT / "docs" / "evaluation.schema.json").read_text(encoding="utf-8")
     assert published == evidence_schema(), (
-        "write it again: python -m training.scores.schema > docs/evaluation.schema.json"
+        "write it again: python -m training.scores.evidence > docs/evaluation.schema.json"
     )
 
 
@@ -155,8 +154,8 @@ def test_the_console_table_shows_mean_spread_and_the_card(made_up: MadeUp) -> No
 def test_recording_keeps_the_weights_and_the_old_fid(
     made_up: MadeUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "MINIMUM_COUNT", COUNT)
-    monkeypatch.setattr(run_module, "MINIMUM_COUNT", COUNT)
+    monkeypatch.setattr(evaluation, "RECORD_MINIMUM", COUNT)
+    monkeypatch.setattr(run_module, "RECORD_MINIMUM", COUNT)
     path = tmp_path / "tiny.safetensors"
     shutil.copy(made_up.checkpoint, path)
     request = replace(made_up.request, checkpoint=path, output=tmp_path / "out", record=True)
@@ -185,7 +184,7 @@ def weights(path: Path) -> dict[str, bytes]:
 def test_a_checkpoint_without_a_score_gets_one(
     made_up: MadeUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "MINIMUM_COUNT", COUNT)
+    monkeypatch.setattr(evaluation, "RECORD_MINIMUM", COUNT)
     checkpoint = load_checkpoint(made_up.checkpoint)
     unscored = replace(checkpoint, card=made_up.card.model_copy(update={"fid": None}))
     unscored = replace(unscored, path=tmp_path / "tiny.safetensors")
@@ -244,7 +243,7 @@ def test_sources_may_come_from_their_file(made_up: MadeUp, tmp_path: Path) -> No
     assert "--sources" in done.evidence.command
 
 
-def test_the_run_adds_the_course_of_training(made_up: MadeUp, tmp_path: Path) -> None:
+def test_the_run_adds_the_history_of_training(made_up: MadeUp, tmp_path: Path) -> None:
     settings = TrainingSettings(name="tiny", architecture=made_up.card.architecture)
     folder = RunFolder.of(tmp_path / "runs", settings, made_up.dataset.digest)
     folder.write_text("settings.json", settings.model_dump_json())

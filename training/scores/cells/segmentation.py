@@ -1,16 +1,17 @@
 """Cells of an image without annotation and without a trained network: generated and real ones alike.
 
-Bright cells with dark borders repeat at about one distance, which stands out in the power spectrum (as in
-Selig et al. 2015, BMC Medical Imaging, who find the size of cells by it and the cells by watershed). The
-image is brought to one size of cells, so that one set of constants fits all; dark ridges of the width of
-borders are found; the places furthest from them are seeds; a watershed on the ridges makes them cells.
+Bright cells with dark borders repeat at about one distance, which shows as a peak of the power spectrum (as
+in Selig et al. 2015, BMC Medical Imaging, who find the size of cells by it and the cells by watershed). The
+image is resized to one size of cells, so that one set of constants fits all; dark ridges of the width of
+borders are found; the places furthest from them are seeds of a watershed on the ridges.
 
 The constants were chosen on every other image of gavet, cwru and strip in `../shared/data` by the errors
-that `training.scores.morphometry_error` measures; it tells those on the other half, too.
+that `training.scores.cells.error` measures; it reports those on the other half, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
+from endotwin.mosaic.morphometry import Morphometry, measure_cells
 from training.trial.cells import neighbour_pairs
 
 SMALLEST, LARGEST = 10.0, 64.0
@@ -70,8 +72,12 @@ class WholeCells:
     neighbours: np.ndarray
     weights: np.ndarray
 
+    def measure(self) -> Morphometry:
+        """Return the numbers of these cells, each counted by its weight."""
+        return measure_cells(self.areas, self.neighbours, self.weights)
 
-def find_cells(pixels: np.ndarray) -> np.ndarray:
+
+def cells_from_image(pixels: np.ndarray) -> np.ndarray:
     """Find the cells of an image.
 
     Args:
@@ -132,7 +138,7 @@ def whole_cells(cells: np.ndarray) -> WholeCells:
     """Measure the cells that do not touch the image's edge.
 
     Args:
-        cells: int (H, W), numbered from 1 as from `find_cells`; 0 is no cell.
+        cells: int (H, W), numbered from 1 as from `cells_from_image`; 0 is no cell.
     """
     height, width = cells.shape
     count = int(cells.max()) + 1
@@ -150,6 +156,26 @@ def whole_cells(cells: np.ndarray) -> WholeCells:
         neighbours=neighbours[whole],
         weights=1.0 / np.array(places, dtype=np.float64),
     )
+
+
+def join_cells(found: Sequence[WholeCells]) -> WholeCells:
+    """Return the cells of several images, at least one, as one set."""
+    return WholeCells(
+        areas=np.concatenate([cells.areas for cells in found]),
+        neighbours=np.concatenate([cells.neighbours for cells in found]),
+        weights=np.concatenate([cells.weights for cells in found]),
+    )
+
+
+def area_quantiles(cells: WholeCells, percents: Sequence[int]) -> dict[str, float]:
+    """Return the areas below which so many percent of the cells are; nothing without a cell."""
+    if len(cells.areas) == 0:
+        return {}
+    order = np.argsort(cells.areas)
+    areas, weights = cells.areas[order], cells.weights[order]
+    below = (np.cumsum(weights) - weights / 2.0) / weights.sum()
+    found = np.interp(np.array(percents) / 100.0, below, areas)
+    return {str(percent): round(float(area), 1) for percent, area in zip(percents, found, strict=True)}
 
 
 def _even_contrast(values: np.ndarray, around: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Morphometry of generated against real images: equal mosaics are near, others are told apart."""
+"""Cells of generated against real images: equal mosaics are near, others are not."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from endotwin.mosaic.labels import Label
 from training.data.read import DataError
 from training.data.sources import Sources
 from training.data.split import Dataset, ImageFolder, load_dataset
-from training.scores.cell_extraction import WholeCells, whole_cells
-from training.scores.morphometry import measure_morphometry
-from training.scores.morphometry_error import expert_error, label_error, read_experts
-from training.scores.morphometry_figures import plot_areas, plot_groups
-from training.scores.morphometry_record import Morphometry
+from training.scores.cells.comparison import compare_cells
+from training.scores.cells.error import expert_error, label_error, read_experts
+from training.scores.cells.figures import plot_areas, plot_groups
+from training.scores.cells.record import CellComparison
+from training.scores.cells.segmentation import WholeCells, whole_cells
 from training.trial.borders import thin
 
 COUNT = 20
@@ -38,11 +38,11 @@ def crops(spacing: float, jitter: float = 0.25) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def alike(dataset: Dataset) -> Morphometry:
-    return measure_morphometry(crops(20.0), dataset)
+def alike(dataset: Dataset) -> CellComparison:
+    return compare_cells(crops(20.0), dataset)
 
 
-def test_the_same_kind_of_mosaic_is_as_near_as_real_to_real(alike: Morphometry) -> None:
+def test_the_same_kind_of_mosaic_is_as_near_as_real_to_real(alike: CellComparison) -> None:
     assert alike.generated.crops == alike.training.crops == COUNT
     assert alike.generated.cells > 300
     assert alike.generated.density == pytest.approx(alike.training.density, rel=0.05)
@@ -52,12 +52,12 @@ def test_the_same_kind_of_mosaic_is_as_near_as_real_to_real(alike: Morphometry) 
     assert len(alike.generated.group_density) == 100
 
 
-def test_other_cells_are_told_apart(dataset: Dataset, alike: Morphometry) -> None:
-    larger = measure_morphometry(crops(26.0), dataset)
+def test_other_cells_are_told_apart(dataset: Dataset, alike: CellComparison) -> None:
+    larger = compare_cells(crops(26.0), dataset)
     assert larger.generated.density is not None
     assert larger.training.density is not None
     assert larger.generated.density / larger.training.density == pytest.approx((20 / 26) ** 2, rel=0.08)
-    ordered = measure_morphometry(crops(20.0, jitter=0.05), dataset)
+    ordered = compare_cells(crops(20.0, jitter=0.05), dataset)
     for name, other in (("area", larger), ("density", larger), ("cv", ordered), ("hexagonality", ordered)):
         far, near = getattr(other.generated_training, name), getattr(alike.generated_training, name)
         assert far > 2 * near, name
@@ -66,21 +66,21 @@ def test_other_cells_are_told_apart(dataset: Dataset, alike: Morphometry) -> Non
 
 def test_images_without_cells_are_counted_and_end_in_no_error(dataset: Dataset) -> None:
     black = np.zeros((4, 128, 128), dtype=np.uint8)
-    found = measure_morphometry(black, dataset)
+    found = compare_cells(black, dataset)
     assert (found.generated.cells, found.generated.crops_without_cells) == (0, 4)
     assert found.generated.density is None
     assert found.generated_training.area is None
-    assert Morphometry.model_validate_json(found.model_dump_json()) == found
+    assert CellComparison.model_validate_json(found.model_dump_json()) == found
     for png in (plot_areas(found), plot_groups(found)):
         assert png.startswith(b"\x89PNG")
 
 
-def test_the_same_call_gives_the_same_record(dataset: Dataset, alike: Morphometry) -> None:
+def test_the_same_call_gives_the_same_record(dataset: Dataset, alike: CellComparison) -> None:
     told: list[int] = []
-    assert measure_morphometry(crops(20.0), dataset, workers=2, progress=told.append) == alike
+    assert compare_cells(crops(20.0), dataset, workers=2, progress=told.append) == alike
     assert sum(told) == 4 * COUNT
-    assert measure_morphometry(crops(20.0), dataset, seed=1).training != alike.training
-    assert Morphometry.model_validate_json(alike.model_dump_json()) == alike
+    assert compare_cells(crops(20.0), dataset, seed=1).training != alike.training
+    assert CellComparison.model_validate_json(alike.model_dump_json()) == alike
 
 
 def of_labels(labels: list[Label]) -> list[WholeCells]:

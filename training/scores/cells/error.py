@@ -1,9 +1,9 @@
 """The error of the segmentation on cells that are known: an expert's borders, or the labels of a generator.
 
-    python -m training.scores.morphometry_error checkpoints/compact.toml
+    python -m training.scores.cells.error checkpoints/compact.toml
 
-prints the errors on every image of the sources with expert borders, and on every other one of each source:
-the constants of `training.scores.cell_extraction` were chosen on the first, third, … of `../shared/data`.
+prints the errors on every image of the sources with expert borders, and on every other one of each source
+(the constants of `training.scores.cells.segmentation` were chosen on the first, third, …).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from endotwin.mosaic.labels import Label
+from endotwin.mosaic.morphometry import measure_cells
 from training.data.sources import Sources, read_sources
-from training.scores.cell_extraction import WholeCells, find_cells
-from training.scores.morphometry_pooling import density, hexagonality, joined, variation
-from training.scores.morphometry_record import MethodError, ParameterError
+from training.scores.cells.record import PER_PIXELS, MethodError, ParameterError
+from training.scores.cells.segmentation import WholeCells, cells_from_image, join_cells
 from training.trial.annotated_images import AnnotatedImage, is_annotated, read_annotated
 from training.trial.borders import thick
-from training.trial.cells import extract_cells, measure_cells
+from training.trial.cells import cells_from_borders, count_cells
 
-GROUP = 16
+_IMAGES_PER_GROUP = 16
 """Images of a generator that are compared with their labels together: one image holds too few cells."""
 
 
@@ -56,8 +56,8 @@ def expert_error(images: Sequence[AnnotatedImage]) -> MethodError:
     """
     rows, cells = [], 0
     for image in images:
-        known = measure_cells(extract_cells(thick(image.lines)), image.area)
-        found = measure_cells(find_cells(image.pixels), image.area)
+        known = count_cells(cells_from_borders(thick(image.lines)), image.area)
+        found = count_cells(cells_from_image(image.pixels), image.area)
         cells += known.cells
         rows.append(
             (
@@ -72,7 +72,7 @@ def expert_error(images: Sequence[AnnotatedImage]) -> MethodError:
 def label_error(found: Sequence[WholeCells], labels: Sequence[Label]) -> MethodError | None:
     """Compare with the exact cells of a generator's labels, in groups of 16 images.
 
-    Images with guttae are passed over: what a gutta hides is in the label, but not to be seen.
+    Images with guttae are left out: the label shows what a gutta hides.
 
     Args:
         found: the cells of each image.
@@ -83,28 +83,26 @@ def label_error(found: Sequence[WholeCells], labels: Sequence[Label]) -> MethodE
     """
     clear = [pair for pair in zip(found, labels, strict=True) if pair[1].measured.guttae == 0.0]
     rows, cells = [], 0
-    for first in range(0, len(clear) - GROUP + 1, GROUP):
-        group = clear[first : first + GROUP]
+    for first in range(0, len(clear) - _IMAGES_PER_GROUP + 1, _IMAGES_PER_GROUP):
+        group = clear[first : first + _IMAGES_PER_GROUP]
         counted = [cell for _, label in group for cell in label.cells if cell.counted]
-        known = WholeCells(
-            areas=np.array([cell.area for cell in counted]),
-            neighbours=np.array([cell.sides for cell in counted]),
-            weights=np.ones(len(counted)),
+        known = measure_cells(
+            np.array([cell.area for cell in counted]), np.array([cell.sides for cell in counted])
         )
-        seen = joined([own for own, _ in group])
+        seen = join_cells([own for own, _ in group]).measure()
         cells += len(counted)
         rows.append(
             (
-                _relative(density(seen), density(known)),
-                _relative(variation(seen), variation(known)),
-                _relative(hexagonality(seen), hexagonality(known)),
+                _relative(seen.density(PER_PIXELS), known.density(PER_PIXELS)),
+                _relative(seen.cv, known.cv),
+                _relative(seen.hexagonality, known.hexagonality),
             )
         )
     if not rows:
         return None
     return _method_error(
-        f"exact labels, in groups of {GROUP} generated images without guttae",
-        GROUP * len(rows),
+        f"exact labels, in groups of {_IMAGES_PER_GROUP} generated images without guttae",
+        _IMAGES_PER_GROUP * len(rows),
         cells,
         rows,
     )

@@ -12,14 +12,14 @@ from PIL import Image
 from training.data.crops import draw_crops
 from training.data.read import DataError
 from training.data.split import Dataset, ImageFolder, load_dataset
-from training.scores.memorisation import comparison_count, measure_memorisation
-from training.scores.memorisation_figures import (
+from training.scores.memorisation.figures import (
     draw_nearest,
     draw_pairs,
     plot_similarities,
     training_crop,
 )
-from training.scores.memorisation_record import Memorisation
+from training.scores.memorisation.measurement import comparison_count, measure_memorisation
+from training.scores.memorisation.record import Memorisation
 
 COUNT = 24
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+PER_PIXELS = 10_000
+"""Density is given as cells in so many pixels of cells: the images come without a pixel size."""
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class CellStatistics(_Record):
-    """The cells of a set of crops, pooled. None where there is no cell to tell it from."""
+    """The cells of a set of crops, pooled. None where there is no cell to take it from."""
 
     crops: int = Field(ge=1)
     crops_without_cells: int = Field(ge=0, description="crops in which no whole cell was found")
@@ -58,7 +61,7 @@ class MethodError(_Record):
     hexagonality: ParameterError | None
 
 
-class Morphometry(_Record):
+class CellComparison(_Record):
     """Cells of generated and of real images, found by one method, compared as distributions."""
 
     method: str

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from endotwin.image_size import IMAGE_SIZE
 from training.data.split import Dataset
 from training.scores.figures import figure_png
-from training.scores.memorisation import COPY
-from training.scores.memorisation_record import Memorisation, NearestPair
-from training.scores.nearest_crop import MIRRORINGS, mirrored
+from training.scores.memorisation.measurement import COPY
+from training.scores.memorisation.nearest_crop import MIRRORINGS, mirrored
+from training.scores.memorisation.record import Memorisation, NearestPair
 
 _COLUMNS = 5
 

@@ -43,12 +43,12 @@ _AROUND = 12.0
 _LEAST_CONTRAST = 1.0
 """Grey levels. Where less is left of an image than this, there is no structure to enlarge."""
 
-MARGIN = 8
+EDGE = 8
 """Pixels along the edge of an image that are not compared: what lies beyond it shapes them."""
 
 _LEFT_RIGHT, _UP_DOWN = 1, 2  # bits of a mirroring's place among MIRRORINGS
 
-_WINDOW = IMAGE_SIZE - 2 * MARGIN
+_WINDOW = IMAGE_SIZE - 2 * EDGE
 
 _LEAST_POWER = 0.01
 """Mean square of a window, relative to full local contrast, below which it counts as having that much."""
@@ -162,7 +162,7 @@ def structure(pixels: np.ndarray) -> np.ndarray:
     grey = pixels.astype(np.float32)
     band = gaussian_filter(grey, FINEST) - gaussian_filter(grey, LONGEST)
     contrast = np.sqrt(gaussian_filter(band * band, _AROUND) + _LEAST_CONTRAST**2)
-    inside: np.ndarray = (band / contrast)[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    inside: np.ndarray = (band / contrast)[EDGE:-EDGE, EDGE:-EDGE]
     return inside
 
 

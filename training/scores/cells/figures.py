@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from training.scores.cells.record import CellComparison, CellStatistics
 from training.scores.figures import figure_png
-from training.scores.morphometry_record import CellStatistics, Morphometry
 
 _PARAMETERS = (
     ("group_density", "cells per 10,000 pixels"),
@@ -15,7 +15,7 @@ _PARAMETERS = (
 )
 
 
-def plot_areas(result: Morphometry) -> bytes:
+def plot_areas(result: CellComparison) -> bytes:
     """Draw the distributions of the cells' areas and of their numbers of neighbours."""
     figure = Figure(figsize=(10.0, 4.0), layout="constrained")
     of_areas, of_neighbours = figure.subplots(1, 2)
@@ -40,7 +40,7 @@ def plot_areas(result: Morphometry) -> bytes:
     return figure_png(figure)
 
 
-def plot_groups(result: Morphometry) -> bytes:
+def plot_groups(result: CellComparison) -> bytes:
     """Draw density, CV and share of hexagons of the groups of crops: median, quartiles, 5 to 95 percent."""
     figure = Figure(figsize=(10.0, 3.2), layout="constrained")
     sets = list(_sets(result))[::-1]
@@ -60,7 +60,7 @@ def plot_groups(result: Morphometry) -> bytes:
     return figure_png(figure)
 
 
-def _sets(result: Morphometry) -> list[tuple[str, CellStatistics, str]]:
+def _sets(result: CellComparison) -> list[tuple[str, CellStatistics, str]]:
     sets = [
         ("generated", result.generated, "C3"),
         ("training", result.training, "C0"),

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from made_up_cells import mosaic
 
+from endotwin.mosaic.morphometry import Morphometry
 from training.data.sources import Sources
 from training.data.split import ImageFolder
-from training.scores.cell_extraction import cell_side, find_cells, whole_cells
-from training.scores.morphometry_error import expert_error, read_experts
-from training.scores.morphometry_pooling import (
-    density,
-    hexagonality,
-    joined,
-    quantiles,
-    variation,
+from training.scores.cells.error import expert_error, read_experts
+from training.scores.cells.segmentation import (
+    area_quantiles,
+    cell_side,
+    cells_from_image,
+    join_cells,
+    whole_cells,
 )
 
 HEXAGON = math.sqrt(0.75)
@@ -29,40 +29,40 @@ HEXAGON = math.sqrt(0.75)
 def test_a_lattice_of_hexagons_has_its_size_no_variation_and_six_neighbours(spacing: float) -> None:
     picture, known = mosaic(1, 260, 300, spacing=spacing, jitter=0.0)
     assert cell_side(picture) == pytest.approx(spacing * math.sqrt(HEXAGON), rel=0.12)
-    found = whole_cells(find_cells(picture))
+    found = whole_cells(cells_from_image(picture))
     exact = whole_cells(known)
-    assert density(found) == pytest.approx(10_000 / (HEXAGON * spacing**2), rel=0.02)
+    assert found.measure().density(10_000) == pytest.approx(10_000 / (HEXAGON * spacing**2), rel=0.02)
     assert 0.8 * len(exact.areas) < len(found.areas) <= len(exact.areas)  # some at the edge reach it
-    assert variation(found) < 0.08
-    assert hexagonality(found) > 0.95
+    assert found.measure().cv < 0.08
+    assert found.measure().hexagonality > 0.95
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_disordered_mosaic_has_nearly_its_numbers(seed: int) -> None:
     picture, known = mosaic(seed, 380, 380, jitter=0.15)
-    found, exact = whole_cells(find_cells(picture)), whole_cells(known)
-    assert density(found) == pytest.approx(density(exact), rel=0.03)
-    assert variation(found) == pytest.approx(variation(exact), abs=0.03)
-    assert hexagonality(found) == pytest.approx(hexagonality(exact), abs=0.06)
+    found, exact = whole_cells(cells_from_image(picture)), whole_cells(known)
+    assert found.measure().density(10_000) == pytest.approx(exact.measure().density(10_000), rel=0.03)
+    assert found.measure().cv == pytest.approx(exact.measure().cv, abs=0.03)
+    assert found.measure().hexagonality == pytest.approx(exact.measure().hexagonality, abs=0.06)
 
 
 def test_an_enlarged_image_has_the_same_cells_enlarged() -> None:
     """The lattice at twice the size, drawn anew: areas are four times as large, all else stays."""
     small, large = (
-        whole_cells(find_cells(mosaic(4, size, size, spacing=spacing, jitter=0.15, angle=0.3)[0]))
+        whole_cells(cells_from_image(mosaic(4, size, size, spacing=spacing, jitter=0.15, angle=0.3)[0]))
         for size, spacing in ((200, 16.0), (400, 32.0))
     )
-    assert 4 * density(large) == pytest.approx(density(small), rel=0.04)
-    assert variation(large) == pytest.approx(variation(small), abs=0.03)
-    assert hexagonality(large) == pytest.approx(hexagonality(small), abs=0.08)
+    assert 4 * large.measure().density(10_000) == pytest.approx(small.measure().density(10_000), rel=0.04)
+    assert large.measure().cv == pytest.approx(small.measure().cv, abs=0.03)
+    assert large.measure().hexagonality == pytest.approx(small.measure().hexagonality, abs=0.08)
 
 
 def test_brightness_and_contrast_change_no_number_by_much() -> None:
     picture, _ = mosaic(5, 200, 200, jitter=0.15)
     across = np.linspace(0.5, 1.0, 200)
     darker = (picture * across).astype(np.uint8)
-    found, other = whole_cells(find_cells(picture)), whole_cells(find_cells(darker))
-    assert density(other) == pytest.approx(density(found), rel=0.03)
+    found, other = whole_cells(cells_from_image(picture)), whole_cells(cells_from_image(darker))
+    assert other.measure().density(10_000) == pytest.approx(found.measure().density(10_000), rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,13 @@ def test_brightness_and_contrast_change_no_number_by_much() -> None:
     ids=["black", "white", "gradient"],
 )
 def test_images_without_cells_have_none(picture: np.ndarray) -> None:
-    cells = find_cells(picture.astype(np.uint8))
+    cells = cells_from_image(picture.astype(np.uint8))
     assert not cells.any()
     found = whole_cells(cells)
     assert len(found.areas) == 0
-    assert density(found) is variation(found) is hexagonality(found) is None
-    assert quantiles(found, (0, 50)) == {}
+    assert found.measure() == Morphometry(0, None, None, None)
+    assert found.measure().density(10_000) is None
+    assert area_quantiles(found, (0, 50)) == {}
 
 
 def test_whole_cells_of_a_drawing_by_hand() -> None:
@@ -91,7 +92,7 @@ def test_whole_cells_of_a_drawing_by_hand() -> None:
     found = whole_cells(bricks.reshape(60, 100).astype(np.int32) + 1)
     assert found.areas.tolist() == [200.0] * len(found.areas)
     assert len(found.areas) == 2 * 4 + 2 * 3
-    assert hexagonality(found) == 1.0
+    assert found.measure().hexagonality == 1.0
     assert np.allclose(found.weights, 1 / ((60 - 1 - 10) * (100 - 1 - 20)))
 
 
@@ -99,7 +100,7 @@ def test_weights_undo_that_large_cells_are_cut_more_often() -> None:
     """In small crops few large cells are whole; weighted, they count as in the whole mosaic."""
     _, known = mosaic(6, 1200, 1200, jitter=0.35, spacing=36.0)
     exact = whole_cells(known)
-    crops = joined(
+    crops = join_cells(
         [
             whole_cells(
                 np.unique(known[y : y + 128, x : x + 128], return_inverse=True)[1].astype(np.int32) + 1
@@ -109,9 +110,9 @@ def test_weights_undo_that_large_cells_are_cut_more_often() -> None:
         ]
     )
     plain = 10_000 / crops.areas.mean()
-    assert density(crops) == pytest.approx(density(exact), rel=0.02)
-    assert abs(plain / density(exact) - 1) > 0.03
-    assert variation(crops) == pytest.approx(variation(exact), rel=0.05)
+    assert crops.measure().density(10_000) == pytest.approx(exact.measure().density(10_000), rel=0.02)
+    assert abs(plain / exact.measure().density(10_000) - 1) > 0.03
+    assert crops.measure().cv == pytest.approx(exact.measure().cv, rel=0.05)
 
 
 def test_the_error_on_expert_borders_is_what_is_told(real_data: Path) -> None:

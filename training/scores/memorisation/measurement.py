@@ -1,4 +1,4 @@
-"""Whether a generator copies its training images: nearest training crops, beside those of held-out crops.
+"""Measure whether a generator copies training images: nearest training crops, beside held-out crops'.
 
 A real image that was never trained on has a nearest training crop, too, so only what is nearer than real
 held-out crops ever are tells of copying. The control is as many held-out crops as there are generated
@@ -26,21 +26,21 @@ from endotwin.image_size import IMAGE_SIZE
 from training.data.crops import draw_crops
 from training.data.read import DataError
 from training.data.split import Dataset, GreyImage
-from training.scores.memorisation_record import (
+from training.scores.memorisation.nearest_crop import (
+    EDGE,
+    FINEST,
+    LONGEST,
+    MIRRORINGS,
+    NearestCrops,
+    count_crops,
+    find_nearest_crops,
+)
+from training.scores.memorisation.record import (
     Memorisation,
     NearestPair,
     Preference,
     Similarities,
     Verdict,
-)
-from training.scores.nearest_crop import (
-    FINEST,
-    LONGEST,
-    MARGIN,
-    MIRRORINGS,
-    NearestCrops,
-    count_crops,
-    find_nearest_crops,
 )
 
 COPY = 0.6
@@ -50,17 +50,15 @@ CHANCE = 10
 """Generated images beyond the threshold that need no explanation: if they were as near to training crops as
 held-out crops are, more than k of them would be beyond with a chance of about one in 2 ** k."""
 
-OVERLAP = 0.5
+OVERLAP_SIMILARITY = 0.5
 """Similarity to a training crop from which on a held-out image shows a place of a training image."""
 
 _TILE_STEP = 48
 """Largest distance, in pixels, of the crops by which overlaps are found."""
 
-SHOWN = 10
-"""Nearest pairs that are told."""
-
-BINS = 50
-QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
+_LISTED_PAIRS = 10
+_BINS = 50
+_PERCENTS = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 
 _CONTROL, _SUBSETS = 11, 12  # second part of the seed of each draw
 _SUBSET_DRAWS = 400
@@ -146,7 +144,7 @@ def comparison_count(count: int, dataset: Dataset) -> int:
 
 _METHOD = (
     f"Similarity: cosine of two crops after a band pass (Gaussians of {FINEST:g} and {LONGEST:g} pixels) "
-    f"and division by the local contrast, without {MARGIN} pixels along the edges. Nearest over every "
+    f"and division by the local contrast, without {EDGE} pixels along the edges. Nearest over every "
     f"place of every image and the mirrorings of training ({', '.join(MIRRORINGS)}), coarse to fine. The "
     "threshold is the nearest of as many held-out crops as generated images: the largest value, not a "
     "quantile below it."
@@ -162,7 +160,7 @@ def _overlaps(pixels: np.ndarray, training: Sequence[np.ndarray], workers: int) 
     tiles = np.stack(
         [pixels[y : y + IMAGE_SIZE, x : x + IMAGE_SIZE] for y in rows.tolist() for x in columns.tolist()]
     )
-    return bool(find_nearest_crops(tiles, training, workers=workers).similarity.max() > OVERLAP)
+    return bool(find_nearest_crops(tiles, training, workers=workers).similarity.max() > OVERLAP_SIMILARITY)
 
 
 def _pixels(images: Sequence[GreyImage]) -> list[np.ndarray]:
@@ -173,8 +171,8 @@ def _similarities(values: np.ndarray) -> Similarities:
     clipped = np.clip(values, 0.0, 1.0)
     return Similarities(
         count=len(values),
-        quantiles={str(q): round(float(np.percentile(values, q)), 4) for q in QUANTILES},
-        histogram=tuple(np.histogram(clipped, BINS, (0.0, 1.0))[0].tolist()),
+        quantiles={str(q): round(float(np.percentile(values, q)), 4) for q in _PERCENTS},
+        histogram=tuple(np.histogram(clipped, _BINS, (0.0, 1.0))[0].tolist()),
     )
 
 
@@ -208,8 +206,8 @@ def _sentence(verdict: Verdict, similarity: np.ndarray, threshold: float, beyond
 
 
 @dataclass(frozen=True)
-class _Side:
-    """Images of one source on one side, by their places in `by_image`."""
+class _SourceImages:
+    """Images of one source on both sides, by their places in `by_image`, and how many to draw of each."""
 
     training: np.ndarray
     held_out: np.ndarray
@@ -231,7 +229,7 @@ def _preference(
             for images in (training, unseen)
         )
         # Twice as many training images are needed, to compare some of them with others.
-        sides.append(_Side(own, held, min(len(own) // 2, len(held))))
+        sides.append(_SourceImages(own, held, min(len(own) // 2, len(held))))
     number = sum(side.number for side in sides)
     if number == 0:
         return None
@@ -260,7 +258,7 @@ def _preference(
 def _nearest_pairs(
     to_training: NearestCrops, to_held_out: NearestCrops, dataset: Dataset
 ) -> tuple[NearestPair, ...]:
-    order = np.argsort(-to_training.similarity, kind="stable")[:SHOWN]
+    order = np.argsort(-to_training.similarity, kind="stable")[:_LISTED_PAIRS]
     return tuple(
         NearestPair(
             index=int(k),

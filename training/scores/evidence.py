@@ -1,7 +1,15 @@
-"""Everything an evaluation found: `evaluation.json`, whose schema this is, and what a card keeps of it."""
+"""Everything an evaluation found: `evaluation.json`, and what a card keeps of it.
+
+    python -m training.scores.evidence > docs/evaluation.schema.json
+
+writes the JSON schema.
+"""
 
 from __future__ import annotations
 
+import json
+import platform
+from importlib.metadata import version
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +23,9 @@ from endotwin.generator.card import (
     MemorisationSummary,
     MorphometrySummary,
 )
-from training.scores.comparisons import Compared, Comparison
+from training.learning.recording import git_revision
+from training.scores.cells.record import CellComparison, CellStatistics, Distances
+from training.scores.comparisons import Comparison, ComparisonName
 from training.scores.feature_scores import (
     DENSITY_NEIGHBOURS,
     KID_SUBSET_SIZE,
@@ -23,9 +33,10 @@ from training.scores.feature_scores import (
     PRECISION_NEIGHBOURS,
 )
 from training.scores.image_sets import DRAWS
-from training.scores.memorisation_record import Memorisation
-from training.scores.morphometry_record import CellStatistics, Distances, Morphometry
-from training.scores.run_history import Course
+from training.scores.memorisation.record import Memorisation
+from training.scores.run_history import RunHistory
+
+_PACKAGES = ("endotwin", "torch", "pytorch-fid", "numpy", "scipy", "scikit-image", "pillow")
 
 
 class Evidence(BaseModel):
@@ -55,15 +66,29 @@ class Evidence(BaseModel):
     comparisons: tuple[Comparison, ...]
     statistics: ImageStatistics
     labels: LabelStatistics | None
-    course: Course | None = Field(description="None where no run folder was given")
+    course: RunHistory | None = Field(description="None where no run folder was given")
     memorisation: Memorisation | None = Field(
         description="None where it was left out, or no images are held out to compare with"
     )
-    morphometry: Morphometry | None = Field(description="None where it was left out")
+    morphometry: CellComparison | None = Field(description="None where it was left out")
 
-    def comparison(self, name: Compared) -> Comparison | None:
+    def comparison(self, name: ComparisonName) -> Comparison | None:
         """Return a comparison by name; None for one that needs held-out images where there are none."""
         return next((comparison for comparison in self.comparisons if comparison.name == name), None)
+
+
+def evidence_schema() -> str:
+    """Return the JSON schema of `evaluation.json` as text, one line end after it."""
+    return json.dumps(Evidence.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a number depends on: Python's, the packages' and the code's own."""
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in _PACKAGES},
+        "git": git_revision(),
+    }
 
 
 def scores_protocol(count: int, seed: int) -> str:
@@ -110,7 +135,7 @@ def _memorisation(found: Memorisation) -> MemorisationSummary:
     )
 
 
-def _morphometry(found: Morphometry) -> MorphometrySummary:
+def _morphometry(found: CellComparison) -> MorphometrySummary:
     held_out = None
     if found.held_out is not None and found.held_out_training is not None:
         held_out = _cells(found.held_out, found.held_out_training)
@@ -129,3 +154,7 @@ def _cells(found: CellStatistics, distances: Distances) -> CellSummary:
         hexagonality=found.hexagonality,
         area_distance=distances.area,
     )
+
+
+if __name__ == "__main__":
+    print(evidence_schema(), end="")

@@ -1,4 +1,4 @@
-"""Cells of generated and of real crops, found by one method, pooled and compared as distributions."""
+"""Compare the cells of generated and of real crops, found by one method, as distributions."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ from scipy.stats import wasserstein_distance
 from endotwin.mosaic.labels import Label
 from training.data.crops import draw_crops
 from training.data.split import Dataset
-from training.scores.cell_extraction import WholeCells, find_cells, whole_cells
-from training.scores.morphometry_error import expert_error, label_error
-from training.scores.morphometry_pooling import density, hexagonality, joined, quantiles, variation
-from training.scores.morphometry_record import CellStatistics, Distances, Morphometry
+from training.scores.cells.error import expert_error, label_error
+from training.scores.cells.record import PER_PIXELS, CellComparison, CellStatistics, Distances
+from training.scores.cells.segmentation import (
+    WholeCells,
+    area_quantiles,
+    cells_from_image,
+    join_cells,
+    whole_cells,
+)
 from training.trial.annotated_images import AnnotatedImage
 
-GROUP = 16
-"""Crops that are pooled to one density, CV and share of hexagons: together they hold some hundred cells."""
+CROPS_PER_GROUP = 16
+"""Crops whose cells make one density, CV and share of hexagons: together they hold some hundred cells."""
 
 GROUPS = 100
 """Groups of each set, drawn with repetition."""
 
-QUANTILES = tuple(range(0, 101, 5))
-NEIGHBOURS = (3, 9)
+_AREA_PERCENTS = tuple(range(0, 101, 5))
+_FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS = 3, 9  # cells with fewer or more are counted with these
 
 _TRAINING, _TRAINING_AGAIN, _HELD_OUT, _GROUPS = 21, 22, 23, 24  # second part of the seed of each draw
 
@@ -37,7 +42,7 @@ _METHOD = (
 )
 
 
-def measure_morphometry(
+def compare_cells(
     generated: np.ndarray,
     dataset: Dataset,
     *,
@@ -46,7 +51,7 @@ def measure_morphometry(
     labels: Sequence[Label] = (),
     workers: int = 1,
     progress: Callable[[int], object] | None = None,
-) -> Morphometry:
+) -> CellComparison:
     """Compare the cells of generated images with those of as many training and held-out crops.
 
     Args:
@@ -73,16 +78,16 @@ def measure_morphometry(
     with ThreadPoolExecutor(workers) as pool:
         for name, images in sets.items():
             found[name] = list(_counted(pool.map(_cells_of, images), progress))
-    groups = np.random.default_rng([seed, _GROUPS]).integers(0, count, size=(GROUPS, GROUP))
+    groups = np.random.default_rng([seed, _GROUPS]).integers(0, count, size=(GROUPS, CROPS_PER_GROUP))
     measured = {name: _statistics(cells, groups) for name, cells in found.items()}
 
     def apart(name: str) -> Distances:
         return _distances(found[name], found["training"], measured[name], measured["training"])
 
-    return Morphometry(
+    return CellComparison(
         method=_METHOD,
         seed=seed,
-        group=GROUP,
+        group=CROPS_PER_GROUP,
         generated=measured["generated"],
         training=measured["training"],
         training_again=measured["training_again"],
@@ -96,7 +101,7 @@ def measure_morphometry(
 
 
 def _cells_of(image: np.ndarray) -> WholeCells:
-    return whole_cells(find_cells(image))
+    return whole_cells(cells_from_image(image))
 
 
 def _counted(found: Iterator[WholeCells], progress: Callable[[int], object] | None) -> Iterator[WholeCells]:
@@ -108,26 +113,27 @@ def _counted(found: Iterator[WholeCells], progress: Callable[[int], object] | No
 
 def _statistics(found: Sequence[WholeCells], groups: np.ndarray) -> CellStatistics:
     """Pool the cells of crops; `groups` (g, k) holds which crops make each group."""
-    cells = joined(found)
-    pooled = [joined([found[k] for k in group]) for group in groups]
-    pooled = [group for group in pooled if len(group.areas) > 1]
-    low, high = NEIGHBOURS
+    cells = join_cells(found)
+    measured = cells.measure()
+    of_groups = [join_cells([found[k] for k in group]).measure() for group in groups]
+    of_groups = [group for group in of_groups if group.count > 1]
+    low, high = _FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS
     share = np.bincount(np.clip(cells.neighbours, low, high), weights=cells.weights, minlength=high + 1)
     total = float(share.sum())
     return CellStatistics(
         crops=len(found),
         crops_without_cells=sum(len(each.areas) == 0 for each in found),
-        cells=len(cells.areas),
-        density=density(cells),
-        cv=variation(cells),
-        hexagonality=hexagonality(cells),
-        area_quantiles=quantiles(cells, QUANTILES),
+        cells=measured.count,
+        density=measured.density(PER_PIXELS),
+        cv=measured.cv,
+        hexagonality=measured.hexagonality,
+        area_quantiles=area_quantiles(cells, _AREA_PERCENTS),
         neighbours={str(k): round(float(share[k]) / total, 4) for k in range(low, high + 1)}
         if total
         else {},
-        group_density=tuple(round(density(group) or 0.0, 3) for group in pooled),
-        group_cv=tuple(round(variation(group) or 0.0, 4) for group in pooled),
-        group_hexagonality=tuple(round(hexagonality(group) or 0.0, 4) for group in pooled),
+        group_density=tuple(round(group.density(PER_PIXELS) or 0.0, 3) for group in of_groups),
+        group_cv=tuple(round(group.cv or 0.0, 4) for group in of_groups),
+        group_hexagonality=tuple(round(group.hexagonality or 0.0, 4) for group in of_groups),
     )
 
 
@@ -137,7 +143,7 @@ def _distances(
     measured: CellStatistics,
     reference_measured: CellStatistics,
 ) -> Distances:
-    one, other = joined(cells), joined(reference)
+    one, other = join_cells(cells), join_cells(reference)
     weights = one.weights, other.weights
     return Distances(
         area=_wasserstein(one.areas, other.areas, weights),
