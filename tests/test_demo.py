@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 300
 
 @pytest.fixture
 def variables(tmp_path: Path, tiny_checkpoint: Path) -> dict[str, str]:
-    """Return an environment in which the service has the tiny checkpoint and keeps its files to itself."""
+    """Return an environment in which the service has the tiny checkpoint and a BentoML home of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ENDOTWIN_")}
     own = {"BENTOML_HOME": str(tmp_path / "bentoml"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return {**kept, **own, "ENDOTWIN_CHECKPOINT_DIR": str(tiny_checkpoint.parent)}
@@ -29,7 +29,7 @@ def variables(tmp_path: Path, tiny_checkpoint: Path) -> dict[str, str]:
 
 @contextmanager
 def demo(folder: Path, count: int, variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Start the demo in a folder; it is given what it leaves in `out` there."""
+    """Run the demo in a folder, where it writes to `out`; end it with the block."""
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "scripts" / "demo.py"), "--n", str(count)],
         cwd=folder,
