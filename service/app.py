@@ -9,10 +9,10 @@ from starlette.exceptions import HTTPException
 
 from endotwin.quoting import shorten
 from service import errors, metrics
-from service import query as parameters
 from service.errors import ApiError
-from service.jobs.routes import add_routes
+from service.jobs.routes import add_job_routes
 from service.models import Model, Models
+from service.query import DESCRIPTIONS, describe_parameters, parse_query
 from service.runtime import Runtime
 from service.stream import ImagesResponse
 
@@ -30,18 +30,19 @@ def create_app() -> FastAPI:
         _GENERATE,
         response_class=Response,
         responses={200: {"description": "the images"}, "4XX": errors.schema(), 503: errors.schema()},
-        openapi_extra={"parameters": parameters.describe()},
-    )(generate)
+        openapi_extra={"parameters": describe_parameters()},
+        name="generate",
+    )(stream_images)
     app.get("/models", responses={200: {"description": "all models"}})(list_models)
     app.get("/models/{name}", responses={404: errors.schema()})(show_model)
-    add_routes(app)
+    add_job_routes(app)
     app.add_exception_handler(ApiError, _answer_api_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
     app.add_exception_handler(Exception, _answer_unexpected)
     return app
 
 
-async def generate(request: Request) -> Response:
+async def stream_images(request: Request) -> Response:
     """Stream images start to start + n - 1 of a seed.
 
     The same request gives the same bytes, and neither image i nor its labels depend on n, start, format or
@@ -49,7 +50,7 @@ async def generate(request: Request) -> Response:
     """
     _refuse_body(request)
     runtime = _runtime(request)
-    wanted = parameters.parse(request.url.query, runtime.models, runtime.settings.max_images)
+    wanted = parse_query(request.url.query, runtime.models, runtime.settings.max_images)
     return ImagesResponse(runtime, wanted)
 
 
@@ -91,7 +92,7 @@ def _summary(model: Model, models: Models) -> dict[str, Any]:
 def _refuse_body(request: Request) -> None:
     """Refuse by the headers alone: the body, however long, is never read."""
     if request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers:
-        allowed = ", ".join(parameters.DESCRIPTIONS)
+        allowed = ", ".join(DESCRIPTIONS)
         message = f"{_GENERATE} takes no body; put {allowed} into the query, as in {_GENERATE}?n=500&seed=7"
         raise ApiError(415, "body_not_allowed", message)
 
@@ -107,7 +108,7 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:
-    """Tell the client no details; the server logs the error, which the framework raises on."""
+    """Answer without details; the framework raises the error again, and the server logs it."""
     return errors.from_status(500, request.url.path).response()
 
 

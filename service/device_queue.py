@@ -23,26 +23,26 @@ _STREAMS_BEFORE_A_JOB = 8
 
 
 _Work = tuple[Future[Any], Callable[[], Any]]
-"""What is to be run, and where its result goes."""
+"""What to run, and the future of its result."""
 
 
-class DeviceThread:
-    """Runs one batch after the other: first those of streams, in the order they were asked for.
+class DeviceQueue:
+    """Run one batch after the other in one thread: those of streams first, in the order of the requests.
 
     Every stream asks for one batch at a time, so the queue shares the device round robin between them.
     Jobs have a queue of their own, whose turn comes when no stream waits, and after every
     `_STREAMS_BEFORE_A_JOB` batches of streams. What a job does beside the device takes processor time from
-    the streams: it waits in `give_way` in between.
+    the streams: it calls `wait_for_streams` in between.
     """
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
         self._lock = threading.Lock()
-        self._calm = threading.Condition(self._lock)
+        self._changed = threading.Condition(self._lock)
         self._streams: deque[_Work] = deque()
         self._jobs: deque[_Work] = deque()
         self._stream_runs = False
-        self._since_a_job = 0
+        self._streams_since_job = 0
 
     def call(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         """Run a function in the device's thread and wait for it: for start-up, not for the event loop."""
@@ -56,21 +56,26 @@ class DeviceThread:
         """
         return self._queue(self._streams, partial(timed_batch, model, part, conditions))
 
-    def call_for_job(self, function: Callable[[], _Result]) -> _Result:
-        """Run a batch of a job when its turn comes, and wait for it: not for the event loop.
+    def generate_for_job(self, model: Model, part: ImageRange, conditions: Conditions | None) -> Batch:
+        """Generate images of one aligned batch for a job, when its turn comes: not for the event loop.
+
+        Scenes are drawn in the calling thread: that takes as long as the network does, and a stream that
+        comes meanwhile waits for one of them at most.
 
         Raises:
             concurrent.futures.CancelledError: the service stops.
         """
-        return self._queue(self._jobs, function).result()
+        drawing = model.sampler.draw(part, conditions, self.wait_for_streams)
+        work = partial(_timed, model, partial(model.sampler.render, drawing))
+        return self._queue(self._jobs, work).result()
 
-    def give_way(self) -> None:
+    def wait_for_streams(self) -> None:
         """Wait, in a job's own thread, while a stream has a batch on the device or in its queue.
 
         Not for more than `_STREAMS_BEFORE_A_JOB` batches after each batch of a job.
         """
-        with self._calm:
-            self._calm.wait_for(lambda: not self._busy_with_streams() or self._owes_a_job())
+        with self._changed:
+            self._changed.wait_for(lambda: not self._has_streams() or self._job_is_due())
 
     def close(self) -> None:
         """Drop what is queued; the batch that is being generated comes to its end."""
@@ -79,14 +84,14 @@ class DeviceThread:
             dropped = [*self._streams, *self._jobs]
             self._streams.clear()
             self._jobs.clear()
-            self._calm.notify_all()
+            self._changed.notify_all()
         for work in dropped:
             work[0].cancel()
 
     def _queue(self, queue: deque[_Work], function: Callable[[], _Result]) -> Future[_Result]:
         future: Future[_Result] = Future()
         with self._lock:
-            # Under the lock, so that `close` sees everything that was let in.
+            # Under the lock, so that `close` sees everything that was queued.
             self._executor.submit(self._run_next)
             queue.append((future, function))
         return future
@@ -95,27 +100,27 @@ class DeviceThread:
         work = self._next()
         if work is not None and work[0].set_running_or_notify_cancel():
             _run(*work)
-        with self._calm:
+        with self._changed:
             self._stream_runs = False
-            self._calm.notify_all()
+            self._changed.notify_all()
 
     def _next(self) -> _Work | None:
-        """Choose whose turn it is; None if everything was dropped meanwhile."""
+        """Take the next work from the queues; None if everything was dropped meanwhile."""
         with self._lock:
-            if self._jobs and (not self._streams or self._owes_a_job()):
-                self._since_a_job = 0
+            if self._jobs and (not self._streams or self._job_is_due()):
+                self._streams_since_job = 0
                 return self._jobs.popleft()
             if not self._streams:
                 return None
             self._stream_runs = True
-            self._since_a_job += 1
+            self._streams_since_job += 1
             return self._streams.popleft()
 
-    def _busy_with_streams(self) -> bool:
+    def _has_streams(self) -> bool:
         return self._stream_runs or bool(self._streams)
 
-    def _owes_a_job(self) -> bool:
-        return self._since_a_job >= _STREAMS_BEFORE_A_JOB
+    def _job_is_due(self) -> bool:
+        return self._streams_since_job >= _STREAMS_BEFORE_A_JOB
 
 
 def _run(future: Future[Any], function: Callable[[], Any]) -> None:
@@ -128,10 +133,10 @@ def _run(future: Future[Any], function: Callable[[], Any]) -> None:
 
 def timed_batch(model: Model, part: ImageRange, conditions: Conditions | None) -> Batch:
     """Generate images of one aligned batch in the calling thread and record how long it took."""
-    return timed(model, partial(model.sampler.batch, part, conditions))
+    return _timed(model, partial(model.sampler.batch, part, conditions))
 
 
-def timed(model: Model, work: Callable[[], _Result]) -> _Result:
+def _timed(model: Model, work: Callable[[], _Result]) -> _Result:
     """Run one batch of a model in the calling thread and record how long it took."""
     began = time.perf_counter()
     result = work()

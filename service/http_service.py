@@ -12,7 +12,7 @@ from endotwin.process_environment import GENERATING
 from endotwin.settings import SettingsError, load_settings
 from service.app import create_app
 from service.errors import ErrorShape
-from service.runtime import check_start, start
+from service.runtime import check_start, start_runtime
 
 _FIRST_BYTE_LIMIT_SECONDS = 600
 """BentoML answers 504 when a request has got no byte for this long; open streams are not limited."""
@@ -27,7 +27,7 @@ class Endotwin:
 
     def __init__(self) -> None:
         """Load the checkpoints and run each once. BentoML listens to requests only when this is done."""
-        self._runtime = start(load_settings())
+        self._runtime = start_runtime(load_settings())
         _app.state.runtime = self._runtime
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]

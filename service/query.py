@@ -52,7 +52,7 @@ class Query:
     format: str
 
 
-def parse(query: str, models: Models, max_images: int) -> Query:
+def parse_query(query: str, models: Models, max_images: int) -> Query:
     """Read a query string such as `n=500&seed=7`.
 
     Raises:
@@ -110,7 +110,7 @@ def parse_model(
     return model, labelling
 
 
-def describe() -> list[dict[str, Any]]:
+def describe_parameters() -> list[dict[str, Any]]:
     """Return the OpenAPI description of the parameters."""
     return [
         {"name": name, "in": "query", "required": False, "schema": {"type": kind}, "description": text}

@@ -15,7 +15,7 @@ from endotwin.image_range import BATCH, ImageRange
 from endotwin.settings import Settings
 from service import metrics
 from service.admission import Admission
-from service.device_queue import DeviceThread, timed_batch
+from service.device_queue import DeviceQueue, timed_batch
 from service.jobs.runner import JobRunner
 from service.jobs.store import JobStore
 from service.models import Model, Models
@@ -33,11 +33,11 @@ class Runtime:
         device_name: what it runs on, for the response header.
         encoders: threads that turn batches into bytes.
         admission: the limit on open streams.
-        jobs: the jobs, and the threads that work on them; None if the operator wants none.
+        jobs: the threads that work on jobs; None if the operator wants none.
     """
 
-    def __init__(self, settings: Settings, models: Models, device: DeviceThread, device_name: str) -> None:
-        """Put together a runtime from models that are loaded; jobs that wait are taken up at once.
+    def __init__(self, settings: Settings, models: Models, device: DeviceQueue, device_name: str) -> None:
+        """Start the threads for models that are loaded; jobs that wait are taken up at once.
 
         Raises:
             SettingsError: the file of jobs cannot be used.
@@ -62,7 +62,7 @@ class Runtime:
 
 
 def check_start(settings: Settings) -> None:
-    """Find what would keep a service from starting, short of running the networks.
+    """Check whether a service can start, short of running the networks.
 
     Raises:
         SettingsError: a setting does not fit this machine or the checkpoints.
@@ -75,7 +75,7 @@ def check_start(settings: Settings) -> None:
         JobStore(settings.jobs_store).close()
 
 
-def start(settings: Settings) -> Runtime:
+def start_runtime(settings: Settings) -> Runtime:
     """Load all checkpoints, and run one batch of every model before anything is served.
 
     Raises:
@@ -87,7 +87,7 @@ def start(settings: Settings) -> Runtime:
     device_name = describe_device(target)
     # Torch keeps a team of OpenMP threads for every thread that computes; a second team, here of the main
     # thread, would fight with the device thread's over the cores for as long as the service runs.
-    device = DeviceThread()
+    device = DeviceQueue()
     checkpoints = device.call(
         partial(load_checkpoints, settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
     )

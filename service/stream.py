@@ -92,7 +92,7 @@ class ImagesResponse(Response):
             response = StreamingResponse(
                 body(), headers=self._describe(archive), media_type=archive.media_type
             )
-            await response(scope, receive, self._impatient(send))
+            await response(scope, receive, self._with_timeout(send))
         return complete
 
     async def _pieces(self, archive: Archive) -> AsyncGenerator[bytes, None]:
@@ -134,7 +134,7 @@ class ImagesResponse(Response):
             await asyncio.wait([running])
             raise
 
-    def _impatient(self, send: Send) -> Send:
+    def _with_timeout(self, send: Send) -> Send:
         """Wrap `send` so that it gives up on a client that has stopped reading."""
         limit = self._runtime.settings.stall_seconds
 

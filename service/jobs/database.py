@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from endotwin.settings import SettingsError, variable
-from service.jobs.job import Counts, Problem, State, write_counts
+from service.jobs.job import Counts, JobError, State, write_counts
 
 _VERSION = 2
 _TABLE = """
@@ -123,7 +123,7 @@ class JobDatabase:
             "WHERE state IN (?, ?)",
             State.FAILED,
             now,
-            write_counts(Counts(errors=(Problem(now, _OLD_JOB),))),
+            write_counts(Counts(errors=(JobError(now, _OLD_JOB),))),
             State.QUEUED,
             State.RUNNING,
         )

@@ -45,7 +45,7 @@ ENDED = (State.COMPLETE, State.CANCELLED)
 
 
 @dataclass(frozen=True)
-class Problem:
+class JobError:
     """Something that went wrong: when, in seconds since 1970, and what."""
 
     at: _Time
@@ -68,7 +68,7 @@ class Counts:
     images: _Count = 0
     images_per_second: _Amount | None = None
     seconds_left: _Amount | None = None
-    errors: tuple[Problem, ...] = ()
+    errors: tuple[JobError, ...] = ()
 
 
 def _parse_destination(text: object) -> Bucket:

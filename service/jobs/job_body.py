@@ -75,7 +75,7 @@ def parse_body(content: bytes) -> JsonObject:
     return JsonObject(members, hashlib.sha256(written).hexdigest())
 
 
-def read_key(header: str | None) -> str | None:
+def check_idempotency_key(header: str | None) -> str | None:
     """Check an Idempotency-Key header.
 
     Raises:

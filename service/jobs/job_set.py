@@ -88,7 +88,7 @@ def finish_earlier(
     Its last shard is made again if the job had replaced it by a fuller one.
 
     Raises:
-        SetError: somebody else has changed it meanwhile.
+        SetError: another writer has changed it meanwhile.
         StorageError: storage fails.
     """
     spec = job.spec.model_copy(update={"n": job.earlier_n})
@@ -116,8 +116,8 @@ def _find_written(
 class MarkingDestination:
     """A destination that writes the id of a job into the record of every object.
 
-    When the job is cancelled, this tells its objects from all others, also after an answer that got lost, a
-    service that was killed, or another writer at the same place.
+    By it the objects of a cancelled job are found, also after an answer that got lost, a service that was
+    killed, or another writer at the same place.
     """
 
     def __init__(self, inner: Destination, job: str) -> None:

@@ -15,7 +15,7 @@ from service.jobs.store import JobStore
 logger = logging.getLogger("endotwin")
 
 _LONGEST_PAUSE_SECONDS = 2.0
-"""Between two looks: a client that cancels a job need not wait for much longer."""
+"""Between two renewals, each of which also sees whether the job was cancelled."""
 
 _SAFE_SHARE = 0.75
 """Of a lease: without a renewal for longer, its holder stops before others may take the job over."""
@@ -24,12 +24,12 @@ _SAFE_SHARE = 0.75
 class StopError(BaseException):
     """The work on a job has to stop: the service stops, the job is cancelled, or another service has it.
 
-    Not an `Exception`: nothing that handles failures of the work may take it for one.
+    Not an `Exception`, so that nothing that handles failures of the work catches it.
     """
 
 
 class Lease:
-    """Renews the lease of a job while its block runs, from a thread of its own."""
+    """Renew the lease of a job while the block runs, from a thread of its own."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Lease:
         self._counts = counts
         self._over = threading.Event()
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
 
     def check(self) -> None:
         """Return if the work may go on.
@@ -81,7 +81,7 @@ class Lease:
         self._done.set()
         self._thread.join()
 
-    def _keep(self) -> None:
+    def _renew(self) -> None:
         renewed = time.monotonic()
         while not self._done.wait(min(self._seconds / 4, _LONGEST_PAUSE_SECONDS)):
             began = time.monotonic()

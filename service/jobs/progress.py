@@ -12,7 +12,7 @@ from collections import deque
 from endotwin.sets.plan import Shard
 from endotwin.sets.storage.record import ShardRecord
 from service import metrics
-from service.jobs.job import ERRORS_KEPT, Counts, Job, Problem
+from service.jobs.job import ERRORS_KEPT, Counts, Job, JobError
 
 logger = logging.getLogger("endotwin")
 
@@ -60,7 +60,7 @@ class JobProgress:
         text = redact(text)
         logger.warning("job %s: %s", self._job.id, text)
         with self._lock:
-            self._errors.append(Problem(time.time(), text))
+            self._errors.append(JobError(time.time(), text))
 
     def counts(self) -> Counts:
         """Return how far the job is: until all its shards were looked at, as far as it was before."""

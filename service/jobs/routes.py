@@ -14,7 +14,7 @@ from endotwin.settings import variable
 from service import errors
 from service.errors import ApiError, invalid_parameter
 from service.jobs.job import State, StoredJob, UnreadableJob
-from service.jobs.job_body import LARGEST_BODY, JobBody, parse_body, parse_job, read_key
+from service.jobs.job_body import LARGEST_BODY, JobBody, check_idempotency_key, parse_body, parse_job
 from service.jobs.runner import JobRunner
 from service.jobs.store import KeyReusedError, OccupiedError, TooManyJobsError
 from service.runtime import Runtime
@@ -25,7 +25,7 @@ _RETRY_AFTER_SECONDS = 60
 _NUMBER = re.compile(r"[0-9]{1,4}")
 
 
-def add_routes(app: FastAPI) -> None:
+def add_job_routes(app: FastAPI) -> None:
     """Add the routes to the application."""
     problems: dict[int | str, dict[str, Any]] = {"4XX": errors.schema(), 503: errors.schema()}
     app.post(
@@ -67,12 +67,12 @@ async def create_job(request: Request) -> JSONResponse:
     Everything that can be checked without the storage is checked before the answer.
     """
     jobs = _jobs(request)
-    content = await _read(request)
+    content = await _read_body(request)
     runtime: Runtime = request.app.state.runtime
 
     def create() -> StoredJob:
         body = parse_body(content)
-        key = read_key(request.headers.get("idempotency-key"))
+        key = check_idempotency_key(request.headers.get("idempotency-key"))
         # A request that was accepted once stays accepted, whatever the operator has changed since.
         known = jobs.store.find(key, body.sha256)
         if known is not None:
@@ -189,7 +189,7 @@ def _occupied(job: StoredJob) -> str:
     return f"job {job.id} ({job.state.value}) writes to {job.destination}; {advice}"
 
 
-async def _read(request: Request) -> bytes:
+async def _read_body(request: Request) -> bytes:
     """Read a body of JSON, or refuse it before all of it is there."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 from endotwin.generator.batch import BatchMaker
 from endotwin.sets.manifest import SetError
@@ -16,8 +17,7 @@ from endotwin.sets.storage.open_destination import open_destination
 from endotwin.sets.storage.place import PlaceError, check_allowed
 from endotwin.settings import Settings
 from service import metrics
-from service.device_queue import DeviceThread
-from service.jobs.device_share import DeviceShare
+from service.device_queue import DeviceQueue
 from service.jobs.job import Counts, Job, State
 from service.jobs.job_set import earlier_set, finish_earlier, make_job_set, remove_written
 from service.jobs.lease import Lease, StopError
@@ -27,8 +27,8 @@ from service.models import Model, Models
 
 logger = logging.getLogger("endotwin")
 
-_LOOK_SECONDS = 1.0
-"""Between two looks for jobs of other services, or of ones that died."""
+_POLL_SECONDS = 1.0
+"""Between two looks for jobs of other services that were given back, or whose lease has run out."""
 
 _PAUSE_AFTER_ERROR_SECONDS = 10.0
 _END_SECONDS = 2.0
@@ -43,17 +43,17 @@ _Work = Callable[[Job, str, JobProgress, _StopIfAsked], None]
 
 
 class JobRunner:
-    """Takes up jobs of a store one after the other, until it is closed."""
+    """Work on jobs of a store one after the other, until it is closed."""
 
     def __init__(
-        self, store: JobStore, models: Models, device: DeviceThread, device_name: str, settings: Settings
+        self, store: JobStore, models: Models, device: DeviceQueue, device_name: str, settings: Settings
     ) -> None:
         """Start the threads.
 
         Args:
             store: that the jobs are in.
             models: of this service; jobs of other checkpoints are left to other services.
-            device: the thread that generates.
+            device: generates.
             device_name: what it runs on.
             settings: of the operator.
         """
@@ -63,7 +63,7 @@ class JobRunner:
         self._device_name = device_name
         self._settings = settings
         self._stopping = threading.Event()
-        self._news = threading.Condition()
+        self._wake = threading.Condition()
         self._held: set[tuple[str, str]] = set()
         self._threads = [
             threading.Thread(target=self._loop, args=(step,), name=name, daemon=True)
@@ -74,8 +74,8 @@ class JobRunner:
 
     def wake(self) -> None:
         """Look for work now."""
-        with self._news:
-            self._news.notify_all()
+        with self._wake:
+            self._wake.notify_all()
 
     def close(self) -> None:
         """Stop at the next batch or request; jobs that were being worked on go on at the next start."""
@@ -100,8 +100,8 @@ class JobRunner:
                 self._stopping.wait(_PAUSE_AFTER_ERROR_SECONDS)
                 continue
             if not worked:
-                with self._news:
-                    self._news.wait(_LOOK_SECONDS)
+                with self._wake:
+                    self._wake.wait(_POLL_SECONDS)
 
     def _make_next(self) -> bool:
         taken = self.store.take_to_make(list(self._models), self._settings.jobs_lease_seconds)
@@ -118,7 +118,7 @@ class JobRunner:
         return True
 
     def _work(self, job: Job, token: str, work: _Work, *, good: State, bad: State) -> None:
-        """Work on a job that was taken up, and note how that ended."""
+        """Work on a job that was taken up, and store how that ended."""
         logger.info("job %s: taken up, %s to %s", job.id, job.state.value, job.destination)
         self._held.add((job.id, token))
         try:
@@ -168,13 +168,13 @@ class JobRunner:
         if not job.looked:
             self.store.remember(job.id, token, earlier_set(job, destination))
 
-        def stop_or_give_way() -> None:
+        def stop_or_wait() -> None:
             stop_if_asked()
-            self._device.give_way()
+            self._device.wait_for_streams()
 
         model = self._models[job.spec.generator_sha256]
         with self._batch_maker(model) as maker:
-            make_job_set(job, model.card, maker, destination, progress, stop_or_give_way)
+            make_job_set(job, model.card, maker, destination, progress, stop_or_wait)
 
     def _cancel(self, job: Job, token: str, progress: JobProgress, stop_if_asked: _StopIfAsked) -> None:
         destination = self._open(job, progress, stop_if_asked)
@@ -200,7 +200,7 @@ class JobRunner:
     def _batch_maker(self, model: Model) -> Iterator[BatchMaker]:
         """Yield a model on the device of this service, with a thread that waits for its turn."""
         with ThreadPoolExecutor(1, "batches of a job") as thread:
-            yield BatchMaker(DeviceShare(model, self._device).batch, thread, self._device_name)
+            yield BatchMaker(partial(self._device.generate_for_job, model), thread, self._device_name)
 
     def _open(self, job: Job, progress: JobProgress, stop_if_asked: _StopIfAsked) -> Destination:
         # What is allowed may have changed since the job was accepted.

@@ -21,7 +21,7 @@ from service.jobs.job import (
     OPEN,
     Counts,
     Job,
-    Problem,
+    JobError,
     State,
     StoredJob,
     UnreadableJob,
@@ -200,7 +200,7 @@ class JobStore:
             return self.get(identity)
 
     def take_to_make(self, checkpoints: Sequence[str], lease_seconds: float) -> tuple[Job, str] | None:
-        """Take up the oldest job that nobody works on, of checkpoints with these sha256.
+        """Take up the oldest job that no service works on, of checkpoints with these sha256.
 
         Returns:
             the job, now running, and the token of its lease; None if there is nothing to do.
@@ -295,7 +295,7 @@ class JobStore:
             if isinstance(job, Job):
                 return job, token
             logger.error("job %s: %s", job.id, job.why)
-            self.end(job.id, token, state, State.FAILED, Counts(errors=(Problem(now, job.why),)))
+            self.end(job.id, token, state, State.FAILED, Counts(errors=(JobError(now, job.why),)))
 
 
 def _list(states: Iterable[State]) -> str:

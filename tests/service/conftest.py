@@ -15,7 +15,7 @@ from live_server import Client, free_port, wait_for
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.settings import Settings
 from service.app import create_app
-from service.device_queue import DeviceThread
+from service.device_queue import DeviceQueue
 from service.models import Model, Models
 from service.runtime import Runtime
 
@@ -45,7 +45,7 @@ def serve_sampler(tiny_checkpoint: Path) -> Iterator[Callable[..., Client]]:
 
         def serve(sampler: FakeSampler, **settings: object) -> Client:
             models = Models([Model(card=card, generator_sha256="0" * 64, sampler=sampler)], card.name)
-            runtime = Runtime(Settings(**settings), models, DeviceThread(), "test")
+            runtime = Runtime(Settings(**settings), models, DeviceQueue(), "test")
             return servers.enter_context(_serve_here(runtime))
 
         yield serve

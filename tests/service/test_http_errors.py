@@ -13,7 +13,7 @@ from live_server import LiveServer
 from endotwin.catalogue import load_checkpoints
 from service.errors import ApiError
 from service.models import Model, Models
-from service.query import DESCRIPTIONS, parse
+from service.query import DESCRIPTIONS, parse_query
 
 WRONG_QUERIES = [
     ("n=0", "invalid_parameter", "n", "from 1 to 5000"),
@@ -111,14 +111,14 @@ def models(labelled_checkpoint: Path) -> Models:
     ("labels", "most"), [("", 32_767), ("&labels=cells", 32_767), ("&labels=soft,guttae", 16_383)]
 )
 def test_a_zip_is_bounded(models: Models, labels: str, most: int) -> None:
-    assert parse(f"format=zip&n={most}{labels}", models, 100_000).images.count == most
+    assert parse_query(f"format=zip&n={most}{labels}", models, 100_000).images.count == most
     with pytest.raises(
         ApiError, match=f"at most {most} with these labels, .*65535 files.*format=tar"
     ) as refusal:
-        parse(f"format=zip&n={most + 1}{labels}", models, 100_000)
+        parse_query(f"format=zip&n={most + 1}{labels}", models, 100_000)
     assert (refusal.value.status, refusal.value.field) == (400, "n")
     assert len(refusal.value.message) < 300
-    assert parse(f"format=tar&n={most + 1}{labels}", models, 100_000)
+    assert parse_query(f"format=tar&n={most + 1}{labels}", models, 100_000)
 
 
 _pairs = st.tuples(
@@ -135,7 +135,7 @@ _pairs = st.tuples(
 def test_any_query_is_read_or_refused(models: Models, query: str) -> None:
     refusal = None
     try:
-        wanted = parse(query, models, max_images=100)
+        wanted = parse_query(query, models, max_images=100)
     except ApiError as error:
         refusal = error
     if refusal:

@@ -23,7 +23,7 @@ from endotwin.generator.checkpoint import (
     save_checkpoint,
 )
 from endotwin.settings import _KUBERNETES, Settings, SettingsError, load_settings, variable
-from service.runtime import check_start, start
+from service.runtime import check_start, start_runtime
 
 Setter = Callable[..., None]
 
@@ -172,7 +172,7 @@ def test_unscored_checkpoint_is_served_only_if_allowed(
     with pytest.raises(CheckpointError, match="no recorded FID"):
         check_start(load_settings())
     settings(allow_unscored="true")
-    runtime = start(load_settings())
+    runtime = start_runtime(load_settings())
     try:
         assert runtime.models.default.fid is None
     finally:
@@ -194,7 +194,7 @@ def test_default_among_several_models(settings: Setter, tmp_path: Path, tiny_che
     copy_as(tmp_path / "c.safetensors", "compact", tiny_checkpoint)
     check_start(load_settings())
     settings(default_model="beta")
-    runtime = start(load_settings())
+    runtime = start_runtime(load_settings())
     try:
         assert runtime.models.default.name == "beta"
         assert runtime.models.names == ["alpha", "beta", "compact"]

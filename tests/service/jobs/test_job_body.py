@@ -15,7 +15,7 @@ from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.place import Bucket
 from endotwin.settings import Settings
 from service.errors import ApiError
-from service.jobs.job_body import JobBody, parse_body, parse_job, read_key
+from service.jobs.job_body import JobBody, check_idempotency_key, parse_body, parse_job
 from service.jobs.progress import redact
 from service.models import Model, Models
 
@@ -145,7 +145,7 @@ def test_a_digest_does_not_depend_on_how_a_body_is_written() -> None:
 @pytest.mark.parametrize("key", ["", " ", "a b", "ä", "x" * 256, "a\x00"])
 def test_a_wrong_key(key: str) -> None:
     with pytest.raises(ApiError, match="Idempotency-Key must be"):
-        read_key(key)
+        check_idempotency_key(key)
 
 
 REFUSED = [

@@ -253,8 +253,8 @@ def test_secrets_stay_inside(
 
 
 def test_an_error_of_the_service(serve_jobs: Serve, bucket: str, caplog: pytest.LogCaptureFixture) -> None:
-    class Broken:
-        def batch(self, seed: int, block: int) -> np.ndarray:
+    class Broken(FakeSampler):
+        def aligned(self, seed: int, block: int) -> np.ndarray:
             raise RuntimeError("a detail that is no business of the client")
 
     client = serve_jobs(Broken())

@@ -15,7 +15,7 @@ from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.place import Bucket
 from endotwin.settings import Settings
-from service.device_queue import DeviceThread
+from service.device_queue import DeviceQueue
 from service.jobs import runner
 from service.jobs.job import Job, State
 from service.jobs.runner import JobRunner
@@ -39,7 +39,7 @@ def start(tiny_checkpoint: Path, tmp_path: Path, bucket: str) -> Iterator[Start]
             models = Models([Model(card=card, generator_sha256="0" * 64, sampler=sampler)], card.name)
             settings = Settings(storage_allow=(allow,), jobs_lease_seconds=2)
             device = services.enter_context(ExitStack())
-            thread = DeviceThread()
+            thread = DeviceQueue()
             device.callback(thread.close)
             worker = JobRunner(JobStore(tmp_path / "jobs.sqlite"), models, thread, "test", settings)
             device.callback(worker.close)

@@ -14,7 +14,7 @@ import pytest
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.place import Bucket
 from endotwin.settings import SettingsError
-from service.jobs.job import Counts, Job, Problem, State, UnreadableJob
+from service.jobs.job import Counts, Job, JobError, State, UnreadableJob
 from service.jobs.lease import Lease, StopError
 from service.jobs.store import JobStore, KeyReusedError, OccupiedError, TooManyJobsError
 
@@ -145,7 +145,7 @@ def test_cancelling_a_job_that_runs(store: JobStore) -> None:
 def test_a_failed_job_is_resumed_or_cancelled(store: JobStore) -> None:
     job = add(store)
     _, token = store.take_to_make([CHECKPOINT], LONG)
-    counts = Counts(shards=1, errors=(Problem(1.5, "writing s3://bucket/x: no"),))
+    counts = Counts(shards=1, errors=(JobError(1.5, "writing s3://bucket/x: no"),))
     store.end(job.id, token, State.RUNNING, State.FAILED, counts)
     failed = store.get(job.id)
     assert (failed.state, failed.counts) == (State.FAILED, counts)
