@@ -18,9 +18,9 @@ import typer
 from PIL import Image
 
 from endotwin.files import whole_file
-from training.curation.run import Settings, curate
+from training.curation.run import CurationSettings, curate
 from training.curation.thresholds import read_thresholds
-from training.curation.workers import available_cores
+from training.curation.worker_pool import available_cores
 
 PAPER = 12_000
 """Raw images of the paper."""
@@ -57,7 +57,9 @@ def main(
             _make_up(raw, n)
         clock = Clock()
         began = time.perf_counter()
-        curation = curate(raw, Path(scratch) / "out", Settings(read_thresholds(), False, workers), clock)
+        curation = curate(
+            raw, Path(scratch) / "out", CurationSettings(read_thresholds(), False, workers), clock
+        )
         seconds = time.perf_counter() - began
     found = curation.summary.counts["found"]
     report = {

@@ -13,7 +13,7 @@ from dicom_files import write_dicom
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from scipy import ndimage
 
-from training.curation.field import Box
+from training.curation.clean_field import Box
 
 KEPT = "kept"
 SAMPLES = Path(skimage.data.__file__).parent
@@ -26,14 +26,14 @@ class Planted:
 
     Attributes:
         path: the file.
-        fate: `kept`, or the reason it should be dropped for.
+        decision: `kept`, or the reason it should be dropped for.
         kind: what was done to it.
         group: files of one group show the same cells: one is kept, whichever; the others are duplicates.
         field: where the picture lies in the file, if something was put around it.
     """
 
     path: Path
-    fate: str
+    decision: str
     kind: str
     group: str
     field: Box | None = None
@@ -92,7 +92,7 @@ class Collection:
                 yield path.stem, np.asarray(image.convert("L"))
 
     def _save(
-        self, pixels: np.ndarray, fate: str, kind: str, field: Box | None = None, group: str = ""
+        self, pixels: np.ndarray, decision: str, kind: str, field: Box | None = None, group: str = ""
     ) -> Path:
         """Write pixels in one of the formats of a clinic, below folders with odd names."""
         k = len(self.planted)
@@ -113,8 +113,8 @@ class Collection:
         else:
             image.save(path)
         # Nothing else shows the cells of a bad image, and those of a good one are told by its kind.
-        group = group or (kind if fate == KEPT and field is None else f"{kind} {k}")
-        self.planted.append(Planted(path, fate, kind, group, field))
+        group = group or (kind if decision == KEPT and field is None else f"{kind} {k}")
+        self.planted.append(Planted(path, decision, kind, group, field))
         return path
 
     def _exports(self, images: list[np.ndarray]) -> None:
@@ -128,7 +128,7 @@ class Collection:
             self._save(pixels, KEPT, f"export {k % 4}", field)
 
     def _exact_duplicates(self) -> None:
-        lossless = [item for item in self.planted if item.fate == KEPT and item.path.suffix != ".dcm"]
+        lossless = [item for item in self.planted if item.decision == KEPT and item.path.suffix != ".dcm"]
         for k in range(self.count):
             original = lossless[k % len(lossless)]
             path = self.folder / "copies" / f"copy {k} of.{'png' if k % 2 else 'bin'}"

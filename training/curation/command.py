@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from training.curation.errors import CurationError, UnreadableError
 from training.data.read import DataError
 
 if TYPE_CHECKING:
+    from training.curation.summary import CurationSummary
     from training.curation.thresholds import Thresholds
 
 EPILOG = (
@@ -44,53 +45,72 @@ def curate_command(
     """Turn a folder of raw images into a clean training set, with a report (docs/curation.md).
 
     Drops what is unreadable, duplicated, empty, no cell mosaic, blurry, saturated or too dark; cuts text,
-    graphs, frames and panels off; writes grey PNGs named by digest. The same command again resumes.
+    graphs, frames and panels off; writes grey PNGs named by digest. The same command resumes a stopped one.
+    The exit status is 1 if no image is kept.
     """
-    from training.curation.decisions import Reason
     from training.curation.report import write_curation_report
-    from training.curation.run import Settings, curate
+    from training.curation.run import CurationSettings, curate
     from training.curation.thresholds import read_thresholds
-    from training.curation.workers import available_cores
+    from training.curation.worker_pool import available_cores
 
-    try:
-        numbers = read_thresholds(thresholds)
-        if explain is not None:
-            if raw is not None:
-                raise typer.BadParameter("--explain IMAGE stands alone, without RAW and OUT")
-            typer.echo(_explanation(explain, numbers))
-            return
-        if raw is None or out is None:
-            raise typer.BadParameter("give RAW and OUT, two folders (or --explain IMAGE)")
-        settings = Settings(numbers, flatten, workers or available_cores(), overrides)
-        curation = curate(raw, out, settings, _progress)
-    except CurationError as error:
-        raise DataError(str(error)) from error
+    numbers = read_thresholds(thresholds)
+    if explain is not None:
+        if raw is not None:
+            raise typer.BadParameter("--explain IMAGE stands alone, without RAW and OUT")
+        typer.echo(_explanation(explain, numbers))
+        return
+    if raw is None or out is None:
+        raise typer.BadParameter("give RAW and OUT, two folders (or --explain IMAGE)")
+    settings = CurationSettings(numbers, flatten, workers or available_cores(), overrides)
+    curation = curate(raw, out, settings, _progress_bar)
     report = write_curation_report(curation, out)
-    counts = curation.summary.counts
+    _print_counts(curation.summary.counts)
+    for digest in curation.unknown:
+        typer.echo(f"The overrides file names {digest}, which no image here has", err=True)
+    typer.echo(f"Look at {report}: it stays in the clinic, as every file with private in its name")
+    if not curation.summary.counts["kept"]:
+        typer.echo(_why_nothing_is_kept(curation.summary), err=True)
+        raise typer.Exit(1)
+
+
+def _print_counts(counts: Mapping[str, int]) -> None:
+    from training.curation.decisions import Reason
+
     typer.echo(f"{counts['found']} files found")
     for reason in Reason:
         if counts[reason]:
             typer.echo(f"{-counts[reason]:>8}  {reason}")
     by_hand = f", {counts['kept by hand']} of them by hand" if counts["kept by hand"] else ""
     typer.echo(f"{counts['kept']:>8}  kept{by_hand}")
-    for digest in curation.unknown:
-        typer.echo(f"The overrides file names {digest}, which no image here has", err=True)
-    typer.echo(f"Look at {report}: it stays in the clinic, as every file with private in its name")
+
+
+def _why_nothing_is_kept(summary: CurationSummary) -> str:
+    """Return the most frequent reason, and the measure and threshold behind most of its files."""
+    reasons = Counter(file.reason for file in summary.files)
+    [(reason, count)] = reasons.most_common(1)
+    limits = Counter(
+        (file.measure, file.limit) for file in summary.files if file.reason is reason and file.limit
+    )
+    text = f"No image is kept: {count} of {len(summary.files)} files were dropped as {reason}"
+    for (measure, limit), _ in limits.most_common(1):
+        bound = getattr(summary.thresholds.limits, str(limit))
+        text += f", most by their {measure} (threshold {limit} = {bound:g}; --thresholds changes it)"
+    return text
 
 
 def _explanation(path: Path, thresholds: Thresholds) -> str:
     """Return every value of one image beside its threshold, as a table."""
-    from training.curation.decisions import checks, decide_alone
-    from training.curation.measuring import measure_picture
-    from training.curation.reading import decode, read_bytes
-    from training.curation.records import digest_of
+    from training.curation.decisions import checks, decide_by_measures
+    from training.curation.image_files import UnreadableError, decode, read_bytes
+    from training.curation.record_store import digest_of
+    from training.curation.worker_tasks import measure_image
 
     try:
         data = read_bytes(path)
-        picture = decode(data)
+        image = decode(data)
     except UnreadableError as error:
-        raise CurationError(f"{path}: unreadable: {error}") from error
-    record, _ = measure_picture(digest_of(data), picture, thresholds.cutting)
+        raise DataError(f"{path}: unreadable: {error}") from error
+    record, _ = measure_image(digest_of(data), image, thresholds.cutting)
     lines = [f"digest {record.digest}, {record.width} × {record.height} pixels"]
     for check in checks(record, thresholds.limits):
         value = "not measured" if check.value is None else f"{check.value:.4g}"
@@ -102,12 +122,12 @@ def _explanation(path: Path, thresholds: Thresholds) -> str:
     box = record.box
     if box is not None:
         found += f"; field from ({box.left}, {box.top}) to ({box.right}, {box.bottom})"
-    fate = decide_alone(record, thresholds.limits)
-    verdict = "kept, unless it is a duplicate" if fate.kept else f"dropped: {fate.reason}"
+    decision = decide_by_measures(record, thresholds.limits)
+    verdict = "kept, unless it is a duplicate" if decision.kept else f"dropped: {decision.reason}"
     return "\n".join([*lines, f"cutting: {found}", verdict])
 
 
-def _progress(steps: Iterable[_Step], what: str, total: int) -> Iterable[_Step]:
+def _progress_bar(steps: Iterable[_Step], what: str, total: int) -> Iterable[_Step]:
     from tqdm import tqdm
 
     # Only on a terminal: tqdm's bar makes no sense in a log file.

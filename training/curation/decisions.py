@@ -1,4 +1,4 @@
-"""Records → fates: which image is kept, and for which measured reason another is dropped."""
+"""Decide which images are kept, and for which reason each other one is dropped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from training.curation.duplicates import Match
 from training.curation.overrides import Overrides
-from training.curation.records import Record
+from training.curation.record_store import ImageRecord
 from training.curation.thresholds import Limits
 
 
@@ -61,7 +61,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Fate:
+class Decision:
     """What becomes of an image.
 
     Attributes:
@@ -84,7 +84,7 @@ class Fate:
         return self.reason is None
 
 
-class Edge(NamedTuple):
+class ComparedPair(NamedTuple):
     """Two images, by digest, and how well one is found in the other."""
 
     one: str
@@ -92,7 +92,7 @@ class Edge(NamedTuple):
     match: Match
 
 
-def checks(record: Record, limits: Limits) -> list[Check]:
+def checks(record: ImageRecord, limits: Limits) -> list[Check]:
     """Return every value of a readable image beside its threshold, in the order in which they decide."""
     whole, field, box = record.whole, record.field, record.box
     if whole is None or box is None or record.width is None or record.height is None:
@@ -120,15 +120,15 @@ def checks(record: Record, limits: Limits) -> list[Check]:
     ]
 
 
-def decide_alone(record: Record, limits: Limits) -> Fate:
+def decide_by_measures(record: ImageRecord, limits: Limits) -> Decision:
     """Decide what can be decided without looking at other images: the first check that fails counts."""
     if record.unreadable is not None:
-        return Fate(Reason.UNREADABLE)
+        return Decision(Reason.UNREADABLE)
     failed = next((check for check in checks(record, limits) if not check.passed), None)
-    return Fate() if failed is None else Fate(failed.reason, failed)
+    return Decision() if failed is None else Decision(failed.reason, failed)
 
 
-def first_copies(records: Iterable[Record]) -> dict[str, str]:
+def first_copies(records: Iterable[ImageRecord]) -> dict[str, str]:
     """Return, for the digest of every exact duplicate, the digest of the image that stands for it."""
     first: dict[str, str] = {}
     copies = {}
@@ -138,9 +138,9 @@ def first_copies(records: Iterable[Record]) -> dict[str, str]:
     return copies
 
 
-def may_be_compared(fate: Fate) -> bool:
+def shows_mosaic(decision: Decision) -> bool:
     """Tell whether an image shows a mosaic, so that other images may show the same cells."""
-    return fate.kept or fate.reason in _QUALITY
+    return decision.kept or decision.reason in _QUALITY
 
 
 def same_cells(match: Match, limits: Limits) -> bool:
@@ -149,8 +149,11 @@ def same_cells(match: Match, limits: Limits) -> bool:
 
 
 def decide_duplicates(
-    records: Mapping[str, Record], alone: Mapping[str, Fate], edges: Sequence[Edge], limits: Limits
-) -> dict[str, Fate]:
+    records: Mapping[str, ImageRecord],
+    alone: Mapping[str, Decision],
+    pairs: Sequence[ComparedPair],
+    limits: Limits,
+) -> dict[str, Decision]:
     """Keep the best of the images that show the same cells.
 
     Images without fault come first, then clearly sharper ones, then those with the larger field. Each is
@@ -158,35 +161,35 @@ def decide_duplicates(
     that it was compared with itself. A fault of the image's own gives way to that.
     """
     neighbours: dict[str, list[tuple[str, Match]]] = {}
-    for edge in edges:
-        if same_cells(edge.match, limits):
-            neighbours.setdefault(edge.one, []).append((edge.other, edge.match))
-            neighbours.setdefault(edge.other, []).append((edge.one, edge.match))
-    fates = dict(alone)
+    for pair in pairs:
+        if same_cells(pair.match, limits):
+            neighbours.setdefault(pair.one, []).append((pair.other, pair.match))
+            neighbours.setdefault(pair.other, []).append((pair.one, pair.match))
+    decisions = dict(alone)
     kept: set[str] = set()
     for digest in sorted(neighbours, key=lambda digest: _rank(records[digest], alone[digest])):
         found = [(match, other) for other, match in neighbours[digest] if other in kept]
         if found:
             match, other = max(found, key=lambda pair: (pair[0].points, pair[1]))
-            fates[digest] = Fate(Reason.NEAR_DUPLICATE, of=other, match=match)
+            decisions[digest] = Decision(Reason.NEAR_DUPLICATE, of=other, match=match)
         elif alone[digest].kept:
             kept.add(digest)
-    return fates
+    return decisions
 
 
-def apply_overrides(fates: Mapping[str, Fate], overrides: Overrides) -> dict[str, Fate]:
-    """Let a person have the last word; each line changes the fate of one image only."""
-    decided = dict(fates)
-    for digest, fate in fates.items():
+def apply_overrides(decisions: Mapping[str, Decision], overrides: Overrides) -> dict[str, Decision]:
+    """Apply a person's overrides; each line changes the decision on one image only."""
+    decided = dict(decisions)
+    for digest, decision in decisions.items():
         if digest in overrides.drop:
-            decided[digest] = Fate(Reason.BY_HAND)
-        elif digest in overrides.keep and not fate.kept and fate.reason is not Reason.UNREADABLE:
-            decided[digest] = replace(fate, reason=None, kept_by_hand=True)
+            decided[digest] = Decision(Reason.BY_HAND)
+        elif digest in overrides.keep and not decision.kept and decision.reason is not Reason.UNREADABLE:
+            decided[digest] = replace(decision, reason=None, kept_by_hand=True)
     return decided
 
 
-def _rank(record: Record, fate: Fate) -> tuple[bool, int, int, str]:
+def _rank(record: ImageRecord, decision: Decision) -> tuple[bool, int, int, str]:
     area = record.box.area if record.box else 0
     # An enlarged copy is blurrier, and no better for its area; small differences of blur say nothing.
     blur = record.field.blur if record.field else 1.0
-    return not fate.kept, round(blur / _CLEARLY_SHARPER), -area, record.digest
+    return not decision.kept, round(blur / _CLEARLY_SHARPER), -area, record.digest

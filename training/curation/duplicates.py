@@ -59,7 +59,7 @@ class Match:
     overlap: float
 
 
-def describe(grey: np.ndarray) -> Features:
+def find_features(grey: np.ndarray) -> Features:
     """Describe the distinct points of an image, after evening out brightness and contrast.
 
     Args:
@@ -100,7 +100,7 @@ def hash_features(descriptors: np.ndarray, centre: np.ndarray) -> np.ndarray:
     return np.stack([((centred @ table) > 0) @ weights for table in planes]).astype(np.uint32)
 
 
-def candidates(hashes: Sequence[np.ndarray]) -> list[tuple[int, int]]:
+def candidate_pairs(hashes: Sequence[np.ndarray]) -> list[tuple[int, int]]:
     """Return the pairs of images that may show the same cells, each as (lower, higher) place.
 
     Args:
@@ -143,7 +143,7 @@ def missing_within_groups(
     ]
 
 
-def compare(one: Features, other: Features) -> Match:
+def match_features(one: Features, other: Features) -> Match:
     """Compare two images point by point."""
     none = Match(0, 0.0)
     if min(len(one.points), len(other.points)) < 6:

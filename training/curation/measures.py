@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from skimage.measure import blur_effect
 
-from training.curation.field import COLOURED
-from training.curation.reading import Picture
+from training.curation.clean_field import COLOURED
+from training.curation.image_files import DecodedImage
 
 WORKING_SIDE = 1_024
 """Images are reduced by a whole factor until no side is longer, before anything is measured."""
@@ -20,7 +20,7 @@ _STEP = 4
 
 
 @dataclass(frozen=True)
-class WholeMeasures:
+class ImageMeasures:
     """Of the whole image.
 
     Attributes:
@@ -57,7 +57,7 @@ class FieldMeasures:
     saturated: float
 
 
-def reduced(picture: Picture) -> tuple[Picture, int]:
+def reduced(picture: DecodedImage) -> tuple[DecodedImage, int]:
     """Reduce a large image by a whole factor, so that no side is longer than `WORKING_SIDE`."""
     height, width = picture.grey.shape
     factor = -(-max(height, width) // WORKING_SIDE)
@@ -71,10 +71,10 @@ def reduced(picture: Picture) -> tuple[Picture, int]:
         return small
 
     chroma = None if picture.chroma is None else reduce(picture.chroma)
-    return Picture(reduce(picture.grey), chroma), factor
+    return DecodedImage(reduce(picture.grey), chroma), factor
 
 
-def measure_whole(picture: Picture, side: int) -> WholeMeasures:
+def measure_whole(picture: DecodedImage, side: int) -> ImageMeasures:
     """Measure a whole image.
 
     Args:
@@ -82,7 +82,7 @@ def measure_whole(picture: Picture, side: int) -> WholeMeasures:
         side: shorter side of the image before it was reduced.
     """
     darkest, lightest_tenth, lightest = np.percentile(picture.grey, (1, 90, 99))
-    return WholeMeasures(
+    return ImageMeasures(
         side=float(side),
         lightest_tenth=float(lightest_tenth),
         range=float(lightest - darkest),

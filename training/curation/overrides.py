@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.curation.errors import CurationError
+from training.data.read import DataError
 
 TEMPLATE = """\
 # The next run of `endotwin-training curate` into this folder honours the lines below, one image each:
@@ -34,13 +34,13 @@ def read_overrides(path: Path) -> Overrides:
     """Read an overrides file.
 
     Raises:
-        CurationError: it cannot be read, a line is neither of the two forms (it is named), or an image is
+        DataError: it cannot be read, a line is neither of the two forms (it is named), or an image is
             to be kept and dropped.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise CurationError(f"{path}: {getattr(error, 'strerror', None) or 'not a text file'}") from error
+        raise DataError(f"{path}: {getattr(error, 'strerror', None) or 'not a text file'}") from error
     chosen: dict[str, set[str]] = {"keep": set(), "drop": set()}
     for number, line in enumerate(lines, start=1):
         text = line.partition("#")[0].strip()
@@ -48,11 +48,11 @@ def read_overrides(path: Path) -> Overrides:
             continue
         match = _LINE.fullmatch(text)
         if match is None:
-            raise CurationError(
+            raise DataError(
                 f"{path}, line {number}: {text!r}; a line is keep: or drop: and the 16 digits of an image"
             )
         chosen[match[1]].add(match[2])
     both = chosen["keep"] & chosen["drop"]
     if both:
-        raise CurationError(f"{path}: {', '.join(sorted(both))} cannot be kept and dropped")
+        raise DataError(f"{path}: {', '.join(sorted(both))} cannot be kept and dropped")
     return Overrides(frozenset(chosen["keep"]), frozenset(chosen["drop"]))

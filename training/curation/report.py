@@ -8,7 +8,7 @@ from typing import Any
 
 from training.curation.decisions import Reason
 from training.curation.run import Curation
-from training.curation.summary import FileFate
+from training.curation.summary import FileDecision
 from training.html_page import write_page
 
 REPORT = "report.private.html"
@@ -72,12 +72,12 @@ def write_curation_report(curation: Curation, out: Path) -> Path:
     return path
 
 
-def _sheet(curation: Curation, files: Sequence[FileFate]) -> dict[str, Any]:
+def _sheet(curation: Curation, files: Sequence[FileDecision]) -> dict[str, Any]:
     """Return the number of files, and a figure for each of the first of them."""
     return {"count": len(files), "figures": [_figure(curation, file) for file in files[:SHOWN]]}
 
 
-def _figure(curation: Curation, file: FileFate) -> dict[str, Any]:
+def _figure(curation: Curation, file: FileDecision) -> dict[str, Any]:
     assert file.digest is not None
     same_bytes = file.of == file.digest
     shown = [file.digest] if file.of is None or same_bytes else [file.digest, file.of]
@@ -89,7 +89,7 @@ def _figure(curation: Curation, file: FileFate) -> dict[str, Any]:
     }
 
 
-def _caption(curation: Curation, file: FileFate) -> str:
+def _caption(curation: Curation, file: FileDecision) -> str:
     if file.points is not None and file.overlap is not None:
         return f"{file.points} points in {file.of}, overlap {file.overlap:.0%}"
     if file.of is not None:
@@ -121,7 +121,7 @@ def _picture(curation: Curation, digest: str) -> dict[str, Any]:
     return {"jpeg": curation.store.thumbnail(digest), "field": field}
 
 
-def _distance(curation: Curation, file: FileFate) -> float:
+def _distance(curation: Curation, file: FileDecision) -> float:
     """Return how far beyond its threshold a value is, relative to the threshold."""
     limits = curation.summary.thresholds.limits
     if file.points is not None:
@@ -132,7 +132,7 @@ def _distance(curation: Curation, file: FileFate) -> float:
     return abs(file.value - limit) / max(abs(limit), 1e-9)
 
 
-def _share(file: FileFate) -> float:
+def _share(file: FileDecision) -> float:
     if file.box is None or file.size is None:
         return 1.0
     return file.box.area / (file.size[0] * file.size[1])

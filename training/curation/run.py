@@ -1,27 +1,47 @@
-"""A whole curation: find, measure, decide, compare, write. Stopped anywhere, the next run goes on."""
+"""A whole curation: find, measure, decide, compare, write. A run resumes the one that was stopped."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any
 
 from endotwin.files import whole_file
-from training.curation import decisions
-from training.curation.decisions import Edge, Fate
-from training.curation.duplicates import candidates, hash_features, mean_descriptor, missing_within_groups
-from training.curation.errors import CurationError
-from training.curation.field import Box
-from training.curation.finding import find_files
-from training.curation.measuring import Export, Outcome, compare_stored, export, measure_file
+from training.curation.clean_field import Box
+from training.curation.decisions import (
+    ComparedPair,
+    Decision,
+    Reason,
+    apply_overrides,
+    decide_by_measures,
+    decide_duplicates,
+    first_copies,
+    same_cells,
+    shows_mosaic,
+)
+from training.curation.duplicates import (
+    candidate_pairs,
+    hash_features,
+    mean_descriptor,
+    missing_within_groups,
+)
+from training.curation.image_files import find_files
 from training.curation.overrides import TEMPLATE, Overrides, read_overrides
-from training.curation.records import Record, Store
-from training.curation.summary import FileFate, Summary, write_originals, write_summary
+from training.curation.record_store import ImageRecord, RecordStore
+from training.curation.summary import CurationSummary, FileDecision, write_originals, write_summary
 from training.curation.thresholds import Thresholds
-from training.curation.workers import run_each
+from training.curation.worker_pool import run_each
+from training.curation.worker_tasks import (
+    ImageToWrite,
+    MeasuredFile,
+    match_stored,
+    measure_file,
+    write_image,
+)
+from training.data.read import DataError
 
 IMAGES = "images"
 WORK = "work.private"
@@ -32,18 +52,12 @@ _SAMPLE = 500
 
 _OUTPUT = re.compile(r"[0-9a-f]{16}\.png")
 
-_Step = TypeVar("_Step")
-
-
-class Progress(Protocol):
-    """Passes on what it is given, and shows how far that is."""
-
-    def __call__(self, steps: Iterable[_Step], what: str, total: int) -> Iterable[_Step]:
-        """Pass on the steps of what is done; there will be `total`."""
+ProgressBar = Callable[[Iterable[Any], str, int], Iterable[Any]]
+"""Returns the steps it is given, and shows how many of the total are done: (steps, what is done, total)."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class CurationSettings:
     """How a folder is curated.
 
     Attributes:
@@ -61,32 +75,32 @@ class Settings:
 
 @dataclass(frozen=True)
 class Curation:
-    """What a curation came to.
+    """The result of a curation.
 
     Attributes:
         summary: as in `curation.json`.
         records: for each digest, what was measured.
-        fates: for each digest, what became of it.
+        decisions: for each digest, whether the image is kept, and why not.
         unknown: digests in the overrides file that no image has.
         store: where thumbnails are.
     """
 
-    summary: Summary
-    records: dict[str, Record]
-    fates: dict[str, Fate]
+    summary: CurationSummary
+    records: dict[str, ImageRecord]
+    decisions: dict[str, Decision]
     unknown: list[str]
-    store: Store
+    store: RecordStore
 
 
 @dataclass(frozen=True)
-class _File:
+class _RawFile:
     """A file or folder below the raw folder, and the digest of its contents or why there is none."""
 
     path: Path
-    outcome: Outcome
+    measured: MeasuredFile
 
 
-def curate(raw: Path, out: Path, settings: Settings, progress: Progress) -> Curation:
+def curate(raw: Path, out: Path, settings: CurationSettings, progress: ProgressBar) -> Curation:
     """Sort the images below a folder into kept and dropped, and write the kept ones and `curation.json`.
 
     Args:
@@ -96,36 +110,34 @@ def curate(raw: Path, out: Path, settings: Settings, progress: Progress) -> Cura
         progress: wraps what takes long.
 
     Raises:
-        CurationError: one folder lies in the other, there are no files, or the overrides cannot be read.
+        DataError: one folder lies in the other, there are no files, or the overrides cannot be read.
     """
     _check_folders(raw, out)
     overrides = _overrides(out, settings.overrides)
-    store = Store.of(out / WORK, settings.thresholds.cutting)
+    store = RecordStore.of(out / WORK, settings.thresholds.cutting)
     files = list(_measured(raw, store, settings, progress))
-    records = {digest: _record(store, digest) for digest in {f.outcome.digest for f in files} if digest}
-    fates = _decided(records, store, settings, progress)
-    fates = decisions.apply_overrides(fates, overrides)
-    failed = _write_images(out, files, records, fates, settings, progress)
+    records = {digest: _record(store, digest) for digest in {f.measured.digest for f in files} if digest}
+    decisions = _decisions(records, store, settings, progress)
+    decisions = apply_overrides(decisions, overrides)
+    failed = _write_images(out, files, records, decisions, settings, progress)
     for digest, why in failed.items():
-        fates[digest] = Fate(decisions.Reason.UNREADABLE)
-        records[digest] = Record(digest=digest, unreadable=why)
-    numbered = sorted(files, key=lambda file: (file.outcome.digest or "~", str(file.path)))
-    entries = list(_entries(numbered, records, fates))
-    summary = Summary.of(entries, settings.thresholds, flat=settings.flat)
+        decisions[digest] = Decision(Reason.UNREADABLE)
+        records[digest] = ImageRecord(digest=digest, unreadable=why)
+    numbered = sorted(files, key=lambda file: (file.measured.digest or "~", str(file.path)))
+    entries = list(_entries(numbered, records, decisions))
+    summary = CurationSummary.of(entries, settings.thresholds, flat=settings.flat)
     write_summary(summary, out)
-    write_originals([(f.path.relative_to(raw), f.outcome.digest) for f in numbered], out)
+    write_originals([(f.path.relative_to(raw), f.measured.digest) for f in numbered], out)
     unknown = overrides.unknown(frozenset(records))
-    return Curation(summary, records, fates, unknown, store)
+    return Curation(summary, records, decisions, unknown, store)
 
 
 def _check_folders(raw: Path, out: Path) -> None:
     if not raw.is_dir():
-        raise CurationError(f"{raw}: no such folder")
+        raise DataError(f"{raw}: no such folder")
     source, target = raw.resolve(), out.resolve()
     if source == target or source in target.parents or target in source.parents:
-        raise CurationError(
-            f"{out}: may not lie in {raw}, nor the other way round; originals stay untouched"
-        )
+        raise DataError(f"{out}: may not lie in {raw}, nor the other way round; originals stay untouched")
 
 
 def _overrides(out: Path, path: Path | None) -> Overrides:
@@ -136,37 +148,39 @@ def _overrides(out: Path, path: Path | None) -> Overrides:
     return read_overrides(path or default)
 
 
-def _measured(raw: Path, store: Store, settings: Settings, progress: Progress) -> Iterator[_File]:
+def _measured(
+    raw: Path, store: RecordStore, settings: CurationSettings, progress: ProgressBar
+) -> Iterator[_RawFile]:
     paths, skipped = find_files(raw)
     if not paths:
-        raise CurationError(f"{raw}: no files in it")
+        raise DataError(f"{raw}: no files in it")
     for folder in skipped:
-        yield _File(folder.path, Outcome(None, folder.reason))
+        yield _RawFile(folder.path, MeasuredFile(None, folder.reason))
     work = partial(measure_file, store=store, cutting=settings.thresholds.cutting)
-    outcomes = run_each(work, paths, settings.workers)
-    for path, outcome in progress(outcomes, "measuring", len(paths)):
-        yield _File(path, outcome or Outcome(None, "the process that decoded it died"))
+    found = run_each(work, paths, settings.workers)
+    for path, measured in progress(found, "measuring", len(paths)):
+        yield _RawFile(path, measured or MeasuredFile(None, "the process that decoded it died"))
 
 
-def _record(store: Store, digest: str) -> Record:
+def _record(store: RecordStore, digest: str) -> ImageRecord:
     record = store.read(digest)
     if record is None:
-        raise CurationError(f"{store.folder}: the record {digest} is gone; run it again")
+        raise DataError(f"{store.folder}: the record {digest} is gone; run it again")
     return record
 
 
-def _decided(
-    records: dict[str, Record], store: Store, settings: Settings, progress: Progress
-) -> dict[str, Fate]:
+def _decisions(
+    records: dict[str, ImageRecord], store: RecordStore, settings: CurationSettings, progress: ProgressBar
+) -> dict[str, Decision]:
     limits = settings.thresholds.limits
-    copies = decisions.first_copies(records.values())
-    fates = {
-        digest: Fate(decisions.Reason.EXACT_DUPLICATE, of=copies[digest])
+    copies = first_copies(records.values())
+    decisions = {
+        digest: Decision(Reason.EXACT_DUPLICATE, of=copies[digest])
         if digest in copies
-        else decisions.decide_alone(record, limits)
+        else decide_by_measures(record, limits)
         for digest, record in records.items()
     }
-    mosaics = sorted(digest for digest, fate in fates.items() if decisions.may_be_compared(fate))
+    mosaics = sorted(digest for digest, decision in decisions.items() if shows_mosaic(decision))
     centre = mean_descriptor([store.features(digest).descriptors for digest in mosaics[:_SAMPLE]])
     hashes = [
         hash_features(store.features(digest).descriptors, centre)
@@ -174,22 +188,22 @@ def _decided(
     ]
     pairs = [
         (mosaics[one], mosaics[other])
-        for one, other in candidates(hashes)
-        if fates[mosaics[one]].kept or fates[mosaics[other]].kept
+        for one, other in candidate_pairs(hashes)
+        if decisions[mosaics[one]].kept or decisions[mosaics[other]].kept
     ]
-    edges = _compared(pairs, store, settings, progress)
-    alike = [(edge.one, edge.other) for edge in edges if decisions.same_cells(edge.match, limits)]
+    compared = _compared(pairs, store, settings, progress)
+    alike = [(pair.one, pair.other) for pair in compared if same_cells(pair.match, limits)]
     # Hashes find most pairs of a group of copies; the rest of its pairs follow from those.
-    edges += _compared(missing_within_groups(pairs, alike), store, settings, progress)
-    return decisions.decide_duplicates(records, fates, edges, limits)
+    compared += _compared(missing_within_groups(pairs, alike), store, settings, progress)
+    return decide_duplicates(records, decisions, compared, limits)
 
 
 def _compared(
-    pairs: list[tuple[str, str]], store: Store, settings: Settings, progress: Progress
-) -> list[Edge]:
-    matches = run_each(partial(compare_stored, store=store), pairs, settings.workers)
+    pairs: list[tuple[str, str]], store: RecordStore, settings: CurationSettings, progress: ProgressBar
+) -> list[ComparedPair]:
+    matches = run_each(partial(match_stored, store=store), pairs, settings.workers)
     return [
-        Edge(pair[0], pair[1], match)
+        ComparedPair(pair[0], pair[1], match)
         for pair, match in progress(matches, "comparing pairs", len(pairs))
         if match is not None
     ]
@@ -197,17 +211,17 @@ def _compared(
 
 def _write_images(
     out: Path,
-    files: Sequence[_File],
-    records: dict[str, Record],
-    fates: dict[str, Fate],
-    settings: Settings,
-    progress: Progress,
+    files: Sequence[_RawFile],
+    records: dict[str, ImageRecord],
+    decisions: dict[str, Decision],
+    settings: CurationSettings,
+    progress: ProgressBar,
 ) -> dict[str, str]:
     """Write the kept images; return why an image could not be written, for those that could not."""
-    source = {file.outcome.digest: file.path for file in files}
-    kept = sorted(digest for digest, fate in fates.items() if fate.kept)
-    orders = [
-        Export(
+    source = {file.measured.digest: file.path for file in files}
+    kept = sorted(digest for digest, decision in decisions.items() if decision.kept)
+    images = [
+        ImageToWrite(
             source=source[digest],
             digest=digest,
             box=_box(records[digest], settings.thresholds.limits.field_side_min),
@@ -217,9 +231,9 @@ def _write_images(
         for digest in kept
     ]
     failed = {}
-    for order, why in progress(run_each(export, orders, settings.workers), "writing", len(orders)):
+    for image, why in progress(run_each(write_image, images, settings.workers), "writing", len(images)):
         if why is not None:
-            failed[order.digest] = why
+            failed[image.digest] = why
     names = {f"{digest}.png" for digest in kept if digest not in failed}
     if (out / IMAGES).is_dir():
         for path in (out / IMAGES).iterdir():
@@ -228,8 +242,8 @@ def _write_images(
     return failed
 
 
-def _box(record: Record, side_min: int) -> Box:
-    """Return what is written of an image: its field, or all of it where a person keeps one without."""
+def _box(record: ImageRecord, side_min: int) -> Box:
+    """Return the part of an image to write: its field, or all of it if a person keeps one without."""
     if record.box is None or record.width is None or record.height is None:
         raise ValueError(f"{record.digest}: an unreadable file cannot be kept")
     usable = min(record.box.width, record.box.height) >= side_min
@@ -237,19 +251,19 @@ def _box(record: Record, side_min: int) -> Box:
 
 
 def _entries(
-    files: Sequence[_File], records: dict[str, Record], fates: dict[str, Fate]
-) -> Iterator[FileFate]:
-    """Yield the fate of every file, in order; of files with the same bytes the first stands for all."""
+    files: Sequence[_RawFile], records: dict[str, ImageRecord], decisions: dict[str, Decision]
+) -> Iterator[FileDecision]:
+    """Yield the decision on every file; of files with the same bytes, all but the first are duplicates."""
     seen: set[str] = set()
     for number, file in enumerate(files, start=1):
-        digest = file.outcome.digest
+        digest = file.measured.digest
         if digest is None:
-            yield FileFate.unreadable(number, None, file.outcome.unreadable or "")
+            yield FileDecision.unreadable(number, None, file.measured.unreadable or "")
         elif records[digest].unreadable is not None:
-            yield FileFate.unreadable(number, digest, records[digest].unreadable or "")
+            yield FileDecision.unreadable(number, digest, records[digest].unreadable or "")
         elif digest in seen:
-            copy = Fate(decisions.Reason.EXACT_DUPLICATE, of=digest)
-            yield FileFate.decided(number, digest, copy, records[digest])
+            copy = Decision(Reason.EXACT_DUPLICATE, of=digest)
+            yield FileDecision.decided(number, digest, copy, records[digest])
         else:
             seen.add(digest)
-            yield FileFate.decided(number, digest, fates[digest], records[digest])
+            yield FileDecision.decided(number, digest, decisions[digest], records[digest])

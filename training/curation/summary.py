@@ -1,4 +1,4 @@
-"""`curation.json`: every file's fate, without a name; and the private list of the names."""
+"""`curation.json`: every file's decision, without a name; and the private list of the names."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from endotwin.files import whole_file
-from training.curation.decisions import Fate, Reason
-from training.curation.field import Box
-from training.curation.records import Record
+from training.curation.clean_field import Box
+from training.curation.decisions import Decision, Reason
+from training.curation.record_store import ImageRecord
 from training.curation.thresholds import Thresholds
 
 SUMMARY = "curation.json"
 ORIGINALS = "originals.private.json"
 
 
-class FileFate(BaseModel):
+class FileDecision(BaseModel):
     """One file of the raw folder.
 
     Attributes:
@@ -60,33 +60,33 @@ class FileFate(BaseModel):
     found: dict[str, float] = {}
 
     @classmethod
-    def unreadable(cls, number: int, digest: str | None, detail: str) -> FileFate:
-        """Return the fate of a file that could not be read."""
+    def unreadable(cls, number: int, digest: str | None, detail: str) -> FileDecision:
+        """Return the decision of a file that could not be read."""
         return cls(file=number, digest=digest, kept=False, reason=Reason.UNREADABLE, detail=detail)
 
     @classmethod
-    def decided(cls, number: int, digest: str, fate: Fate, record: Record) -> FileFate:
-        """Return the fate of a file that could be read."""
-        check, match = fate.check, fate.match
+    def decided(cls, number: int, digest: str, decision: Decision, record: ImageRecord) -> FileDecision:
+        """Return the decision of a file that could be read."""
+        check, match = decision.check, decision.match
         return cls(
             file=number,
             digest=digest,
-            kept=fate.kept,
-            reason=fate.reason,
+            kept=decision.kept,
+            reason=decision.reason,
             measure=check.name if check else None,
             value=check.value if check else None,
             limit=check.threshold if check else None,
-            of=fate.of,
+            of=decision.of,
             points=match.points if match else None,
             overlap=match.overlap if match else None,
-            kept_by_hand=fate.kept_by_hand,
+            kept_by_hand=decision.kept_by_hand,
             box=record.box,
             size=None if record.width is None or record.height is None else (record.width, record.height),
             found=record.found,
         )
 
 
-class Summary(BaseModel):
+class CurationSummary(BaseModel):
     """Everything that may leave the clinic about a curation, beside the images.
 
     Attributes:
@@ -103,11 +103,11 @@ class Summary(BaseModel):
     counts: dict[str, int]
     thresholds: Thresholds
     flattened: bool
-    files: list[FileFate]
+    files: list[FileDecision]
 
     @classmethod
-    def of(cls, files: Iterable[FileFate], thresholds: Thresholds, *, flat: bool) -> Summary:
-        """Count the fates."""
+    def of(cls, files: Iterable[FileDecision], thresholds: Thresholds, *, flat: bool) -> CurationSummary:
+        """Count the decisions."""
         files = list(files)
         reasons = Counter(file.reason for file in files if file.reason is not None)
         counts = {
@@ -119,7 +119,7 @@ class Summary(BaseModel):
         return cls(counts=counts, thresholds=thresholds, flattened=flat, files=files)
 
 
-def write_summary(summary: Summary, out: Path) -> None:
+def write_summary(summary: CurationSummary, out: Path) -> None:
     """Write `curation.json`."""
     with whole_file(out / SUMMARY) as file:
         file.write(summary.model_dump_json(indent=1, exclude_defaults=False).encode() + b"\n")

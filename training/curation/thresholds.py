@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from training.curation.errors import CurationError
+from training.data.read import DataError
 
 _Share = Field(ge=0, le=1)
 _Level = Field(ge=0, le=255)
@@ -65,7 +65,7 @@ def read_thresholds(path: Path | None = None) -> Thresholds:
     """Read the defaults, and over them a file of one's own.
 
     Raises:
-        CurationError: the file is missing, no TOML, or has a wrong or unknown entry, which is named.
+        DataError: the file is missing, no TOML, or has a wrong or unknown entry, which is named.
     """
     default = resources.files("training.curation").joinpath("thresholds.toml").read_text(encoding="utf-8")
     values: dict[str, Any] = tomllib.loads(default)
@@ -73,9 +73,9 @@ def read_thresholds(path: Path | None = None) -> Thresholds:
         try:
             own = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise CurationError(f"{path}: {error.strerror}") from error
+            raise DataError(f"{path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise CurationError(f"{path}: not a TOML file: {error}") from error
+            raise DataError(f"{path}: not a TOML file: {error}") from error
         for name, entries in own.items():
             known: Any = values.get(name)
             tables = isinstance(known, dict) and isinstance(entries, dict)
@@ -85,4 +85,4 @@ def read_thresholds(path: Path | None = None) -> Thresholds:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise CurationError(f"{path}: {where}: {first['msg']}") from error
+        raise DataError(f"{path}: {where}: {first['msg']}") from error

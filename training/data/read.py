@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
-
-ImageFile.LOAD_TRUNCATED_IMAGES = False  # a truncated file is an error, never half an image
+from PIL import Image, UnidentifiedImageError
 
 MAX_PIXELS = 64_000_000
 """A larger image is left out: no microscope makes one, and a small file can claim to be huge."""

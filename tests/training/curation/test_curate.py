@@ -23,12 +23,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from training.curation.command import curate_command
-from training.curation.records import digest_of
+from training.curation.record_store import digest_of
 from training.curation.report import write_curation_report
-from training.curation.run import Settings, curate
-from training.curation.summary import Summary
+from training.curation.run import CurationSettings, curate
+from training.curation.summary import CurationSummary
 from training.curation.thresholds import read_thresholds
-from training.curation.workers import run_each
+from training.curation.worker_pool import run_each
 from training.data.read import DataError
 
 app = typer.Typer()
@@ -57,10 +57,10 @@ def raw(tmp_path: Path) -> Path:
     return folder
 
 
-def run(raw: Path, out: Path, *options: str) -> Summary:
+def run(raw: Path, out: Path, *options: str, exit_code: int = 0) -> CurationSummary:
     result = CliRunner().invoke(app, [str(raw), str(out), "--workers", "1", *options])
-    assert result.exception is None, result.output
-    return Summary.model_validate_json((out / "curation.json").read_text())
+    assert result.exit_code == exit_code, result.output
+    return CurationSummary.model_validate_json((out / "curation.json").read_text())
 
 
 def state_of(folder: Path) -> dict[Path, tuple[int, bytes]]:
@@ -120,10 +120,37 @@ def test_an_unknown_digest_in_the_overrides_is_told(raw: Path, tmp_path: Path) -
 
 def test_own_thresholds_count_and_are_recorded(raw: Path, tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text("[limits]\nbrightness_min = 250\n")
-    summary = run(raw, tmp_path / "out", "--thresholds", str(tmp_path / "own.toml"))
+    summary = run(raw, tmp_path / "out", "--thresholds", str(tmp_path / "own.toml"), exit_code=1)
     assert summary.counts["kept"] == 0
     assert summary.counts["too dark"] == 5
     assert summary.thresholds.limits.brightness_min == 250
+
+
+def test_nothing_kept_is_a_failure_that_says_why(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text("[limits]\nbrightness_min = 250\n")
+    arguments = [
+        str(raw),
+        str(tmp_path / "out"),
+        "--workers",
+        "1",
+        "--thresholds",
+        str(tmp_path / "own.toml"),
+    ]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert (
+        "No image is kept: 5 of 7 files were dropped as too dark, most by their brightness "
+        "(threshold brightness_min = 250; --thresholds changes it)"
+    ) in result.output
+    assert (tmp_path / "out" / "report.private.html").is_file()
+
+
+def test_nothing_readable_is_a_failure_that_says_why(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "notes.txt").write_text("none")
+    result = CliRunner().invoke(app, [str(tmp_path / "raw"), str(tmp_path / "out"), "--workers", "1"])
+    assert result.exit_code == 1
+    assert "No image is kept: 1 of 1 files were dropped as unreadable\n" in result.output
 
 
 def test_flattening_is_off_unless_asked_for(raw: Path, tmp_path: Path) -> None:
@@ -261,7 +288,7 @@ def test_an_original_that_changes_meanwhile_is_not_written(raw: Path, tmp_path: 
             save(changed, mosaic(50))
         yield from steps
 
-    curation = curate(raw, out, Settings(read_thresholds(), False, 1), progress)  # type: ignore[arg-type]
+    curation = curate(raw, out, CurationSettings(read_thresholds(), False, 1), progress)  # type: ignore[arg-type]
     [file] = [file for file in curation.summary.files if file.digest == digest]
     assert "has changed" in (file.detail or "")
     assert not (out / "images" / f"{digest}.png").exists()
@@ -273,7 +300,10 @@ def test_whatever_a_decoder_says_is_escaped_in_the_report(tmp_path: Path) -> Non
     save(tmp_path / "raw" / "<script>.png", mosaic(0))
     (tmp_path / "raw" / "broken.png").write_bytes(b"x")
     curation = curate(
-        tmp_path / "raw", tmp_path / "out", Settings(read_thresholds(), False, 1), lambda steps, *_: steps
+        tmp_path / "raw",
+        tmp_path / "out",
+        CurationSettings(read_thresholds(), False, 1),
+        lambda steps, *_: steps,
     )
     files = [
         file.model_copy(update={"detail": "<script>"}) if file.detail else file

@@ -7,34 +7,36 @@ from pathlib import Path
 
 import pytest
 
+from training.curation.clean_field import Box
 from training.curation.decisions import (
-    Edge,
-    Fate,
+    ComparedPair,
+    Decision,
     Reason,
     apply_overrides,
     checks,
-    decide_alone,
+    decide_by_measures,
     decide_duplicates,
     first_copies,
 )
 from training.curation.duplicates import Match
-from training.curation.errors import CurationError
-from training.curation.field import Box
-from training.curation.measures import FieldMeasures, WholeMeasures
+from training.curation.measures import FieldMeasures, ImageMeasures
 from training.curation.overrides import TEMPLATE, Overrides, read_overrides
-from training.curation.records import Record
+from training.curation.record_store import ImageRecord
 from training.curation.thresholds import read_thresholds
+from training.data.read import DataError
 
 LIMITS = read_thresholds().limits
-GOOD_WHOLE = WholeMeasures(side=256, lightest_tenth=160, range=120, colour=0)
+GOOD_WHOLE = ImageMeasures(side=256, lightest_tenth=160, range=120, colour=0)
 GOOD_FIELD = FieldMeasures(
     coherence=0.25, sparseness=-0.4, contrast=0.05, blur=0.4, brightness=110, saturated=0.01
 )
 SAME = Match(points=90, overlap=0.9)
 
 
-def record(digest: str, *, whole: WholeMeasures = GOOD_WHOLE, side: int = 256, **field: float) -> Record:
-    return Record(
+def record(
+    digest: str, *, whole: ImageMeasures = GOOD_WHOLE, side: int = 256, **field: float
+) -> ImageRecord:
+    return ImageRecord(
         digest=digest,
         pixels=f"pixels of {digest}",
         width=256,
@@ -62,14 +64,14 @@ def record(digest: str, *, whole: WholeMeasures = GOOD_WHOLE, side: int = 256, *
         (record("a", blur=0.7, contrast=0.005), Reason.BLURRY),
         (record("a", saturated=0.5, sparseness=9), Reason.SATURATED),
         (record("a", brightness=20), Reason.TOO_DARK),
-        (Record(digest="a", unreadable="damaged"), Reason.UNREADABLE),
+        (ImageRecord(digest="a", unreadable="damaged"), Reason.UNREADABLE),
     ],
 )
-def test_the_first_check_that_fails_is_the_reason(bad: Record, reason: Reason | None) -> None:
-    fate = decide_alone(bad, LIMITS)
-    assert fate.reason is reason
-    if fate.check is not None:
-        assert not fate.check.passed
+def test_the_first_check_that_fails_is_the_reason(bad: ImageRecord, reason: Reason | None) -> None:
+    decision = decide_by_measures(bad, LIMITS)
+    assert decision.reason is reason
+    if decision.check is not None:
+        assert not decision.check.passed
 
 
 def test_every_limit_of_one_image_is_checked() -> None:
@@ -81,49 +83,56 @@ def test_every_limit_of_one_image_is_checked() -> None:
 
 def test_exact_duplicates_stand_behind_the_first() -> None:
     same = [record(digest).model_copy(update={"pixels": "p"}) for digest in "cab"]
-    assert first_copies([*same, record("d"), Record(digest="e", unreadable="x")]) == {"b": "a", "c": "a"}
+    assert first_copies([*same, record("d"), ImageRecord(digest="e", unreadable="x")]) == {
+        "b": "a",
+        "c": "a",
+    }
 
 
-def fates_of(records: list[Record], edges: list[Edge]) -> dict[str, Fate]:
+def decisions_of(records: list[ImageRecord], pairs: list[ComparedPair]) -> dict[str, Decision]:
     named = {each.digest: each for each in records}
-    alone = {digest: decide_alone(each, LIMITS) for digest, each in named.items()}
-    return decide_duplicates(named, alone, edges, LIMITS)
+    alone = {digest: decide_by_measures(each, LIMITS) for digest, each in named.items()}
+    return decide_duplicates(named, alone, pairs, LIMITS)
 
 
 def test_the_better_of_two_is_kept() -> None:
     for worse in (record("a", side=200), record("a", blur=0.5), record("a", brightness=20)):
-        fates = fates_of([worse, record("b")], [Edge("a", "b", SAME)])
-        assert fates["b"].kept
-        assert (fates["a"].reason, fates["a"].of, fates["a"].match) == (Reason.NEAR_DUPLICATE, "b", SAME)
+        decisions = decisions_of([worse, record("b")], [ComparedPair("a", "b", SAME)])
+        assert decisions["b"].kept
+        assert (decisions["a"].reason, decisions["a"].of, decisions["a"].match) == (
+            Reason.NEAR_DUPLICATE,
+            "b",
+            SAME,
+        )
 
 
 def test_an_image_is_only_dropped_for_one_that_is_kept() -> None:
     # a shows what b shows, b shows what c shows; a and c have nothing in common.
     chain = [record("a"), record("b", side=200), record("c", side=180)]
-    fates = fates_of(chain, [Edge("a", "b", SAME), Edge("b", "c", SAME)])
-    assert [fates[digest].kept for digest in "abc"] == [True, False, True]
+    decisions = decisions_of(chain, [ComparedPair("a", "b", SAME), ComparedPair("b", "c", SAME)])
+    assert [decisions[digest].kept for digest in "abc"] == [True, False, True]
 
 
 def test_two_bad_copies_keep_their_own_fault() -> None:
-    fates = fates_of([record("a", blur=0.8), record("b", blur=0.7)], [Edge("a", "b", SAME)])
-    assert {fate.reason for fate in fates.values()} == {Reason.BLURRY}
+    decisions = decisions_of([record("a", blur=0.8), record("b", blur=0.7)], [ComparedPair("a", "b", SAME)])
+    assert {decision.reason for decision in decisions.values()} == {Reason.BLURRY}
 
 
 @pytest.mark.parametrize("match", [Match(19, 0.9), Match(90, 0.4)])
 def test_a_weak_match_is_none(match: Match) -> None:
-    fates = fates_of([record("a"), record("b")], [Edge("a", "b", match)])
-    assert all(fate.kept for fate in fates.values())
+    decisions = decisions_of([record("a"), record("b")], [ComparedPair("a", "b", match)])
+    assert all(decision.kept for decision in decisions.values())
 
 
 def test_a_person_has_the_last_word_on_one_image_each() -> None:
-    fates = {
-        "a": Fate(),
-        "b": Fate(Reason.NEAR_DUPLICATE, of="a", match=SAME),
-        "c": Fate(Reason.BLURRY),
-        "d": Fate(Reason.UNREADABLE),
+    decisions = {
+        "a": Decision(),
+        "b": Decision(Reason.NEAR_DUPLICATE, of="a", match=SAME),
+        "c": Decision(Reason.BLURRY),
+        "d": Decision(Reason.UNREADABLE),
     }
     overrides = Overrides(keep=frozenset("acd"), drop=frozenset("b"))
-    decided = apply_overrides(fates, overrides)
+    decided = apply_overrides(decisions, overrides)
     assert [decided[digest].kept for digest in "abcd"] == [True, False, True, False]
     assert (decided["a"].kept_by_hand, decided["c"].kept_by_hand) == (False, True)
     assert decided["b"].reason is Reason.BY_HAND
@@ -149,5 +158,5 @@ def test_overrides_are_read(tmp_path: Path) -> None:
 def test_a_wrong_line_is_named(tmp_path: Path, text: str, why: str) -> None:
     path = tmp_path / "overrides.txt"
     path.write_text(text)
-    with pytest.raises(CurationError, match=why):
+    with pytest.raises(DataError, match=why):
         read_overrides(path)

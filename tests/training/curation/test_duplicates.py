@@ -11,10 +11,10 @@ from drawn_mosaics import mosaic
 from PIL import Image
 
 from training.curation.duplicates import (
-    candidates,
-    compare,
-    describe,
+    candidate_pairs,
+    find_features,
     hash_features,
+    match_features,
     mean_descriptor,
     missing_within_groups,
 )
@@ -46,33 +46,35 @@ CHANGES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_copy_is_found(change: str) -> None:
     function, overlap = CHANGES[change]
-    one, other = describe(mosaic(1)), describe(function(mosaic(1)))
-    match = compare(one, other)
+    one, other = find_features(mosaic(1)), find_features(function(mosaic(1)))
+    match = match_features(one, other)
     assert match.points >= 2 * LIMITS.points_min
     assert match.overlap == pytest.approx(overlap, abs=0.03)
     # It is a candidate, among others perhaps: these all look alike.
-    several = [describe(mosaic(seed)) for seed in range(2, 6)]
+    several = [find_features(mosaic(seed)) for seed in range(2, 6)]
     descriptors = [features.descriptors for features in (one, other, *several)]
     centre = mean_descriptor(descriptors)
-    assert (0, 1) in candidates([hash_features(each, centre) for each in descriptors])
+    assert (0, 1) in candidate_pairs([hash_features(each, centre) for each in descriptors])
 
 
 def test_other_cells_do_not_match() -> None:
-    features = [describe(mosaic(seed)) for seed in range(8)]
-    points = [compare(one, other).points for one in features for other in features if one is not other]
+    features = [find_features(mosaic(seed)) for seed in range(8)]
+    points = [
+        match_features(one, other).points for one in features for other in features if one is not other
+    ]
     assert max(points) < LIMITS.points_min / 2
 
 
 def test_a_quarter_turn_is_another_image() -> None:
-    assert compare(describe(mosaic(1)), describe(np.rot90(mosaic(1)).copy())).points == 0
+    assert match_features(find_features(mosaic(1)), find_features(np.rot90(mosaic(1)).copy())).points == 0
 
 
 def test_an_image_without_points_matches_nothing() -> None:
-    empty = describe(np.full((128, 128), 90, dtype=np.uint8))
+    empty = find_features(np.full((128, 128), 90, dtype=np.uint8))
     assert empty.descriptors.shape == (0, 128)
-    assert compare(empty, describe(mosaic(0))).points == 0
+    assert match_features(empty, find_features(mosaic(0))).points == 0
     hashes = hash_features(empty.descriptors, mean_descriptor([empty.descriptors]))
-    assert candidates([hashes] * 3) == []
+    assert candidate_pairs([hashes] * 3) == []
 
 
 def test_the_rest_of_a_group_is_compared_too() -> None:

@@ -7,8 +7,8 @@ import pytest
 from drawn_mosaics import mosaic
 from scipy.ndimage import gaussian_filter
 
+from training.curation.image_files import DecodedImage
 from training.curation.measures import WORKING_SIDE, measure_field, measure_whole, reduced
-from training.curation.reading import Picture
 
 
 def stripes(contrast: float = 20.0) -> np.ndarray:
@@ -63,13 +63,13 @@ def test_measures_of_the_whole_image() -> None:
     grey[:, :30] = 99
     chroma = np.zeros_like(grey)
     chroma[:50] = 80
-    measured = measure_whole(Picture(grey, chroma), side=100)
+    measured = measure_whole(DecodedImage(grey, chroma), side=100)
     assert (measured.side, measured.lightest_tenth, measured.range, measured.colour) == (100, 99, 99, 0.5)
 
 
 def test_large_images_are_reduced_by_a_whole_factor() -> None:
     grey = np.full((1500, 2 * WORKING_SIDE + 1), 77, dtype=np.uint8)
-    small, factor = reduced(Picture(grey, grey))
+    small, factor = reduced(DecodedImage(grey, grey))
     assert factor == 3
     assert small.grey.shape == (500, 683)
     assert (small.grey == 77).all()

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from planted import KEPT, Collection, Planted
 
-from training.curation.run import Settings, curate
-from training.curation.summary import FileFate
+from training.curation.run import CurationSettings, curate
+from training.curation.summary import FileDecision
 from training.curation.thresholds import read_thresholds
-from training.curation.workers import available_cores
+from training.curation.worker_pool import available_cores
 
 SEED = 11
 """The thresholds were chosen on the collection of seed 0."""
@@ -35,34 +35,34 @@ PLANTED = (
 @pytest.fixture(scope="module")
 def sorted_collection(
     real_data: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[list[tuple[Planted, FileFate]], Path]:
+) -> tuple[list[tuple[Planted, FileDecision]], Path]:
     """Return what was planted beside what became of it, and the output folder."""
     folder = tmp_path_factory.mktemp("curation")
     raw, out = folder / "raw", folder / "out"
     raw.mkdir()
     planted = Collection(raw, real_data, SEED).build()
-    settings = Settings(read_thresholds(), flat=False, workers=available_cores())
+    settings = CurationSettings(read_thresholds(), flat=False, workers=available_cores())
     curation = curate(raw, out, settings, lambda steps, what, total: steps)
     originals = json.loads((out / "originals.private.json").read_text())["originals"]
-    fates = dict(zip((item["path"] for item in originals), curation.summary.files, strict=True))
-    return [(item, fates[item.path.relative_to(raw).as_posix()]) for item in planted], out
+    decisions = dict(zip((item["path"] for item in originals), curation.summary.files, strict=True))
+    return [(item, decisions[item.path.relative_to(raw).as_posix()]) for item in planted], out
 
 
 def by_group(
-    items: Iterable[tuple[Planted, FileFate]],
+    items: Iterable[tuple[Planted, FileDecision]],
 ) -> dict[str, tuple[Counter[str], Counter[str]]]:
-    """Count expected and actual fates per group: which of several copies is kept is free."""
+    """Count expected and actual decisions per group: which of several copies is kept is free."""
     counts: dict[str, tuple[Counter[str], Counter[str]]] = defaultdict(lambda: (Counter(), Counter()))
-    for item, fate in items:
+    for item, decision in items:
         expected, actual = counts[item.group]
-        expected[item.fate] += 1
-        actual[KEPT if fate.reason is None else fate.reason.value] += 1
+        expected[item.decision] += 1
+        actual[KEPT if decision.reason is None else decision.reason.value] += 1
     return counts
 
 
 @pytest.mark.parametrize("reason", PLANTED)
 def test_every_reason_is_precise_and_complete(
-    sorted_collection: tuple[list[tuple[Planted, FileFate]], Path], reason: str
+    sorted_collection: tuple[list[tuple[Planted, FileDecision]], Path], reason: str
 ) -> None:
     counts = by_group(sorted_collection[0]).values()
     right = sum(min(expected[reason], actual[reason]) for expected, actual in counts)
@@ -73,7 +73,7 @@ def test_every_reason_is_precise_and_complete(
     assert right >= 0.95 * dropped
 
 
-def test_good_images_stay(sorted_collection: tuple[list[tuple[Planted, FileFate]], Path]) -> None:
+def test_good_images_stay(sorted_collection: tuple[list[tuple[Planted, FileDecision]], Path]) -> None:
     counts = by_group(sorted_collection[0])
     good = [actual for expected, actual in counts.values() if expected[KEPT]]
     assert sum(actual[KEPT] >= 1 for actual in good) >= 0.98 * len(good)
@@ -82,42 +82,42 @@ def test_good_images_stay(sorted_collection: tuple[list[tuple[Planted, FileFate]
 
 
 def test_what_is_kept_of_an_export_lies_inside_its_picture(
-    sorted_collection: tuple[list[tuple[Planted, FileFate]], Path],
+    sorted_collection: tuple[list[tuple[Planted, FileDecision]], Path],
 ) -> None:
-    exports = [(item, fate) for item, fate in sorted_collection[0] if item.field and fate.kept]
+    exports = [(item, decision) for item, decision in sorted_collection[0] if item.field and decision.kept]
     shares = []
-    for item, fate in exports:
+    for item, decision in exports:
         assert item.field is not None
-        assert fate.box is not None
+        assert decision.box is not None
         inside = (
-            fate.box.left >= item.field.left
-            and fate.box.top >= item.field.top
-            and fate.box.right <= item.field.right
-            and fate.box.bottom <= item.field.bottom
+            decision.box.left >= item.field.left
+            and decision.box.top >= item.field.top
+            and decision.box.right <= item.field.right
+            and decision.box.bottom <= item.field.bottom
         )
-        assert inside, (item.kind, fate.box, item.field)
-        shares.append(fate.box.area / item.field.area)
+        assert inside, (item.kind, decision.box, item.field)
+        shares.append(decision.box.area / item.field.area)
     # A letter and a scale bar inside the picture cost a strip at its lower edge.
     assert np.median(shares) >= 0.85
     assert min(shares) >= 0.5  # a bright reflex in a dark picture is cut off like a letter
 
 
 def test_letters_on_strips_are_cut_off(
-    sorted_collection: tuple[list[tuple[Planted, FileFate]], Path],
+    sorted_collection: tuple[list[tuple[Planted, FileDecision]], Path],
 ) -> None:
     items, out = sorted_collection
-    strips = [fate for item, fate in items if item.kind.startswith("strip") and fate.kept]
+    strips = [decision for item, decision in items if item.kind.startswith("strip") and decision.kept]
     assert len(strips) == 5
-    for fate in strips:
-        pixels = np.asarray(Image.open(out / "images" / f"{fate.digest}.png"))
+    for decision in strips:
+        pixels = np.asarray(Image.open(out / "images" / f"{decision.digest}.png"))
         assert pixels.max() < 200  # the letters are at 235 and above, the cells below 190
 
 
 def test_images_carry_nothing_but_pixels(
-    sorted_collection: tuple[list[tuple[Planted, FileFate]], Path],
+    sorted_collection: tuple[list[tuple[Planted, FileDecision]], Path],
 ) -> None:
     items, out = sorted_collection
-    names = {f"{fate.digest}.png" for _, fate in items if fate.kept}
+    names = {f"{decision.digest}.png" for _, decision in items if decision.kept}
     assert {path.name for path in (out / "images").iterdir()} == names
     for name in names:
         data = (out / "images" / name).read_bytes()

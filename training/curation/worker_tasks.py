@@ -1,4 +1,4 @@
-"""One file → its record: what a worker process does, and what it writes of a file that is kept."""
+"""What worker processes do: measure a file, compare two images, write a kept image."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import numpy as np
 from PIL import Image
 
 from endotwin.files import whole_file
-from training.curation.duplicates import Features, Match, compare, describe
-from training.curation.errors import UnreadableError
-from training.curation.field import Box, find_field, flatten
+from training.curation.clean_field import Box, find_clean_field, flatten_illumination
+from training.curation.duplicates import Features, Match, find_features, match_features
+from training.curation.image_files import DecodedImage, UnreadableError, decode, read_bytes
 from training.curation.measures import measure_field, measure_whole, reduced
-from training.curation.reading import Picture, decode, read_bytes
-from training.curation.records import Record, Store, digest_of
+from training.curation.record_store import ImageRecord, RecordStore, digest_of
 from training.curation.thresholds import Cutting
 
 THUMBNAIL_SIDE = 160
@@ -27,43 +26,45 @@ _SMALLEST_MEASURED = 32
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of reading one file: the digest of its contents, or why there is none."""
+class MeasuredFile:
+    """The digest of a file's contents, or why it could not be read."""
 
     digest: str | None
     unreadable: str | None = None
 
 
-def measure_file(path: Path, store: Store, cutting: Cutting) -> Outcome:
+def measure_file(path: Path, store: RecordStore, cutting: Cutting) -> MeasuredFile:
     """Measure a file and store its record, unless that was done before."""
     try:
         data = read_bytes(path)
     except UnreadableError as error:
-        return Outcome(None, str(error))
+        return MeasuredFile(None, str(error))
     digest = digest_of(data)
     if store.read(digest) is not None:
-        return Outcome(digest)
+        return MeasuredFile(digest)
     try:
-        picture = decode(data)
+        image = decode(data)
     except UnreadableError as error:
-        store.write(Record(digest=digest, unreadable=str(error)))
-        return Outcome(digest)
-    record, features = measure_picture(digest, picture, cutting)
-    store.write(record, features, thumbnail(picture.grey))
-    return Outcome(digest)
+        store.write(ImageRecord(digest=digest, unreadable=str(error)))
+        return MeasuredFile(digest)
+    record, features = measure_image(digest, image, cutting)
+    store.write(record, features, thumbnail(image.grey))
+    return MeasuredFile(digest)
 
 
-def measure_picture(digest: str, picture: Picture, cutting: Cutting) -> tuple[Record, Features | None]:
+def measure_image(
+    digest: str, image: DecodedImage, cutting: Cutting
+) -> tuple[ImageRecord, Features | None]:
     """Measure a decoded image; the features are None if it has hardly any clean field."""
-    height, width = picture.grey.shape
-    small, factor = reduced(picture)
-    field = find_field(small, cutting)
+    height, width = image.grey.shape
+    small, factor = reduced(image)
+    field = find_clean_field(small, cutting)
     box = field.box if factor == 1 else field.box.scaled(factor, width, height)
     measured = min(field.box.width, field.box.height) >= _SMALLEST_MEASURED
     clean = np.ascontiguousarray(field.box.cut(small.grey))
-    record = Record(
+    record = ImageRecord(
         digest=digest,
-        pixels=hashlib.sha256(f"{width} {height} ".encode() + picture.grey.tobytes()).hexdigest()[:16],
+        pixels=hashlib.sha256(f"{width} {height} ".encode() + image.grey.tobytes()).hexdigest()[:16],
         width=width,
         height=height,
         whole=measure_whole(small, min(width, height)),
@@ -71,16 +72,16 @@ def measure_picture(digest: str, picture: Picture, cutting: Cutting) -> tuple[Re
         found=field.found,
         field=measure_field(clean) if measured else None,
     )
-    return record, describe(clean) if measured else None
+    return record, find_features(clean) if measured else None
 
 
-def compare_stored(pair: tuple[str, str], store: Store) -> Match:
+def match_stored(pair: tuple[str, str], store: RecordStore) -> Match:
     """Compare two images by the features in the store."""
-    return compare(store.features(pair[0]), store.features(pair[1]))
+    return match_features(store.features(pair[0]), store.features(pair[1]))
 
 
 @dataclass(frozen=True)
-class Export:
+class ImageToWrite:
     """A kept image to write: where it is read and written, what it must contain and what is cut out."""
 
     source: Path
@@ -90,22 +91,22 @@ class Export:
     destination: Path
 
 
-def export(order: Export) -> str | None:
+def write_image(image: ImageToWrite) -> str | None:
     """Write the field of an image as an 8-bit grey PNG without any metadata.
 
     Returns:
         None, or why it could not be written: the original has changed since it was measured.
     """
     try:
-        data = read_bytes(order.source)
-        if digest_of(data) != order.digest:
+        data = read_bytes(image.source)
+        if digest_of(data) != image.digest:
             return "the original has changed while the curation ran; run it again"
-        grey = np.ascontiguousarray(order.box.cut(decode(data).grey))
+        grey = np.ascontiguousarray(image.box.cut(decode(data).grey))
     except UnreadableError as error:
         return f"the original cannot be read any more: {error}"
-    if order.flat:
-        grey = flatten(grey)
-    with whole_file(order.destination) as file:
+    if image.flat:
+        grey = flatten_illumination(grey)
+    with whole_file(image.destination) as file:
         Image.fromarray(grey).save(file, format="PNG")
     return None
 

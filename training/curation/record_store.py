@@ -12,16 +12,16 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from endotwin.files import whole_file
+from training.curation.clean_field import Box
 from training.curation.duplicates import Features
-from training.curation.field import Box
-from training.curation.measures import FieldMeasures, WholeMeasures
+from training.curation.measures import FieldMeasures, ImageMeasures
 from training.curation.thresholds import Cutting
 
 MEASURES_VERSION = 1
 """Raise it when a measure, the cutting or the features change: records of another version are not used."""
 
 
-class Record(BaseModel):
+class ImageRecord(BaseModel):
     """What was measured of one file's contents.
 
     Attributes:
@@ -43,33 +43,33 @@ class Record(BaseModel):
     pixels: str | None = None
     width: int | None = None
     height: int | None = None
-    whole: WholeMeasures | None = None
+    whole: ImageMeasures | None = None
     box: Box | None = None
     found: dict[str, float] = {}
     field: FieldMeasures | None = None
 
 
 @dataclass(frozen=True)
-class Store:
+class RecordStore:
     """A folder with one file per record, its features and its thumbnail beside it."""
 
     folder: Path
 
     @classmethod
-    def of(cls, work: Path, cutting: Cutting) -> Store:
+    def of(cls, work: Path, cutting: Cutting) -> RecordStore:
         """Return the part of a work folder that belongs to these settings of the cutting."""
         text = f"{MEASURES_VERSION} {cutting.model_dump_json()}"
         return cls(work / hashlib.sha256(text.encode()).hexdigest()[:12])
 
-    def read(self, digest: str) -> Record | None:
+    def read(self, digest: str) -> ImageRecord | None:
         """Return a record, or None if it is not there or was written by another version."""
         try:
             with np.load(self._path(digest)) as arrays:
-                return Record.model_validate_json(arrays["record"].tobytes())
+                return ImageRecord.model_validate_json(arrays["record"].tobytes())
         except (OSError, KeyError, ValueError, zipfile.BadZipFile, ValidationError):
             return None
 
-    def write(self, record: Record, features: Features | None = None, thumbnail: bytes = b"") -> None:
+    def write(self, record: ImageRecord, features: Features | None = None, thumbnail: bytes = b"") -> None:
         """Write a record, whole or not at all."""
         text = np.frombuffer(record.model_dump_json().encode(), dtype=np.uint8)
         picture = np.frombuffer(thumbnail, dtype=np.uint8)

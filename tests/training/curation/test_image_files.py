@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from broken_png import png
 from dicom_files import PATIENT, write_dicom
-from PIL import Image
+from PIL import Image, ImageFile
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -21,8 +21,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from training.curation.errors import UnreadableError
-from training.curation.reading import MAX_PIXELS, decode, read_bytes
+from training.curation.image_files import MAX_PIXELS, UnreadableError, decode, read_bytes
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -173,3 +172,16 @@ def test_a_file_without_permission_is_told(tmp_path: Path) -> None:
             read_bytes(path)
     finally:
         os.seteuid(user)
+
+
+def test_settings_of_pillow_are_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoding has a limit of its own, whatever the process has set; and leaves what it has set."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    path = tmp_path / "image.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 100), dtype=np.uint8)).save(path)
+    decode(path.read_bytes())
+    with pytest.raises(UnreadableError, match="damaged image"):
+        decode(path.read_bytes()[:5_000])
+    assert Image.MAX_IMAGE_PIXELS == 10
+    assert ImageFile.LOAD_TRUNCATED_IMAGES

@@ -1,9 +1,12 @@
-"""One file → 8-bit grey levels: PNG, TIFF, BMP, JPEG and DICOM, with limits on what it may claim to be."""
+"""Find image files below a folder and decode them: PNG, TIFF, BMP, JPEG and DICOM, within size limits."""
 
 from __future__ import annotations
 
+import os
 import stat
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,8 +17,6 @@ import pydicom
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
-
-from training.curation.errors import UnreadableError
 
 MAX_PIXELS = 64_000_000
 """A larger image is left out: no microscope makes one, and a small file can claim to be huge."""
@@ -30,8 +31,15 @@ _DICOM_META = 2_048
 _CONTAINER_BITS = (8, 10, 12, 14, 16)
 
 
+class UnreadableError(Exception):
+    """A file is no usable image.
+
+    The message never repeats a path, a name or a header: it goes into files that leave the clinic.
+    """
+
+
 @dataclass(frozen=True)
-class Picture:
+class DecodedImage:
     """A decoded image.
 
     Attributes:
@@ -42,6 +50,39 @@ class Picture:
 
     grey: np.ndarray
     chroma: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class SkippedFolder:
+    """A folder that was not searched, and why."""
+
+    path: Path
+    reason: str
+
+
+def find_files(root: Path) -> tuple[list[Path], list[SkippedFolder]]:
+    """Return all files below a folder, sorted, and the folders that were not searched.
+
+    Links to folders are followed, but no folder is searched twice, so that a loop of links comes to an end.
+    """
+    files: list[Path] = []
+    skipped: list[SkippedFolder] = []
+    seen: set[tuple[int, int]] = set()
+
+    def note(error: OSError) -> None:
+        skipped.append(SkippedFolder(Path(error.filename), f"folder: {error.strerror}"))
+
+    for parent, folders, names in os.walk(root, onerror=note, followlinks=True):
+        identity = _identity(Path(parent))
+        if identity in seen:
+            folders.clear()
+            skipped.append(SkippedFolder(Path(parent), "folder: a link to one that is searched already"))
+            continue
+        seen.add(identity)
+        # Real folders before links to them: what is skipped is the link.
+        folders.sort(key=lambda name: (Path(parent, name).is_symlink(), name))
+        files += [Path(parent, name) for name in names]
+    return sorted(files), sorted(skipped, key=lambda item: item.path)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -64,7 +105,7 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def decode(data: bytes) -> Picture:
+def decode(data: bytes) -> DecodedImage:
     """Decode the bytes of a file.
 
     Levels keep their relation to the full scale, so that a dark image stays dark: stored bits for DICOM,
@@ -76,51 +117,70 @@ def decode(data: bytes) -> Picture:
         UnreadableError: no image, an image of another format, several images in one file, a damaged one, or
             one of more than `MAX_PIXELS`.
     """
-    if data[_DICOM_PREAMBLE : _DICOM_PREAMBLE + 4] == b"DICM":
-        return _decode_dicom(data)
-    return _decode_picture(data)
+    with _strict_decoding():
+        if data[_DICOM_PREAMBLE : _DICOM_PREAMBLE + 4] == b"DICM":
+            return _decode_dicom(data)
+        return _decode_picture(data)
 
 
-def _decode_picture(data: bytes) -> Picture:
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+@contextmanager
+def _strict_decoding() -> Iterator[None]:
+    """Let Pillow refuse images above `MAX_PIXELS`, also those inside DICOM files, without warnings.
+
+    A truncated file is an error, never half an image. The settings are Pillow's, of the whole process; they
+    are restored.
+    """
+    limit, truncated = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+    Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = MAX_PIXELS, False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(BytesIO(data), formats=_FORMATS) as image:
-                _check_size(image.width, image.height)
-                # A JPEG from a camera may hold a preview as a second frame; in a TIFF, pages are images.
-                if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
-                    raise UnreadableError("holds several images in one file; export them as one file each")
-                image.load()
-                upright = ImageOps.exif_transpose(image)
-                if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
-                    return Picture(_to_eight_bits(np.asarray(upright)), None)
-                if upright.mode in ("L", "1", "LA"):
-                    return Picture(np.asarray(upright.convert("L")), None)
-                return _from_colour(upright.convert("RGB"))
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = limit, truncated
+
+
+def _decode_picture(data: bytes) -> DecodedImage:
+    try:
+        with Image.open(BytesIO(data), formats=_FORMATS) as image:
+            _check_size(image.width, image.height)
+            # A JPEG from a camera may hold a preview as a second frame; in a TIFF, pages are images.
+            if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
+                raise UnreadableError("holds several images in one file; export them as one file each")
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
+                return DecodedImage(_to_eight_bits(np.asarray(upright)), None)
+            if upright.mode in ("L", "1", "LA"):
+                return DecodedImage(np.asarray(upright.convert("L")), None)
+            return _from_colour(upright.convert("RGB"))
     except UnreadableError:
         raise
     except UnidentifiedImageError as error:
         raise UnreadableError("not a PNG, TIFF, BMP, JPEG or DICOM image") from error
     except Image.DecompressionBombError as error:
         raise UnreadableError(f"claims to have more than {MAX_PIXELS:,} pixels") from error
-    except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
+    except Exception as error:  # Pillow's decoders raise many types for a broken file
         raise UnreadableError(f"damaged image: {error or type(error).__name__}") from error
 
 
-def _decode_dicom(data: bytes) -> Picture:
+def _decode_dicom(data: bytes) -> DecodedImage:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if DeflatedExplicitVRLittleEndian.encode() in data[:_DICOM_META]:
-                # It would be inflated, to whatever size, before anything in it can be checked.
-                raise UnreadableError("DICOM with a deflated data set, which is not read")
-            dataset = pydicom.dcmread(BytesIO(data))
-            _check_dicom(dataset)
-            values = pixel_array(dataset)
+        if DeflatedExplicitVRLittleEndian.encode() in data[:_DICOM_META]:
+            # It would be inflated, to whatever size, before anything in it can be checked.
+            raise UnreadableError("DICOM with a deflated data set, which is not read")
+        dataset = pydicom.dcmread(BytesIO(data))
+        _check_dicom(dataset)
+        values = pixel_array(dataset)
     except UnreadableError:
         raise
     except Exception as error:
-        # pydicom's messages can quote values of the header, so only the kind of error is told.
+        # pydicom's messages can quote values of the header, so the type alone is reported.
         raise UnreadableError(f"DICOM that cannot be decoded ({type(error).__name__})") from error
     if values.ndim == 3:
         return _from_colour(Image.fromarray(_scaled(values, int(dataset.BitsStored))))
@@ -129,7 +189,7 @@ def _decode_dicom(data: bytes) -> Picture:
     grey = _scaled(values, int(dataset.BitsStored))
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         grey = 255 - grey
-    return Picture(grey, None)
+    return DecodedImage(grey, None)
 
 
 def _check_dicom(dataset: Any) -> None:
@@ -151,10 +211,10 @@ def _check_size(width: int, height: int) -> None:
         raise UnreadableError("no pixels")
 
 
-def _from_colour(image: Image.Image) -> Picture:
+def _from_colour(image: Image.Image) -> DecodedImage:
     channels = np.asarray(image)
     chroma = channels.max(axis=2) - channels.min(axis=2)
-    return Picture(np.asarray(image.convert("L")), chroma if chroma.any() else None)
+    return DecodedImage(np.asarray(image.convert("L")), chroma if chroma.any() else None)
 
 
 def _to_eight_bits(values: np.ndarray) -> np.ndarray:
@@ -177,7 +237,3 @@ def _scaled(values: np.ndarray, bits: int) -> np.ndarray:
         full = (1 << bits) - 1
         levels = np.round(np.clip(values, 0, full) * (255.0 / full)).astype(np.uint8)
     return np.asarray(levels)
-
-
-ImageFile.LOAD_TRUNCATED_IMAGES = False  # a truncated file is an error, never half an image
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # also for the images inside DICOM files

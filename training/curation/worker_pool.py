@@ -1,4 +1,4 @@
-"""Work shared out over processes, in bounded memory, that outlives a file which kills its decoder."""
+"""A pool of worker processes, in bounded memory; a file that kills its process costs no other file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import cv2
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_IN_HAND = 4
-"""Items per worker that are handed out at a time."""
+_QUEUED = 4
+"""Items per worker that are submitted at a time."""
 
 
 def available_cores() -> int:
@@ -40,19 +40,19 @@ def run_each(
     """
     waiting = list(reversed(items))
     while waiting:
-        in_hand: dict[Future[_Result], _Item] = {}
+        submitted: dict[Future[_Result], _Item] = {}
         executor = _executor(workers)
         try:
-            while waiting or in_hand:
-                while waiting and len(in_hand) < workers * _IN_HAND:
-                    in_hand[executor.submit(function, waiting[-1])] = waiting[-1]
+            while waiting or submitted:
+                while waiting and len(submitted) < workers * _QUEUED:
+                    submitted[executor.submit(function, waiting[-1])] = waiting[-1]
                     waiting.pop()
-                for future in wait(in_hand, return_when=FIRST_COMPLETED).done:
+                for future in wait(submitted, return_when=FIRST_COMPLETED).done:
                     result = future.result()
-                    yield in_hand.pop(future), result
+                    yield submitted.pop(future), result
         except BrokenProcessPool:
-            # One of those in hand did it. Each gets a process of its own.
-            for item in list(in_hand.values()):
+            # One of the submitted items did it: each is tried again in a process of its own.
+            for item in list(submitted.values()):
                 yield item, _alone(function, item)
         finally:
             executor.shutdown(cancel_futures=True)
@@ -70,19 +70,19 @@ def _executor(workers: int) -> ProcessPoolExecutor:
     # A fork server starts workers fast and copies no locks of this process; it is not everywhere.
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    context.set_forkserver_preload(["training.curation.measuring"])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    context.set_forkserver_preload(["training.curation.worker_tasks"])
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
 
 
-def _begin() -> None:
-    """Prepare a worker: one thread, deaf to Ctrl-C, which its parent answers, and gone with its parent."""
+def _prepare_worker() -> None:
+    """Prepare a worker: one thread; Ctrl-C is for its parent alone; it ends when its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     parent = multiprocessing.parent_process()
     if parent is not None:
 
-        def leave() -> None:
+        def end_with_parent() -> None:
             wait_for([parent.sentinel])
             os._exit(1)
 
-        threading.Thread(target=leave, daemon=True).start()
+        threading.Thread(target=end_with_parent, daemon=True).start()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training.curation.reading import Picture
+from training.curation.image_files import DecodedImage
 from training.curation.thresholds import Cutting
 
 COLOURED = 40
@@ -61,7 +61,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Field:
+class CleanField:
     """The clean field of an image, and what lies beside or inside it.
 
     Attributes:
@@ -74,7 +74,7 @@ class Field:
     found: dict[str, float]
 
 
-def find_field(picture: Picture, cutting: Cutting) -> Field:
+def find_clean_field(picture: DecodedImage, cutting: Cutting) -> CleanField:
     """Find the clean field of an image."""
     grey = picture.grey
     kinds = {
@@ -95,7 +95,7 @@ def find_field(picture: Picture, cutting: Cutting) -> Field:
     )
     dirty |= closed[8:-8, 8:-8].astype(bool)
     found = {kind: float(mask.mean()) for kind, mask in kinds.items() if mask.any()}
-    return Field(largest_clean_box(dirty), found)
+    return CleanField(largest_clean_box(dirty), found)
 
 
 def largest_clean_box(dirty: np.ndarray) -> Box:
@@ -123,7 +123,7 @@ def largest_clean_box(dirty: np.ndarray) -> Box:
     return Box(left, top, min(right, width), min(bottom, height))
 
 
-def flatten(grey: np.ndarray, cell_scale: float = 40.0) -> np.ndarray:
+def flatten_illumination(grey: np.ndarray, cell_scale: float = 40.0) -> np.ndarray:
     """Take the slow drift of illumination out of an image, and keep its mean level.
 
     Args:
