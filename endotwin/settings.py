@@ -31,7 +31,10 @@ _KUBERNETES = re.compile(
 )
 """A variable that Kubernetes sets in every pod for a Service called endotwin or endotwin-something."""
 
-_REPOSITORY = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parent
+_INSTALLED, _CHECKOUT = _PACKAGE / "checkpoints", _PACKAGE.parent / "checkpoints"
+SHIPPED_CHECKPOINTS = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+"""Folder of the checkpoints that ship: in the package, or beside it in a checkout, a Bento or the image."""
 
 
 class SettingsError(Exception):
@@ -44,7 +47,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
     checkpoint_dir: Path = Field(
-        default=_REPOSITORY / "checkpoints",
+        default=SHIPPED_CHECKPOINTS,
         description="folder of checkpoints; every *.safetensors file in it is served",
     )
     default_model: str | None = Field(

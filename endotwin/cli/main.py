@@ -54,7 +54,7 @@ and `docker stop` kills after ten."""
 
 _CHECKPOINT_DIR = "ENDOTWIN_CHECKPOINT_DIR"
 
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 class Format(StrEnum):
