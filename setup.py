@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent
 
 
 class BuildWithCheckpoints(build_py):
-    """Copy checkpoints/*.safetensors into endotwin/checkpoints; an editable installation uses the checkout's."""
+    """Copy checkpoints/*.safetensors into endotwin/checkpoints; editable installations use the checkout."""
 
     def run(self) -> None:
         """Build the packages."""

@@ -25,7 +25,7 @@ def load(checkpoint: str | Path, device: str = "auto") -> Sampler:
         device: auto (a GPU if there is one), cpu, cuda or cuda:INDEX.
 
     Raises:
-        OrderError: there is no checkpoint of that name, or no device can have that name.
+        ChoiceError: there is no checkpoint of that name, or no device can have that name.
         CheckpointError: the file cannot be used.
         SettingsError: the folder of checkpoints or the device is not there.
     """

@@ -1,4 +1,4 @@
-"""The checkpoints that are here, by the name in their card, and which of them a request gets."""
+"""The checkpoints of a folder, by the name in their card, and the one that a request gets."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PREFERRED = "compact"
 """The default where a folder holds several checkpoints and no setting names one."""
 
 
-class OrderError(ValueError):
-    """An order that nothing can fulfil; the message says what is allowed."""
+class ChoiceError(ValueError):
+    """A model, device or set that is not there; the message says which there are."""
 
 
 def recorded_fid(card: Card) -> float | None:
@@ -121,7 +121,7 @@ def choose_checkpoint(
         path: a checkpoint file, or None.
 
     Raises:
-        OrderError: there is no model of that name.
+        ChoiceError: there is no model of that name.
         LabellingError: the model that was named has no labels, or none has.
         SettingsError: the folder of checkpoints cannot be used.
         CheckpointError: the checkpoint cannot be used.
@@ -133,7 +133,7 @@ def choose_checkpoint(
         return checkpoint
     checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
     if model is not None and model not in checkpoints:
-        raise OrderError(f"there is no model {model!r}; there are {', '.join(sorted(checkpoints))}")
+        raise ChoiceError(f"there is no model {model!r}; there are {', '.join(sorted(checkpoints))}")
     default = choose_default(checkpoints, settings.default_model)
     if labelling:
         cards = {name: checkpoint.card for name, checkpoint in checkpoints.items()}
@@ -145,11 +145,11 @@ def with_device(settings: Settings, device: str | None) -> Settings:
     """Return the settings, with another device if one is named, checked as the variable is.
 
     Raises:
-        OrderError: no device can have that name.
+        ChoiceError: no device can have that name.
     """
     if device is None:
         return settings
     try:
         return Settings(**{**settings.model_dump(), "device": device})
     except ValidationError as error:
-        raise OrderError(f"the device must be auto, cpu, cuda or cuda:INDEX, got {device!r}") from error
+        raise ChoiceError(f"the device must be auto, cpu, cuda or cuda:INDEX, got {device!r}") from error

@@ -1,7 +1,7 @@
 """Stopping a long command at a safe place.
 
-An exception that a signal raises just anywhere can get lost: native code that imports or calls back into
-Python drops it, and the command goes on. So the first signal is only noted, and asked for between batches.
+An exception raised by a signal handler can get lost: native code that imports or calls back into Python
+drops it, and the command goes on. So the first signal is only recorded, and checked between batches.
 """
 
 from __future__ import annotations

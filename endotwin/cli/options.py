@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -35,6 +37,8 @@ Device = Annotated[
     typer.Option(help="auto, cpu, cuda or cuda:INDEX. Default: ENDOTWIN_DEVICE, else auto."),
 ]
 
+Force = Annotated[bool, typer.Option("--force", help="Replace the output if it is there already.")]
+
 
 def given(**values: _Value | None) -> dict[str, _Value]:
     """Return the options that were given, by name."""
@@ -49,3 +53,13 @@ def check_one_model(model: str | None, checkpoint: Path | None) -> None:
     """
     if model is not None and checkpoint is not None:
         raise typer.BadParameter("give --model or --checkpoint, not both")
+
+
+@contextmanager
+def reported(*failures: type[Exception]) -> Iterator[None]:
+    """Turn an expected failure into one line on standard error and exit code 1."""
+    try:
+        yield
+    except failures as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
-from endotwin.catalogue import OrderError, choose_checkpoint, with_device
+from endotwin.catalogue import ChoiceError, choose_checkpoint, with_device
 from endotwin.generator.batch import BatchMaker
 from endotwin.generator.checkpoint import Checkpoint, CheckpointError
 from endotwin.generator.device import resolve_device
@@ -83,7 +83,7 @@ def open_desk(
         stop_if_asked: is called often; what it raises ends the work.
 
     Raises:
-        OrderError: no device can have that name.
+        ChoiceError: no device can have that name.
         one of FAILURES: a setting or the AWS configuration makes no sense.
     """
     settings = with_device(load_settings(), device)
@@ -127,7 +127,7 @@ def make(
         cluster: who makes the shards; None for this process.
 
     Raises:
-        OrderError: there is no such set or model, or the set has no such shards.
+        ChoiceError: there is no such set or model, or the set has no such shards.
         LabellingError: the model has no labels.
         one of FAILURES: it went wrong.
     """
@@ -260,11 +260,11 @@ def _spec(checkpoint: Checkpoint, wanted: dict[str, Any], labelling: Labelling) 
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
-            raise OrderError(message) from error
+            raise ChoiceError(message) from error
         field = str(first["loc"][0])
         about = SetSpec.model_fields[field].description
         option = field.replace("_", "-")
-        raise OrderError(f"--{option} ({about}): {message}, got {first['input']!r}") from error
+        raise ChoiceError(f"--{option} ({about}): {message}, got {first['input']!r}") from error
 
 
 def _part(spec: SetSpec, chosen: Part) -> list[Shard]:
@@ -274,7 +274,7 @@ def _part(spec: SetSpec, chosen: Part) -> list[Shard]:
             return choose_part(shards, chosen.shards)
         return shards if chosen.share is None else choose_share(shards, chosen.share)
     except PartError as error:
-        raise OrderError(str(error)) from error
+        raise ChoiceError(str(error)) from error
 
 
 def _run(

@@ -147,7 +147,7 @@ def set_command(
         raise typer.BadParameter("--ray-cpus takes --ray")
 
     with noted_signals() as stop_if_asked, ThreadPoolExecutor(1, "device") as thread:
-        from endotwin.catalogue import OrderError  # noqa: PLC0415
+        from endotwin.catalogue import ChoiceError  # noqa: PLC0415
         from endotwin.cli import set_actions as actions  # noqa: PLC0415
         from endotwin.samples.conditions import parse_conditions  # noqa: PLC0415
 
@@ -171,7 +171,7 @@ def set_command(
                 actions.make(desk, wanted, labelling, chosen, replace_wrong=replace_wrong, cluster=cluster)
             elif not actions.verify(desk, replace_wrong=replace_wrong):
                 raise typer.Exit(1)
-        except (LabellingError, OrderError, PlaceError) as error:
+        except (LabellingError, ChoiceError, PlaceError) as error:
             raise typer.BadParameter(str(error)) from error
         except actions.FAILURES as error:
             typer.echo(f"Error: {error}", err=True)

@@ -94,7 +94,7 @@ class FidRecord(_Record):
     device: str
 
     def difference_from(self, other: FidRecord) -> float | None:
-        """Return this FID minus another one; None where counts or seeds differ, which tells nothing."""
+        """Return this FID minus another one; None where counts or seeds differ: those do not compare."""
         own, then = self.generated_training, other.generated_training
         if self.seed != other.seed or own.counts != then.counts:
             return None

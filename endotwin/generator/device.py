@@ -29,7 +29,7 @@ def resolve_device(wanted: str) -> torch.device:
 
 
 def describe_device(device: torch.device) -> str:
-    """Say on what images are made in as much as bytes depend on it: `cpu AVX512`, `cuda NVIDIA …`."""
+    """Describe what bytes depend on of a device: `cpu AVX512`, `cuda NVIDIA …`."""
     if device.type == "cuda":
         return f"cuda {torch.cuda.get_device_name(device)}"
     return f"cpu {torch.backends.cpu.get_cpu_capability()}"

@@ -137,7 +137,7 @@ class LabelledGenerator(RenderingNetwork):
         return _cover(images, guttae, depth)
 
     def _about(self, scene: Scene) -> np.ndarray:
-        """Tell the style network about a mosaic: (2,), size of the cells and disorder, about -3 to 3."""
+        """Return what the style network gets of a mosaic: (2,), size of the cells and disorder, about -3 to 3."""
         population = self.architecture.population
         size = math.log(scene.mosaic.shape.spacing / _UNIT_SPACING) / _UNIT_LOG_SD
         disorder = population.hexagonality_mean - scene.parameters.hexagonality
@@ -175,8 +175,8 @@ def _fields(scene: Scene) -> np.ndarray:
 def _cover(images: Tensor, guttae: Tensor, depth: Tensor) -> Tensor:
     """Darken and blur images (B, 1, 128, 128) where guttae (B, 1, 128, 128), 0 to 1, cover them.
 
-    This is done to what the network rendered, which does not know where guttae are: a network that is told,
-    and is trained on images with few of them, learns to render them away again.
+    This is done to the rendered image: a network that gets the guttae as an input, and is trained on images
+    with few of them, learns to render them away.
     """
     around = F.interpolate(
         F.avg_pool2d(images, 16, stride=16), size=images.shape[2:], mode="bilinear", align_corners=False

@@ -20,7 +20,7 @@ MOSAIC_SIZE = IMAGE_SIZE // 2
 LIGHT_SIZE = 4
 LIGHT_CHANNELS = 4
 STYLE_EXTRA = 8
-"""Numbers that tell the style network about the mosaic, after the latent vector."""
+"""Numbers of the mosaic that the style network gets after the latent vector."""
 
 NOISE_CHANNELS = {16: 4, 32: 2, 64: 1, 128: 1}
 """Channels of noise by resolution."""
@@ -33,7 +33,7 @@ _LEAK = 0.2
 
 
 class DrawsReader:
-    """Hands out the numbers of a row of draws, part by part and always in the same order."""
+    """Split rows of draws into parts, always in the same order."""
 
     def __init__(self, draws: Tensor) -> None:
         """Begin with the first number of each row of `draws`, (B, N)."""

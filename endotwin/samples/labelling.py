@@ -1,4 +1,4 @@
-"""What a caller asks of a labelled model: which labels come with the images, under which conditions."""
+"""What a request asks of a labelled model: labels, and conditions that every image meets."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Labelling:
     conditions: Conditions | None = None
 
     def __bool__(self) -> bool:
-        """Tell whether it takes a labelled model."""
+        """Return whether a labelled model is needed."""
         return bool(self.labels) or self.conditions is not None
 
     @property
@@ -79,7 +79,7 @@ class Labelling:
 
     @property
     def field(self) -> str:
-        """A parameter that says that it takes a labelled model, for an error to name."""
+        """A parameter that needs a labelled model, for an error to name."""
         return "labels" if self.labels else next(iter(self.given))
 
 

@@ -1,4 +1,4 @@
-"""A contact sheet: many images on one, to look at. Reads every format that `endotwin generate` writes."""
+"""A contact sheet: many images on one. Reads every format that `endotwin generate` writes."""
 
 from __future__ import annotations
 

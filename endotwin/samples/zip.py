@@ -69,7 +69,7 @@ class _Window(io.BytesIO):
         return self._sent + super().seek(offset, whence)
 
     def drain(self) -> bytes:
-        """Hand out what was written since the last call, and forget it."""
+        """Return what was written since the last call, and drop it."""
         data = self.getvalue()
         super().seek(0)
         self.truncate(0)

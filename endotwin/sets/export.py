@@ -16,8 +16,7 @@ from PIL import Image
 from endotwin.mosaic.labels import Measured
 from endotwin.mosaic.parameters import Parameters
 from endotwin.samples.labelling import Labelling, LabellingError
-from endotwin.samples.layouts.labelled_sample import LayoutSample, LayoutSet
-from endotwin.samples.layouts.layout import Layout
+from endotwin.samples.layouts.layout import Layout, LayoutSample, LayoutSet
 from endotwin.samples.layouts.writing import write_layout
 from endotwin.samples.sample import Provenance, sample_name
 from endotwin.sets.fetch import DAMAGED, WrongContentError, fetched, shard_files
@@ -52,7 +51,7 @@ def export_set(
         output: the folder; it appears when it is complete, or not at all.
         labels: those that the folder is to hold; none for the usual ones of the layout, as far as the set
             has them.
-        validation_every: see `endotwin.samples.layouts.labelled_sample.LayoutSet`.
+        validation_every: see `endotwin.samples.layouts.layout.LayoutSet`.
         on_images: is told how many images were written.
         stop_if_asked: is called often; what it raises ends the work and leaves nothing behind.
 

@@ -11,7 +11,7 @@ from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.labels import Label
 from endotwin.mosaic.parameters import Conditions, Range
 from endotwin.samples.labelling import Labelling
-from endotwin.samples.layouts.labelled_sample import LayoutSet
+from endotwin.samples.layouts.layout import LayoutSet
 from endotwin.samples.layouts.writing import LAYOUTS
 from endotwin.samples.sample import Provenance
 

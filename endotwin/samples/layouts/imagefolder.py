@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from endotwin.samples.labelling import IMAGE_LABELS, LABELS
-from endotwin.samples.layouts.files import write_pngs
-from endotwin.samples.layouts.labelled_sample import LayoutSample
-from endotwin.samples.layouts.layout import Layout
+from endotwin.samples.layouts.layout import Layout, LayoutSample, write_pngs
 
 
 class ImagefolderLayout(Layout):

@@ -1,18 +1,122 @@
-"""What all layouts have in common."""
+"""What all layouts have in common: the set that a folder holds, its samples, and how they are written."""
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from endotwin.samples.labelling import LABELS, LabellingError
-from endotwin.samples.layouts.labelled_sample import LayoutSample, LayoutSet
+import numpy as np
+
+from endotwin.generator.batch import Batch
+from endotwin.image_range import ImageRange
+from endotwin.samples.labelling import LABELS, Labelling, LabellingError
+from endotwin.samples.png import encode_pngs
+from endotwin.samples.sample import Provenance, labels_of, sample_name, sample_record
+
+
+@dataclass(frozen=True)
+class LayoutSet:
+    """The set that a folder is to hold.
+
+    Attributes:
+        images: which images.
+        provenance: where they come from, and the labels that the folder holds.
+        terms: terms of use, as the checkpoint's card states them.
+        validation_every: of so many consecutive indices the last is a validation image; None for no such
+            part. Which images these are depends on their index alone, so sets in parts agree.
+    """
+
+    images: ImageRange
+    provenance: Provenance
+    terms: str
+    validation_every: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check that neither part is empty.
+
+        Raises:
+            LabellingError: one would be.
+        """
+        every = self.validation_every
+        if every is not None and (every < 2 or not 0 < self.validation_count < self.images.count):
+            raise LabellingError(
+                "validation_every",
+                f"validation_every must be 2 or more and leave some of the images {self.images.start} to "
+                f"{self.images.last} for training and some for validation, got {every}",
+            )
+
+    @property
+    def labelling(self) -> Labelling:
+        """The labels that the folder holds, and the conditions of the images."""
+        return self.provenance.labelling
+
+    @property
+    def validation_count(self) -> int:
+        """Number of validation images."""
+        every = self.validation_every
+        return 0 if every is None else (self.images.last + 1) // every - self.images.start // every
+
+    def is_validation(self, index: int) -> bool:
+        """Return whether an image is for validation."""
+        every = self.validation_every
+        return every is not None and index % every == every - 1
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Where the set comes from, for JSON; nothing in it varies between runs."""
+        record: dict[str, Any] = {
+            "conditions": dict(self.labelling.given),
+            "generator_sha256": self.provenance.generator_sha256,
+            "labels": list(self.labelling.labels),
+            "model": self.provenance.model,
+            "n": self.images.count,
+            "seed": self.images.seed,
+            "start": self.images.start,
+            "terms": self.terms,
+        }
+        if self.validation_every is not None:
+            record["validation_every"] = self.validation_every
+        return record
+
+
+@dataclass(frozen=True)
+class LayoutSample:
+    """One image and its labels.
+
+    Attributes:
+        name: as `sample_name` makes it.
+        index: of the image.
+        image: uint8 grey levels (H, W).
+        labels: those that are images, (H, W) each, by name; see `endotwin.mosaic.labels.Label`.
+        record: as `sample_record` makes it.
+    """
+
+    name: str
+    index: int
+    image: np.ndarray
+    labels: Mapping[str, np.ndarray]
+    record: Mapping[str, Any]
+
+
+def layout_samples(wanted: LayoutSet, batch: Batch) -> Iterator[LayoutSample]:
+    """Yield the samples of a batch of a set."""
+    labels = labels_of(batch, wanted.labelling)
+    for index, image, label in zip(batch.range.indices, batch.images, labels, strict=True):
+        yield LayoutSample(
+            name=sample_name(batch.range.seed, index),
+            index=index,
+            image=image,
+            labels={name: getattr(label, name) for name in wanted.labelling.image_labels},
+            record=sample_record(batch.range.seed, index, wanted.provenance, label),
+        )
 
 
 class Layout(ABC):
-    """One folder in the making: samples go in batch by batch, in index order. Not thread-safe.
+    """Write one folder: samples go in batch by batch, in index order. Not thread-safe.
 
     The folder is complete after `finish()`; `layouts.writing` makes it appear whole or not at all.
 
@@ -31,8 +135,7 @@ class Layout(ABC):
         """Return the labels that the folder holds.
 
         Args:
-            asked: names from `LABELS`, or none for the usual ones. Borders are always
-                there.
+            asked: names from `LABELS`, or none for the usual ones. Borders are always there.
 
         Raises:
             LabellingError: the layout has no place for one of them.
@@ -67,3 +170,16 @@ class Layout(ABC):
     @abstractmethod
     def finish(self) -> None:
         """Write what follows the last sample."""
+
+
+def write_pngs(images: Mapping[Path, np.ndarray]) -> None:
+    """Write images, the same bytes as everywhere, and the folders that they are in."""
+    for folder in {path.parent for path in images}:
+        folder.mkdir(parents=True, exist_ok=True)
+    for path, png in zip(images, encode_pngs(images.values()), strict=True):
+        path.write_bytes(png)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file for people to read, too."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from endotwin.samples.labelling import IMAGE_LABELS
-from endotwin.samples.layouts.files import write_json, write_pngs
-from endotwin.samples.layouts.labelled_sample import LayoutSample
-from endotwin.samples.layouts.layout import Layout
+from endotwin.samples.layouts.layout import Layout, LayoutSample, write_json, write_pngs
 
 _FOLDERS = {"borders": "masks"}
 

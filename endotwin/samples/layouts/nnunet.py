@@ -16,9 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from endotwin.files import OutputError
-from endotwin.samples.layouts.files import write_json, write_pngs
-from endotwin.samples.layouts.labelled_sample import LayoutSample
-from endotwin.samples.layouts.layout import Layout
+from endotwin.samples.layouts.layout import Layout, LayoutSample, write_json, write_pngs
 
 BORDER, GUTTAE = 1, 2
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from endotwin.files import new_folder
 from endotwin.samples.layouts.imagefolder import ImagefolderLayout
-from endotwin.samples.layouts.labelled_sample import LayoutSample, LayoutSet
-from endotwin.samples.layouts.layout import Layout
+from endotwin.samples.layouts.layout import Layout, LayoutSample, LayoutSet
 from endotwin.samples.layouts.masks import MasksLayout
 from endotwin.samples.layouts.nnunet import NnunetLayout
 
@@ -23,8 +22,8 @@ def write_layout(
 ) -> None:
     """Write a set; `batches` are its samples in index order.
 
-    A folder that is there is never replaced, only an empty one filled: names such as `images` do not tell a
-    generated set from a precious one.
+    A folder that is there is never replaced, only an empty one filled: names such as `images` do not show
+    whether a set was generated.
 
     Raises:
         OutputError: there is something at `output`, or the layout cannot be there.

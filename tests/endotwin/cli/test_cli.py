@@ -16,7 +16,8 @@ from live_server import PATIENCE_SECONDS, ROOT, Client, LiveServer, environment,
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from endotwin.cli.main import Format, app
+from endotwin.cli.generate import Format
+from endotwin.cli.main import app
 from endotwin.generator.checkpoint import load_checkpoint, save_checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import MAX_INDEX, MAX_SEED

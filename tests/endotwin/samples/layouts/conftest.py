@@ -11,7 +11,7 @@ from layout_batches import CONDITIONS, SEED, START, Made, layout_set
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import BATCH, ImageRange
-from endotwin.samples.layouts.labelled_sample import layout_samples
+from endotwin.samples.layouts.layout import layout_samples
 from endotwin.samples.layouts.writing import LAYOUTS, write_layout
 
 

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from layout_batches import layout_set
 from typer.testing import CliRunner, Result
 
-from endotwin.cli.main import Layout as LayoutOption
+from endotwin.cli.generate import Layout as LayoutOption
 from endotwin.cli.main import app
 from endotwin.files import OutputError
 from endotwin.image_range import MAX_INDEX, ImageRange
 from endotwin.samples.labelling import LABELS, LabellingError
-from endotwin.samples.layouts.labelled_sample import LayoutSample, LayoutSet
-from endotwin.samples.layouts.layout import Layout
+from endotwin.samples.layouts.layout import Layout, LayoutSample, LayoutSet
 from endotwin.samples.layouts.writing import LAYOUTS, write_layout
 from endotwin.samples.sample import Provenance
 

@@ -1,4 +1,4 @@
-"""Generating images to a file or folder, without a server: the work of `endotwin generate`."""
+"""Generate images to a file or folder, without a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from endotwin.image_range import ImageRange
 from endotwin.samples.archive import Archive
 from endotwin.samples.formats import FORMATS, check_format
 from endotwin.samples.labelling import Labelling
-from endotwin.samples.layouts.labelled_sample import LayoutSet, layout_samples
+from endotwin.samples.layouts.layout import LayoutSet, layout_samples
 from endotwin.samples.layouts.writing import LAYOUTS, write_layout
 from endotwin.samples.npz import check_npz, write_npz
 from endotwin.samples.sample import Provenance, require_only_samples, sample_files
@@ -71,7 +71,7 @@ def generate(
         stop_if_asked: is called for every batch; what it raises ends the work and leaves nothing behind.
 
     Raises:
-        OrderError: there is no model of that name, or no device can have that name.
+        ChoiceError: there is no model of that name, or no device can have that name.
         LabellingError: the model has no labels, or the format no place for them, or a part of a
             layout no image.
         SettingsError: a setting or the device does not fit this machine.
