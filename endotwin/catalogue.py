@@ -134,11 +134,11 @@ def choose_checkpoint(
     checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
     if model is not None and model not in checkpoints:
         raise ChoiceError(f"there is no model {model!r}; there are {', '.join(sorted(checkpoints))}")
-    default = choose_default(checkpoints, settings.default_model)
+    default = model or choose_default(checkpoints, settings.default_model)
     if labelling:
         cards = {name: checkpoint.card for name, checkpoint in checkpoints.items()}
         return checkpoints[choose_labelled(cards, model, default, labelling.field)]
-    return checkpoints[model or default]
+    return checkpoints[default]
 
 
 def with_device(settings: Settings, device: str | None) -> Settings:

@@ -53,8 +53,7 @@ class ImageRange:
             raise ImageRangeError("start", f"start must be from 0 to {MAX_INDEX}, got {self.start}")
         if self.last > MAX_INDEX:
             raise ImageRangeError(
-                "start",
-                f"start + count - 1 must be at most {MAX_INDEX}, got {self.start} + {self.count} - 1",
+                "start", f"indices must be from 0 to {MAX_INDEX}, got {self.count} from {self.start} on"
             )
 
     @property

@@ -137,7 +137,7 @@ class LabelledGenerator(RenderingNetwork):
         return _cover(images, guttae, depth)
 
     def _about(self, scene: Scene) -> np.ndarray:
-        """Return what the style network gets of a mosaic: (2,), size of the cells and disorder, about -3 to 3."""
+        """Return the input of the style network: (2,), size of the cells and disorder, about -3 to 3."""
         population = self.architecture.population
         size = math.log(scene.mosaic.shape.spacing / _UNIT_SPACING) / _UNIT_LOG_SD
         disorder = population.hexagonality_mean - scene.parameters.hexagonality
