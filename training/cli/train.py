@@ -1,0 +1,180 @@
+"""`endotwin-training train`."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import ValidationError
+
+from training.cli.options import (
+    DataFolders,
+    Device,
+    InceptionFile,
+    SourcesFile,
+    UsageError,
+    chosen_device,
+    given_sources,
+    load_images,
+    require_choice,
+)
+from training.learning.recipes.names import DEFAULT_RECIPES, RECIPE_NAMES
+from training.scores.request import COUNT, RECORD_MINIMUM
+
+if TYPE_CHECKING:  # torch takes seconds to import, and no help text needs it
+    from training.learning.settings import TrainingSettings
+
+EPILOG = (
+    "Examples:  endotwin-training train --data scans/  |  "
+    "endotwin-training train --sources checkpoints/compact.toml --hours 8  |  "
+    "torchrun --nproc-per-node 4 -m training train --data scans/ --preset paper --recipe paper"
+)
+
+
+def train_command(
+    data: DataFolders = None,
+    sources: SourcesFile = None,
+    preset: Annotated[str, typer.Option(help="Networks: paper, compact, labelled.")] = "compact",
+    recipe: Annotated[
+        str | None,
+        typer.Option(help=f"How to train: {', '.join(RECIPE_NAMES)}. Default: {DEFAULT_RECIPES}."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the checkpoint; default: the preset's.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Checkpoint whose weights a new run starts from.")
+    ] = None,
+    images: Annotated[
+        int, typer.Option(help="Images to see in all, over every session of the run.")
+    ] = 200_000,
+    epochs: Annotated[float | None, typer.Option(help="The same in epochs; instead of --images.")] = None,
+    hours: Annotated[float | None, typer.Option(help="End this session after so many hours.")] = None,
+    batch: Annotated[int, typer.Option(help="Images per step.")] = 16,
+    learning_rate: Annotated[float, typer.Option(help="Of both Adam optimisers.")] = 2e-4,
+    seed: Annotated[int, typer.Option(help="Of weights, crops, latents and augmentation.")] = 0,
+    precision: Annotated[
+        str, typer.Option(help="float32 or bfloat16 (faster on a recent GPU).")
+    ] = "float32",
+    device: Device = "auto",
+    runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
+    save_every: Annotated[int, typer.Option(min=1, help="Images between two saves of the state.")] = 4_000,
+    score_every: Annotated[
+        int, typer.Option(min=0, help="Images between two quick FIDs; 0: none.")
+    ] = 20_000,
+    score_count: Annotated[int, typer.Option(min=2, help="Images of a quick FID; not comparable.")] = 500,
+    record_count: Annotated[
+        int, typer.Option(help="Images on each side of the recorded FID; 0: do not record yet.")
+    ] = COUNT,
+    inception: InceptionFile = None,
+    max_upscale: Annotated[
+        float, typer.Option(help="With --data: enlarge images smaller than a crop by up to this.")
+    ] = 1.0,
+    validation_share: Annotated[float, typer.Option(help="With --data: share of images held out.")] = 0.2,
+) -> None:
+    """Train a generator; the same command again resumes. Ends with a checkpoint and its recorded FID.
+
+    The run is a folder below --runs whose name tells the configuration: resumable state, statistics
+    (statistics.jsonl), sample grids, figures, and at the end NAME.safetensors. Ctrl-C saves and stops.
+    """
+    from endotwin.generator.architectures import PRESETS
+    from endotwin.generator.checkpoint import load_checkpoint
+    from endotwin.samples.grid import draw_grid
+    from training.cli.record import record_run
+    from training.learning import distributed
+    from training.learning.recipes.registry import RECIPES, default_recipe
+    from training.learning.run_folder import RunFolder
+    from training.learning.trainer import ReportIntervals, Trainer
+    from training.scores.evaluation import quick_score
+    from training.scores.figures import draw_run_figures
+    from training.trial.batches import RealBatches
+    from training.trial.trial_data import load_trial_data
+
+    architecture = require_choice("preset", preset, PRESETS)
+    chosen_recipe = recipe or default_recipe(architecture)
+    made_by = require_choice("recipe", chosen_recipe, RECIPES)
+    name = _checked_name(name or preset)
+    _require_positive("epochs", epochs)
+    _require_positive("hours", hours)
+    if record_count != 0 and record_count < RECORD_MINIMUM:
+        raise UsageError(f"--record-count: 0, or at least {RECORD_MINIMUM}; got {record_count}")
+    device = chosen_device(device)
+    beginning = None if start_from is None else load_checkpoint(start_from)
+    images_from = given_sources(data, sources, max_upscale, validation_share)
+    dataset = load_images(images_from)
+    settings = _settings(
+        name=name,
+        architecture=architecture,
+        recipe=chosen_recipe,
+        images=images if epochs is None else max(1, round(epochs * dataset.crops_per_epoch())),
+        batch=batch,
+        learning_rate=learning_rate,
+        seed=seed,
+        precision=precision,
+        start_from=None if beginning is None else beginning.generator_sha256,
+    )
+    folder = RunFolder.of(runs, settings, dataset.digest)
+    first = distributed.is_first()
+    if first:  # of several processes, the others write nothing
+        folder.write_text("settings.json", settings.model_dump_json(indent=2) + "\n")
+    annotated = None
+    if made_by.needs_annotations:
+        annotated = RealBatches(load_trial_data(images_from).training, seed)
+    trainer = Trainer(settings, dataset, folder, device, beginning=beginning, annotated=annotated)
+    if first:
+        typer.echo(f"Run folder: {folder.path}")
+        typer.echo(
+            f"{'Resuming' if trainer.images else 'Starting'} at {trainer.images} of {settings.images} "
+            f"images ({trainer.epochs():.0f} epochs), device {trainer.device}"
+        )
+    score = quick_score(dataset, count=score_count, inception=inception) if score_every and first else None
+    try:
+        complete = trainer.train(
+            settings.images,
+            ReportIntervals(save=save_every, score=score_every),
+            grid=lambda images: draw_grid(images, 10),
+            score=score,
+            max_seconds=None if hours is None else hours * 3600,
+        )
+        if not first:
+            return
+        if complete and record_count:
+            record_run(trainer, folder.path, record_count, inception)
+            return
+        draw_run_figures(folder.path, folder.read_statistics())
+        if not complete:
+            typer.echo(
+                f"Stopped at {trainer.images} images; the state is saved. The same command goes on; "
+                f"`endotwin-training record {folder.path}` makes a checkpoint of it as it is."
+            )
+    finally:
+        distributed.stop()
+
+
+def _settings(**values: object) -> TrainingSettings:
+    from training.learning.settings import TrainingSettings
+
+    try:
+        return TrainingSettings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "-".join(str(part) for part in first["loc"]).replace("_", "-")
+        raise UsageError(f"--{where}: {first['msg']}") from error
+
+
+def _checked_name(name: str) -> str:
+    """Check a checkpoint's name before hours are spent on it."""
+    from endotwin.generator.card import Card
+
+    pattern = Card.model_json_schema()["properties"]["name"]["pattern"]
+    if not re.fullmatch(pattern, name):
+        raise UsageError(
+            f"--name: {name!r}; a name has 1 to 64 lower-case letters, digits and hyphens, no hyphen first"
+        )
+    return name
+
+
+def _require_positive(option: str, value: float | None) -> None:
+    if value is not None and not 0 < value < math.inf:
+        raise UsageError(f"--{option}: a number above 0, got {value}")
