@@ -30,8 +30,8 @@ from endotwin.generator.device import describe_device, resolve_device
 from endotwin.generator.sampler import sampler_in
 from endotwin.image_range import BATCH
 from endotwin.process_environment import GENERATING, enter
+from endotwin.sets.make import make_set
 from endotwin.sets.plan import Shard
-from endotwin.sets.run import make_set
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.open_destination import open_destination
 from endotwin.sets.storage.place import parse_place
@@ -44,17 +44,17 @@ SHARDS = 4
 """Shards of one measurement: while one is sent the next is generated."""
 
 
-class _Silent:
-    """A report that nobody reads."""
+class _NoProgress:
+    """A `endotwin.sets.make.SetProgress` that shows nothing."""
 
     def found(self, shard: Shard) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def generated(self, images: int) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def made(self, shard: Shard, record: ShardRecord) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
 
 def main(
@@ -128,7 +128,7 @@ def _set_timer(checkpoint: Checkpoint, maker: BatchMaker, below: str) -> Timer:
             checkpoint.card,
             destination,
             lambda: maker,
-            report=_Silent(),
+            progress=_NoProgress(),
             stop_if_asked=lambda: None,
         )
         assert made.manifest is not None

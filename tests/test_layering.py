@@ -19,6 +19,7 @@ MAY_IMPORT = {
 NEEDS_AN_EXTRA = {
     "endotwin/sets/ray/cluster.py": {"ray"},
     "endotwin/sets/storage/bucket.py": {"boto3", "botocore"},
+    "endotwin/sets/storage/retry.py": {"tenacity"},
     "endotwin/sets/storage/s3_errors.py": {"boto3", "botocore"},
 }
 """Files that only an option needs: they are imported when it is given."""

@@ -9,7 +9,7 @@ import typer
 
 from endotwin.cli.generate import generate_command
 from endotwin.cli.serve import serve
-from endotwin.cli.set_options import set_app
+from endotwin.cli.set_command import set_app
 from endotwin.cli.show import models, sheet
 from endotwin.process_environment import GENERATING, enter
 

@@ -19,10 +19,10 @@ from endotwin.samples.labelling import Labelling, LabellingError
 from endotwin.samples.layouts.layout import Layout, LayoutSample, LayoutSet
 from endotwin.samples.layouts.writing import write_layout
 from endotwin.samples.sample import Provenance, sample_name
-from endotwin.sets.fetch import DAMAGED, WrongContentError, fetched, shard_files
 from endotwin.sets.manifest import Manifest, SetError
 from endotwin.sets.plan import CROISSANT_KEY
 from endotwin.sets.storage.destination import Destination
+from endotwin.sets.verify import UNREADABLE, WrongContentError, shard_files, verified_copy
 
 _BATCH = 64
 _REPAIR = "the set is damaged: `endotwin set --verify` says what else is, and how to repair it"
@@ -52,8 +52,8 @@ def export_set(
         labels: those that the folder is to hold; none for the usual ones of the layout, as far as the set
             has them.
         validation_every: see `endotwin.samples.layouts.layout.LayoutSet`.
-        on_images: is told how many images were written.
-        stop_if_asked: is called often; what it raises ends the work and leaves nothing behind.
+        on_images: called with the number of images that were written.
+        stop_if_asked: called often; what it raises ends the work and leaves nothing behind.
 
     Returns:
         What the folder holds.
@@ -105,7 +105,7 @@ def _terms(manifest: Manifest, destination: Destination, stop_if_asked: Callable
     """Return the terms of use, which the set states for machines in croissant.json."""
     [entry] = (entry for entry in manifest.documents if entry.key == CROISSANT_KEY)
     try:
-        with fetched(entry, destination, stop_if_asked) as file:
+        with verified_copy(entry, destination, stop_if_asked) as file:
             return str(json.load(file)["license"])
     except (KeyError, ValueError, WrongContentError) as error:
         raise SetError(f"{entry.key}: {error}; {_REPAIR}") from error
@@ -121,7 +121,7 @@ def _batches(
     """Yield all samples of a set in order."""
     for entry in manifest.shards:
         try:
-            with fetched(entry, destination, stop_if_asked) as file:
+            with verified_copy(entry, destination, stop_if_asked) as file:
                 index, samples = entry.start, _samples(file, entry.key, wanted)
                 while batch := list(islice(samples, _BATCH)):
                     stop_if_asked()
@@ -147,7 +147,7 @@ def _samples(file: BinaryIO, key: str, wanted: LayoutSet) -> Iterator[LayoutSamp
         for name, group in groupby(shard_files(file, key), lambda entry: entry[0].partition(".")[0]):
             files = {kind.partition(".")[2]: content for kind, content in group}
             yield _sample(name, files, wanted)
-    except (KeyError, TypeError, *DAMAGED) as error:
+    except (KeyError, TypeError, *UNREADABLE) as error:
         raise WrongContentError(f"it cannot be read: {error}") from error
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
 import json
 from collections.abc import Iterable
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from endotwin.sets.plan import MANIFEST_KEY, Shard
+from endotwin.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, Shard, plan_set
 from endotwin.sets.spec import SetSpec
+from endotwin.sets.storage.destination import Destination
 from endotwin.sets.storage.record import ShardRecord
 
 
@@ -78,16 +80,35 @@ class Manifest(BaseModel):
         return (json.dumps(self.model_dump(exclude_none=True), indent=1) + "\n").encode()
 
 
-def read_manifest(content: bytes, where: str) -> Manifest:
-    """Read manifest.json.
+def load_manifest(destination: Destination, where: str) -> Manifest:
+    """Read the manifest of a set and check it against its own record and plan.
 
     Args:
-        content: of the file.
-        where: the set's place, for messages.
+        destination: where the set is.
+        where: the same, for messages.
 
     Raises:
-        SetError: it is damaged, or not one of Endotwin's.
+        SetError: there is none, or it is damaged.
+        StorageError: storage fails.
     """
+    stored = destination.stat(MANIFEST_KEY)
+    if stored is None:
+        raise SetError(f"{where} has no {MANIFEST_KEY}: no set is there, or one that is not finished yet")
+    content = b"".join(destination.read(MANIFEST_KEY))
+    manifest = _parse(content, where)
+    altered = stored.record is not None and stored.record.sha256 != hashlib.sha256(content).hexdigest()
+    planned = [(shard.key, shard.images.start, shard.images.count) for shard in plan_set(manifest.spec)]
+    listed = [(entry.key, entry.start, entry.samples) for entry in manifest.shards]
+    documents = [entry.key for entry in manifest.documents]
+    if altered or planned != listed or documents != list(DOCUMENT_KEYS):
+        raise SetError(
+            f"{where}/{MANIFEST_KEY} is damaged; remove it, and the command that made the set writes "
+            "it again"
+        )
+    return manifest
+
+
+def _parse(content: bytes, where: str) -> Manifest:
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:

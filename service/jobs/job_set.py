@@ -9,11 +9,11 @@ from typing import BinaryIO, Self
 
 from endotwin.generator.batch import BatchMaker
 from endotwin.generator.card import Card
+from endotwin.sets.make import SetProgress, make_set
+from endotwin.sets.manifest import load_manifest
 from endotwin.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, SPEC_KEY, plan_set
-from endotwin.sets.run import Report, make_set
 from endotwin.sets.storage.destination import Destination, Staged, Stored
-from endotwin.sets.storage.record import Record
-from endotwin.sets.verify import load_manifest
+from endotwin.sets.storage.record import ObjectRecord
 from service.jobs.job import Job
 
 _REQUESTS_AT_ONCE = 16
@@ -37,13 +37,13 @@ def make_job_set(
     card: Card,
     maker: BatchMaker,
     destination: Destination,
-    report: Report,
+    progress: SetProgress,
     stop_if_asked: Callable[[], None],
 ) -> None:
     """Make what is missing of a job's set.
 
     Raises:
-        SetError: see `endotwin.sets.run.make_set`.
+        SetError: see `endotwin.sets.make.make_set`.
         StorageError: storage failed for good.
     """
     make_set(
@@ -51,7 +51,7 @@ def make_job_set(
         card,
         MarkingDestination(destination, job.id),
         lambda: maker,
-        report=report,
+        progress=progress,
         stop_if_asked=stop_if_asked,
     )
 
@@ -80,7 +80,7 @@ def finish_earlier(
     card: Card,
     maker: BatchMaker,
     destination: Destination,
-    report: Report,
+    progress: SetProgress,
     stop_if_asked: Callable[[], None],
 ) -> None:
     """Finish the set again that was there before a cancelled job that was to grow it.
@@ -97,7 +97,7 @@ def finish_earlier(
         card,
         destination,
         lambda: maker,
-        report=report,
+        progress=progress,
         stop_if_asked=stop_if_asked,
     )
 
@@ -163,7 +163,7 @@ class MarkingStaged:
         self._job = job
         self.file: BinaryIO = inner.file
 
-    def publish(self, record: Record, *, replace: bool) -> None:
+    def publish(self, record: ObjectRecord, *, replace: bool) -> None:
         """Put the object in place, with the job in its record."""
         self._inner.publish(record.model_copy(update={"job": self._job}), replace=replace)
 

@@ -21,7 +21,7 @@ _ADDRESS = re.compile(r"https?://[^/\s\"']+")
 
 
 class JobProgress:
-    """See `endotwin.sets.run.Report`. `counts` may be called from other threads."""
+    """See `endotwin.sets.make.SetProgress`. `counts` may be called from other threads."""
 
     def __init__(self, job: Job) -> None:
         """Begin where the job was left."""

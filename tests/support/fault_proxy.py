@@ -29,6 +29,7 @@ class FaultProxy(ThreadingHTTPServer):
         every: of this many requests in a row each kind of fault happens to one, in random order; 0 for no
             faults.
         refusal: (status, code) of an error that every request gets while it is set.
+        refused: how many requests got it.
         happened: how often each kind of fault did.
     """
 
@@ -39,6 +40,7 @@ class FaultProxy(ThreadingHTTPServer):
         self.upstream = upstream
         self.every = 0
         self.refusal: tuple[int, str] | None = None
+        self.refused = 0
         self.happened: Counter[str] = Counter()
         self._schedule: list[str | None] = []
         self._random = random.Random(0)
@@ -71,6 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.server.refusal is not None:
+            self.server.refused += 1
             return self._refuse(*self.server.refusal)
         fault = self.server.next_fault()
         if fault in _CODES:

@@ -23,9 +23,9 @@ from live_server import ROOT, environment, wait_for
 from endotwin.generator.batch import BatchMaker
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import Checkpoint
+from endotwin.sets.make import SetResult, make_set
 from endotwin.sets.manifest import Manifest
 from endotwin.sets.plan import Shard
-from endotwin.sets.run import Outcome, make_set
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.bucket import BucketDestination
 from endotwin.sets.storage.destination import Destination
@@ -37,7 +37,7 @@ Open = Callable[..., BucketDestination]
 
 @dataclass
 class Counting:
-    """A report that only counts."""
+    """Counts the progress of a set."""
 
     images: int = 0
     there: list[str] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Mortal(Protocol):
 
 
 class Killing(Counting):
-    """A report that kills a server at the second new shard and starts it again some seconds later."""
+    """Kills a server at the second new shard and starts it again some seconds later."""
 
     def __init__(self, server: Mortal, seconds: float) -> None:
         super().__init__()
@@ -77,7 +77,12 @@ class Killing(Counting):
 
 
 def never() -> None:
-    """Nobody asks to stop."""
+    """Never ask to stop."""
+
+
+def sleep_briefly(seconds: float) -> None:
+    """Sleep for a part of the time, so that tests do not wait for retries."""
+    time.sleep(seconds / 20)
 
 
 @dataclass
@@ -97,8 +102,8 @@ class Workshop:
         own = {"model": self.card.name, "generator_sha256": self.checkpoint.generator_sha256}
         return SetSpec(**{**usual, **own, **fields})
 
-    def make(self, spec: SetSpec, destination: Destination, **options: object) -> Outcome:
-        arguments = {"report": Counting(), "stop_if_asked": never, **options}
+    def make(self, spec: SetSpec, destination: Destination, **options: object) -> SetResult:
+        arguments = {"progress": Counting(), "stop_if_asked": never, **options}
         return make_set(spec, self.card, destination, lambda: self.maker, **arguments)
 
     def finished(self, spec: SetSpec, destination: Destination, **options: object) -> Manifest:

@@ -26,7 +26,7 @@ from botocore.parsers import ResponseParserError
 
 from endotwin.sets.storage.destination import ContentionError, StorageError, Stored
 from endotwin.sets.storage.place import Bucket
-from endotwin.sets.storage.record import Record, read_record
+from endotwin.sets.storage.record import ObjectRecord, read_record
 from endotwin.sets.storage.retry import Retry
 from endotwin.sets.storage.s3_errors import FAILURES, code_of, explain, is_passing
 from endotwin.settings import Settings
@@ -84,19 +84,10 @@ class BucketDestination:
     def list_keys(self, folder: str) -> Iterator[str]:
         """Yield the keys below a folder, a thousand for each request."""
         prefix = self.place.key(folder)
-        following: dict[str, str] = {}
-        while True:
-            page = self._send(
-                f"listing s3://{self.place.name}/{prefix}",
-                lambda following=following: self.client.list_objects_v2(  # type: ignore[misc]
-                    Bucket=self.place.name, Prefix=prefix, **following
-                ),
-            )
+        what = f"listing s3://{self.place.name}/{prefix}"
+        for page in self._pages("list_objects_v2", prefix, what):
             for entry in page.get("Contents", []):
                 yield entry["Key"][len(self.place.key("")) :]
-            if not page.get("IsTruncated"):
-                return
-            following = {"ContinuationToken": page["NextContinuationToken"]}
 
     def stat(self, key: str) -> Stored | None:
         """Look at an object and its metadata."""
@@ -138,22 +129,11 @@ class BucketDestination:
         One that belongs to a living process may be among them: that process sees it and looks again.
         """
         prefix = self.place.key("")
-        following: dict[str, str] = {}
-        while True:
-            try:
-                page = self._send(
-                    f"listing uploads below {self.place}",
-                    lambda following=following: self.client.list_multipart_uploads(  # type: ignore[misc]
-                        Bucket=self.place.name, Prefix=prefix, **following
-                    ),
-                )
-            except ContentionError:  # how rclone says that there are none
-                return
-            for upload in page.get("Uploads", []):
-                self.abort(upload["Key"][len(prefix) :], upload["UploadId"])
-            if not page.get("IsTruncated"):
-                return
-            following = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+        what = f"listing uploads below {self.place}"
+        with suppress(ContentionError):  # rclone answers NoSuchUpload if there are none
+            for page in self._pages("list_multipart_uploads", prefix, what):
+                for upload in page.get("Uploads", []):
+                    self.abort(upload["Key"][len(prefix) :], upload["UploadId"])
 
     def abort(self, key: str, upload: str) -> None:
         """Abort a multipart upload; it is no error if it is gone."""
@@ -183,6 +163,14 @@ class BucketDestination:
                 self.client.list_objects_v2(Bucket=self.place.name, Prefix=arguments["Key"], MaxKeys=1)
             raise
 
+    def _pages(self, operation: str, prefix: str, what: str) -> Iterator[dict[str, Any]]:
+        """Yield the pages of a listing, each requested again while that helps."""
+        paginator = self.client.get_paginator(operation)
+        request = getattr(self.client, operation)
+        # Retried here and not around the loop: after an error a page iterator begins at its first page.
+        paginator._method = lambda **arguments: self._send(what, lambda: request(**arguments))
+        yield from paginator.paginate(Bucket=self.place.name, Prefix=prefix)
+
     def _send(self, what: str, request: Callable[[], _Result]) -> _Result:
         try:
             return self._retry.call(what, request, is_passing)
@@ -202,7 +190,7 @@ class StagedObject:
         with _explained_spool():
             self.file: BinaryIO = cast(BinaryIO, tempfile.TemporaryFile(buffering=_CHUNK))  # noqa: SIM115
 
-    def publish(self, record: Record, *, replace: bool) -> None:
+    def publish(self, record: ObjectRecord, *, replace: bool) -> None:
         """Send the content; see `endotwin.sets.storage.destination.Staged.publish`."""
         with _explained_spool():
             self.file.flush()
@@ -216,7 +204,7 @@ class StagedObject:
         else:
             self._send_parts(record, about, condition)
 
-    def _send_parts(self, record: Record, about: dict[str, str], condition: dict[str, str]) -> None:
+    def _send_parts(self, record: ObjectRecord, about: dict[str, str], condition: dict[str, str]) -> None:
         upload = self._call("create_multipart_upload", Metadata=record.to_metadata(), **about)["UploadId"]
 
         def send(number: int) -> dict[str, Any]:
@@ -294,7 +282,7 @@ def _make_client(settings: Settings) -> Any:
     session = boto3.session.Session()
     common = Config(
         signature_version="s3v4",
-        retries={"mode": "standard", "total_max_attempts": 3},
+        retries={"mode": "standard", "total_max_attempts": 1},  # `Retry` retries, and can be stopped
         connect_timeout=settings.storage_timeout_seconds,
         read_timeout=settings.storage_timeout_seconds,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
-from endotwin.sets.storage.record import Record
+from endotwin.sets.storage.record import ObjectRecord
 
 
 class StorageError(Exception):
@@ -23,7 +23,7 @@ class Stored:
     """An object that is there: its size in bytes, and its record if it has one."""
 
     size: int
-    record: Record | None
+    record: ObjectRecord | None
 
 
 class Staged(Protocol):
@@ -31,7 +31,7 @@ class Staged(Protocol):
 
     file: BinaryIO
 
-    def publish(self, record: Record, *, replace: bool) -> None:
+    def publish(self, record: ObjectRecord, *, replace: bool) -> None:
         """Put what was written to `file` in place, whole, with its record.
 
         Args:

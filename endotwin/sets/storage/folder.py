@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import BinaryIO, Self, cast
 
 from endotwin.sets.storage.destination import ContentionError, StorageError, Stored
-from endotwin.sets.storage.record import Record, read_record
+from endotwin.sets.storage.record import ObjectRecord, read_record
 
 HIDDEN = ".endotwin"
 _CHUNK = 1 << 20
@@ -91,7 +91,7 @@ class FolderDestination:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def place(self, temporary: Path, key: str, record: Record, *, replace: bool) -> None:
+    def place(self, temporary: Path, key: str, record: ObjectRecord, *, replace: bool) -> None:
         """Give a file its name and its record, under the lock.
 
         Raises:
@@ -113,7 +113,7 @@ class FolderDestination:
     def _record_path(self, key: str) -> Path:
         return self._records / f"{key}.json"
 
-    def _read_record(self, key: str) -> Record | None:
+    def _read_record(self, key: str) -> ObjectRecord | None:
         try:
             metadata = json.loads(self._record_path(key).read_bytes())
         except (FileNotFoundError, ValueError):
@@ -138,7 +138,7 @@ class StagedFile:
             fcntl.flock(self.file, fcntl.LOCK_EX)
         self._path = Path(self.file.name)
 
-    def publish(self, record: Record, *, replace: bool) -> None:
+    def publish(self, record: ObjectRecord, *, replace: bool) -> None:
         """Put the file in place; see `endotwin.sets.storage.destination.Staged.publish`."""
         with _explained(self._destination.path(self._key)):
             self.file.flush()

@@ -12,7 +12,7 @@ _SEAL = "seal"
 _SHA256 = r"^[0-9a-f]{64}$"
 
 
-class Record(BaseModel):
+class ObjectRecord(BaseModel):
     """The record of one object of a set: in S3 the object's metadata, in a folder a file of its own."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -31,7 +31,7 @@ class Record(BaseModel):
         return {**values, _SEAL: _seal(values)}
 
 
-class ShardRecord(Record):
+class ShardRecord(ObjectRecord):
     """The record of a shard: also what it holds, and what it was made on."""
 
     start: int = Field(ge=0, description="index of its first image")
@@ -44,8 +44,8 @@ class ShardRecord(Record):
     pillow: str = Field(description="version of Pillow: it may decide how an image is compressed")
 
 
-def read_record(metadata: Mapping[str, str]) -> Record | None:
-    """Read a record back; None if there is none, or not all of it: half an answer can look whole.
+def read_record(metadata: Mapping[str, str]) -> ObjectRecord | None:
+    """Return the record in metadata; None if it is missing or incomplete: half an answer can look whole.
 
     Names are taken in any case: some servers write `Sha256`.
     """
@@ -53,7 +53,7 @@ def read_record(metadata: Mapping[str, str]) -> Record | None:
     if written.pop(_SEAL, None) != _seal(written):
         return None
     values = {name.replace("-", "_"): value for name, value in written.items()}
-    for kind in (ShardRecord, Record):
+    for kind in (ShardRecord, ObjectRecord):
         try:
             return kind.model_validate(values)
         except ValidationError:
@@ -62,5 +62,5 @@ def read_record(metadata: Mapping[str, str]) -> Record | None:
 
 
 def _seal(values: Mapping[str, str]) -> str:
-    """Return a short digest that tells whether names and values are all there."""
+    """Return a short digest over names and values, so that a missing one is noticed."""
     return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()[:16]

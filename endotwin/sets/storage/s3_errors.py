@@ -1,4 +1,4 @@
-"""What the failures of S3 mean: which pass by themselves, and what to do about the others."""
+"""The failures of S3: which pass by themselves, and what to do about the others."""
 
 from __future__ import annotations
 
@@ -78,20 +78,20 @@ _STATUS_ADVICE = {
 }
 
 
-def code_of(error: Exception) -> str:
+def code_of(error: BaseException) -> str:
     """Return the server's code of an error, such as NoSuchKey, or a status as a text; "" for no answer."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
-def status_of(error: Exception) -> int:
+def status_of(error: BaseException) -> int:
     """Return the HTTP status of an error; 0 if there was no answer."""
     if not isinstance(error, ClientError):
         return 0
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def is_passing(error: Exception) -> bool:
-    """Tell whether the same request may succeed later: no answer, half of one, an overload, a crash."""
+def is_passing(error: BaseException) -> bool:
+    """Return whether the same request may succeed later: no answer, half of one, an overload, a crash."""
     status = status_of(error)
     if status in _LASTING_STATUSES:
         return False

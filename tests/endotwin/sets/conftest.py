@@ -9,7 +9,7 @@ import pytest
 import torch
 from etils import epath
 from mlcroissant._src.operation_graph.operations import extract
-from set_tools import Open, Workshop, clear_environment, digests, never
+from set_tools import Open, Workshop, clear_environment, digests, never, sleep_briefly
 from swift_server import Swift
 
 from endotwin.generator.checkpoint import load_checkpoint
@@ -44,7 +44,7 @@ def labelled_workshop(labelled_checkpoint: Path, thread: Executor) -> Workshop:
 
 @pytest.fixture(scope="session")
 def undisturbed(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the digests of the set of 100 images, made in a folder in peace."""
+    """Return the digests of the set of 100 images, made in a folder without any failure."""
     folder = FolderDestination(tmp_path_factory.mktemp("undisturbed"))
     workshop.finished(workshop.spec(), folder)
     return digests(folder)
@@ -72,11 +72,13 @@ def bucket(swift_server: Swift) -> str:
 
 @pytest.fixture
 def open_place(aws: dict[str, str]) -> Open:
-    """Return a function that opens a place, with settings for storage."""
+    """Return a function that opens a place, with settings for storage and short pauses before retries."""
 
     def open_it(place: str, **settings: object) -> BucketDestination:
         chosen = Settings(**{f"storage_{name}": value for name, value in settings.items()})
-        destination = open_destination(parse_place(place), chosen, stop_if_asked=never, note=print)
+        destination = open_destination(
+            parse_place(place), chosen, stop_if_asked=never, note=print, sleep=sleep_briefly
+        )
         assert isinstance(destination, BucketDestination)
         return destination
 

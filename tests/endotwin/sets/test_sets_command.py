@@ -17,9 +17,9 @@ from typer.testing import CliRunner, Result
 
 from endotwin.cli.main import app
 from endotwin.generator.checkpoint import load_checkpoint, save_checkpoint
+from endotwin.sets.inspection import inspect_shards
 from endotwin.sets.plan import plan_set
 from endotwin.sets.storage.folder import FolderDestination
-from endotwin.sets.survey import survey
 
 Run = Callable[..., Result]
 SMALL = ("--n", 40, "--seed", 7, "--shard-size", 16)
@@ -154,9 +154,9 @@ def test_a_stopped_command_leaves_nothing_half(
     assert "Traceback" not in output
     assert list(folder.unfinished.iterdir()) == []
     spec = workshop.spec(n=100_000, shard_size=16, name="endotwin-tiny-7")
-    state = survey(spec, folder, plan_set(spec))
-    assert state.right
-    assert (state.wrong, state.outgrown) == ({}, [])
+    state = inspect_shards(spec, folder, plan_set(spec))
+    assert state.complete
+    assert (state.wrong, state.too_short) == ({}, [])
 
 
 def test_help_needs_neither_torch_nor_boto3() -> None:

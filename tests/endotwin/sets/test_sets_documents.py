@@ -13,7 +13,7 @@ import yaml
 from set_tools import Workshop
 
 from endotwin.generator.sampler import Sampler
-from endotwin.sets.documents import documents
+from endotwin.sets.documents import build_documents
 from endotwin.sets.manifest import Manifest, ShardEntry
 from endotwin.sets.storage.folder import FolderDestination
 
@@ -100,7 +100,9 @@ def test_the_size_is_told_in_hugging_faces_words(n: int, category: str, workshop
         key="train/shard-000000.tar", bytes=1, sha256="0" * 64, start=0, samples=1,
         pixels_sha256="0" * 64, device="cpu", torch="2", pillow="11",
     )  # fmt: skip
-    text = documents(workshop.spec(n=n, shard_size=10**6), workshop.card, [entry])["README.md"].decode()
+    text = build_documents(workshop.spec(n=n, shard_size=10**6), workshop.card, [entry])[
+        "README.md"
+    ].decode()
     assert yaml.safe_load(text.split("---\n")[1])["size_categories"] == [category]
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from set_tools import Counting, Workshop, digests, small_disk
 
-from endotwin.sets.manifest import SetError
+from endotwin.sets.manifest import SetError, load_manifest
 from endotwin.sets.plan import plan_set
 from endotwin.sets.storage.destination import StorageError
 from endotwin.sets.storage.folder import FolderDestination
-from endotwin.sets.verify import load_manifest, verify_set
+from endotwin.sets.verify import verify_set
 
 SHARDS = [f"train/shard-00000{i}.tar" for i in range(5)]
 DOCUMENTS = ["LICENSE", "README.md", "SHA256SUMS", "croissant.json", "manifest.json", "set.json"]
@@ -77,7 +77,7 @@ def test_the_sums_are_those_that_sha256sum_reads(finished: FolderDestination) ->
 def test_a_second_run_makes_and_changes_nothing(workshop: Workshop, finished: FolderDestination) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.path("").rglob("*") if path.suffix}
     report = Counting()
-    workshop.finished(workshop.spec(), finished, report=report)
+    workshop.finished(workshop.spec(), finished, progress=report)
     assert report.images == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
@@ -87,10 +87,10 @@ def test_a_set_in_parts_is_finished_by_the_last(
 ) -> None:
     spec, parts = workshop.spec(), FolderDestination(tmp_path)
     shards = plan_set(spec)
-    assert workshop.make(spec, parts, part=shards[3:]).manifest is None
+    assert workshop.make(spec, parts, shards=shards[3:]).manifest is None
     assert parts.stat("manifest.json") is None
-    assert workshop.make(spec, parts, part=shards[:2]).manifest is None
-    assert workshop.make(spec, parts, part=shards[2:3]).manifest is not None
+    assert workshop.make(spec, parts, shards=shards[:2]).manifest is None
+    assert workshop.make(spec, parts, shards=shards[2:3]).manifest is not None
     assert digests(parts) == digests(original)
 
 
@@ -101,7 +101,7 @@ def test_a_set_that_grows_keeps_its_full_shards(
     workshop.finished(workshop.spec(n=60), grown)
     kept = {key: grown.path(key).stat().st_ino for key in SHARDS[:2]}
     report = Counting()
-    workshop.finished(workshop.spec(n=100), grown, report=report)
+    workshop.finished(workshop.spec(n=100), grown, progress=report)
     assert sorted(report.there) == SHARDS[:2]
     assert {key: grown.path(key).stat().st_ino for key in kept} == kept
     assert digests(grown) == digests(original)
@@ -136,7 +136,7 @@ def test_another_set_is_refused(
     finished: bool, replace_wrong: bool, workshop: Workshop, place: FolderDestination
 ) -> None:
     part = None if finished else plan_set(workshop.spec())[:1]
-    workshop.make(workshop.spec(), place, part=part)
+    workshop.make(workshop.spec(), place, shards=part)
     before = digests(place)
     with pytest.raises(
         SetError, match="another set is there: seed is 7 there and 8 here; shard_size is 24"
@@ -178,7 +178,7 @@ def test_a_truncated_shard_is_wrong(workshop: Workshop, finished: FolderDestinat
     with pytest.raises(SetError, match=r"shard-000002\.tar: it has \d+ bytes instead of \d+"):
         workshop.make(workshop.spec(), finished)
     report = Counting()
-    workshop.finished(workshop.spec(), finished, replace_wrong=True, report=report)
+    workshop.finished(workshop.spec(), finished, replace_wrong=True, progress=report)
     assert report.new == [SHARDS[2]]
     assert digests(finished) == before
 
@@ -196,7 +196,7 @@ def test_a_flipped_byte_is_found_and_repaired(
     assert list(found) == [key]
     assert "sha256" in found[key]
     report = Counting()
-    workshop.finished(workshop.spec(), finished, replace_wrong=True, distrusted=found, report=report)
+    workshop.finished(workshop.spec(), finished, replace_wrong=True, distrusted=found, progress=report)
     assert report.new == ([key] if key in SHARDS else [])
     assert digests(finished) == before
 

@@ -24,10 +24,10 @@ from endotwin.mosaic.labels import Label
 from endotwin.mosaic.parameters import Conditions, Range
 from endotwin.samples.sample import is_label_file
 from endotwin.sets.estimate import estimate
+from endotwin.sets.inspection import inspect_shards
 from endotwin.sets.manifest import Manifest, SetError
 from endotwin.sets.plan import plan_set
 from endotwin.sets.storage.folder import FolderDestination
-from endotwin.sets.survey import survey
 
 Run = Callable[..., Result]
 
@@ -124,7 +124,7 @@ def test_a_set_that_grows_keeps_its_full_shards(
     labelled_workshop.finished(labelled_workshop.spec(n=18, shard_size=16, name=name, **LABELLED), grown)
     report = Counting()
     labelled_workshop.finished(
-        labelled_workshop.spec(n=N, shard_size=16, name=name, **LABELLED), grown, report=report
+        labelled_workshop.spec(n=N, shard_size=16, name=name, **LABELLED), grown, progress=report
     )
     assert report.there == ["train/shard-000000.tar"]
     assert digests(grown) == digests(original)
@@ -200,7 +200,7 @@ def test_the_manifest_tells_the_labelling(original: FolderDestination) -> None:
     assert (
         dict(spec.labelling.given) == json.loads(content)["spec"]["conditions"] == {"density": "1500:2500"}
     )
-    assert survey(spec, original, plan_set(spec)).to_make == []
+    assert inspect_shards(spec, original, plan_set(spec)).to_make == []
 
 
 @pytest.mark.usefixtures("empty_croissant_cache")

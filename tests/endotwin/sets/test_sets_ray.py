@@ -17,14 +17,14 @@ from swift_server import Swift
 from typer.testing import CliRunner, Result
 
 from endotwin.cli.main import app
-from endotwin.sets.claim import claim
+from endotwin.sets.make import mark_destination
 from endotwin.sets.manifest import SetError
 from endotwin.sets.plan import Shard, plan_set
 from endotwin.sets.ray import cluster as ray_cluster
-from endotwin.sets.ray import shards as ray_shards
+from endotwin.sets.ray import workers as ray_workers
 from endotwin.sets.ray.cluster import ClusterError, connected
-from endotwin.sets.ray.shards import RayShards
-from endotwin.sets.ray.worker import Order, Worker, versions_here
+from endotwin.sets.ray.worker import Worker, WorkerConfig, WorkerFailure, versions_here
+from endotwin.sets.ray.workers import RayWorkers
 from endotwin.sets.storage.destination import Destination
 from endotwin.sets.storage.folder import FolderDestination
 from endotwin.sets.storage.place import Folder
@@ -156,17 +156,17 @@ def cluster() -> Iterator[Any]:
         del os.environ["AWS_SECRET_ACCESS_KEY"]
 
 
-Hire = Callable[..., RayShards]
+RayRun = Callable[..., RayWorkers]
 
 
 @pytest.fixture
-def hire(cluster: Any, workshop: Workshop, tmp_path: Path) -> Hire:
+def ray_run(cluster: Any, workshop: Workshop, tmp_path: Path) -> RayRun:
     """Return a function that prepares a run of 100 images in `tmp_path / "set"`."""
     spec, folder = workshop.spec(), FolderDestination(tmp_path / "set")
 
-    def prepare(cpus: int = 1, device: str = "auto", report: Counting | None = None) -> RayShards:
-        claim(spec, folder, [])
-        return RayShards(
+    def prepare(cpus: int = 1, device: str = "auto", progress: Counting | None = None) -> RayWorkers:
+        mark_destination(spec, folder)
+        return RayWorkers(
             cluster,
             spec,
             workshop.checkpoint.path.read_bytes(),
@@ -174,7 +174,7 @@ def hire(cluster: Any, workshop: Workshop, tmp_path: Path) -> Hire:
             Settings(device=device),
             folder,
             cpus=cpus,
-            report=report or Counting(),
+            progress=progress or Counting(),
             note=print,
             stop_if_asked=never,
         )
@@ -183,14 +183,17 @@ def hire(cluster: Any, workshop: Workshop, tmp_path: Path) -> Hire:
 
 
 def test_the_report_is_that_of_a_local_run(
-    cluster: Any, hire: Hire, workshop: Workshop, tmp_path: Path
+    cluster: Any, ray_run: RayRun, workshop: Workshop, tmp_path: Path
 ) -> None:
-    folder, report = FolderDestination(tmp_path / "set"), Counting()
+    folder, progress = FolderDestination(tmp_path / "set"), Counting()
     shards = plan_set(workshop.spec())
-    workshop.make(workshop.spec(), folder, part=shards[1:2])
-    assert hire(report=report).make(shards) == 4
-    assert (report.images, report.there) == (76, [shards[1].key])
-    assert sorted(report.new) == [shard.key for shard in shards if shard != shards[1]]
+    workshop.make(workshop.spec(), folder, shards=shards[1:2])
+    made = dict(ray_run(progress=progress).make_all(shards))
+    assert progress.images == 76
+    assert [shard.key for shard, record in made.items() if record is None] == [shards[1].key]
+    assert {shard: record.samples for shard, record in made.items() if record} == {
+        shard: shard.images.count for shard in shards if shard != shards[1]
+    }
     logs = Path(cluster._private.worker._global_node.get_session_dir_path()) / "logs"
     texts = [path.read_bytes() for path in logs.rglob("*") if path.is_file()]
     assert len(texts) > 5
@@ -202,83 +205,86 @@ class Unknown(Worker):
 
 
 def test_nodes_without_the_code_are_named(
-    hire: Hire, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    ray_run: RayRun, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_shards, "Worker", Unknown)
+    monkeypatch.setattr(ray_workers, "Worker", Unknown)
     with pytest.raises(ClusterError, match=r"not ready yet: ModuleNotFoundError.*Has every node Endotwin"):
-        hire().make(plan_set(workshop.spec()))
+        list(ray_run().make_all(plan_set(workshop.spec())))
 
 
 def test_a_shard_of_which_every_worker_dies_ends_the_run(
-    hire: Hire, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ray_run: RayRun, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Dying(Worker):  # here, so that it is sent to the nodes by value
-        def make(self, shard: Shard) -> ShardRecord | SetError | None:
+        def make(self, shard: Shard, checkpoint: bytes) -> ShardRecord | WorkerFailure | None:
             if shard.number == 3:
                 os._exit(1)
-            return super().make(shard)
+            return super().make(shard, checkpoint)
 
-    monkeypatch.setattr(ray_shards, "Worker", Dying)
+    monkeypatch.setattr(ray_workers, "Worker", Dying)
     with pytest.raises(
         ClusterError, match=r"3 workers died, the last while it made train/shard-000003\.tar"
     ):
-        hire().make(plan_set(workshop.spec())[3:])
+        list(ray_run().make_all(plan_set(workshop.spec())[3:]))
     assert FolderDestination(tmp_path / "set").stat("train/shard-000003.tar") is None
 
 
-def test_what_the_cluster_lacks_is_named(hire: Hire) -> None:
+def test_what_the_cluster_lacks_is_named(ray_run: RayRun) -> None:
     with pytest.raises(ClusterError, match="no node of the Ray cluster has 100000 CPUs for a worker"):
-        hire(cpus=100_000)
+        ray_run(cpus=100_000)
     with pytest.raises(ClusterError, match="Ray chooses which GPU; got cuda:1"):
-        hire(device="cuda:1")
+        ray_run(device="cuda:1")
 
 
-Hand = Callable[..., Worker]
+LocalWorker = Callable[..., Worker]
 
 
 @pytest.fixture
-def hand(workshop: Workshop, tmp_path: Path) -> Hand:
+def worker(workshop: Workshop, tmp_path: Path) -> LocalWorker:
     """Return a function that makes a worker in this process, with another order if need be."""
 
     def make(**changes: object) -> Worker:
-        claim(workshop.spec(), FolderDestination(tmp_path / "set"), [])
+        mark_destination(workshop.spec(), FolderDestination(tmp_path / "set"))
         order: dict[str, Any] = {
             "spec": workshop.spec(),
             "place": Folder(tmp_path / "set"),
             "settings": Settings(device="cpu"),
             "versions": versions_here(),
         }
-        return Worker(Order(**{**order, **changes}))
+        return Worker(WorkerConfig(**{**order, **changes}))
 
     return make
 
 
-def test_a_worker_refuses_other_versions(hand: Hand, workshop: Workshop) -> None:
-    failure = hand(versions={**versions_here(), "torch": "1.0"}).start(
-        workshop.checkpoint.path.read_bytes()
-    )
+def test_a_worker_refuses_other_versions(worker: LocalWorker, workshop: Workshop) -> None:
+    shard, checkpoint = plan_set(workshop.spec())[0], workshop.checkpoint.path.read_bytes()
+    failure = worker(versions={**versions_here(), "torch": "1.0"}).make(shard, checkpoint)
     assert isinstance(failure, SetError)
     assert "worker on " in str(failure)
     assert "instead of 1.0; install the same everywhere" in str(failure)
 
 
-def test_a_worker_refuses_a_folder_that_is_not_shared(hand: Hand, tmp_path: Path) -> None:
-    failure = hand(place=Folder(tmp_path / "elsewhere")).start(b"")
+def test_a_worker_refuses_a_folder_that_is_not_shared(
+    worker: LocalWorker, workshop: Workshop, tmp_path: Path
+) -> None:
+    shard = plan_set(workshop.spec())[0]
+    failure = worker(place=Folder(tmp_path / "elsewhere")).make(shard, b"")
     assert "does not see set.json of this set in" in str(failure)
     assert "one that all nodes share" in str(failure)
 
 
-def test_a_worker_refuses_another_checkpoint(hand: Hand) -> None:
-    assert "it was changed meanwhile" in str(hand().start(b"other"))
+def test_a_worker_refuses_another_checkpoint(worker: LocalWorker, workshop: Workshop) -> None:
+    assert "it was changed meanwhile" in str(worker().make(plan_set(workshop.spec())[0], b"other"))
 
 
-def test_a_worker_says_what_is_wrong_with_a_shard(hand: Hand, workshop: Workshop, tmp_path: Path) -> None:
-    worker, shard = hand(), plan_set(workshop.spec())[0]
-    assert worker.start(workshop.checkpoint.path.read_bytes()) is None
+def test_a_worker_says_what_is_wrong_with_a_shard(
+    worker: LocalWorker, workshop: Workshop, tmp_path: Path
+) -> None:
+    made, shard = worker(), plan_set(workshop.spec())[0]
     path = tmp_path / "set" / shard.key
     path.parent.mkdir()
     path.write_text("years of work")
-    failure = worker.make(shard)
+    failure = made.make(shard, workshop.checkpoint.path.read_bytes())
     assert isinstance(failure, SetError)
     assert "no record of Endotwin's" in str(failure)
 

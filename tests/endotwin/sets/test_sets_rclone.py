@@ -29,14 +29,14 @@ from set_tools import (
 )
 from swift_server import BIN
 
-from endotwin.sets.manifest import SetError
+from endotwin.sets.manifest import SetError, load_manifest
 from endotwin.sets.storage.bucket import PART
 from endotwin.sets.storage.destination import Destination, StorageError
 from endotwin.sets.storage.folder import FolderDestination
 from endotwin.sets.storage.open_destination import open_destination
 from endotwin.sets.storage.place import parse_place
-from endotwin.sets.storage.record import Record
-from endotwin.sets.verify import load_manifest, verify_set
+from endotwin.sets.storage.record import ObjectRecord
+from endotwin.sets.verify import verify_set
 from endotwin.settings import Settings
 
 RCLONE = shutil.which(BIN / "rclone")
@@ -169,7 +169,7 @@ def test_the_server_is_killed_and_comes_back_without_records(
     report = Killing(server, seconds=2)
     try:
         with pytest.raises(SetError, match="not all are there as they were written"):
-            workshop.make(workshop.spec(), place, report=report)
+            workshop.make(workshop.spec(), place, progress=report)
     finally:
         report.restart.join()
     with pytest.raises(SetError, match=r"set\.json: there already, and not of this set.*--replace-wrong"):
@@ -196,7 +196,7 @@ def test_a_planted_object_is_found_over_tls(workshop: Workshop, undisturbed: dic
 @pytest.mark.usefixtures("server")
 def test_a_large_object_over_tls() -> None:
     content = os.urandom(2 * PART + 1)
-    record = Record(set_digest="0" * 64, size=len(content), sha256="0" * 64)
+    record = ObjectRecord(set_digest="0" * 64, size=len(content), sha256="0" * 64)
     place = opened()
     with place.stage("large.bin") as staged:
         staged.file.write(content)

@@ -20,13 +20,13 @@ from set_tools import (
 )
 from swift_server import Swift
 
-from endotwin.sets.manifest import SetError
+from endotwin.sets.manifest import SetError, load_manifest
 from endotwin.sets.plan import plan_set
 from endotwin.sets.storage import bucket as bucket_module
 from endotwin.sets.storage.destination import ContentionError, StorageError
 from endotwin.sets.storage.folder import FolderDestination
-from endotwin.sets.storage.record import Record
-from endotwin.sets.verify import load_manifest, verify_set
+from endotwin.sets.storage.record import ObjectRecord
+from endotwin.sets.verify import verify_set
 
 KILLS = 3
 
@@ -50,7 +50,7 @@ def test_a_set_in_s3_is_the_one_in_a_folder(
     assert head["Metadata"]["sha256"] == undisturbed["train/shard-000000.tar"]
     assert head["ContentType"] == "application/x-tar"
     report = Counting()
-    workshop.finished(workshop.spec(), place, report=report)
+    workshop.finished(workshop.spec(), place, progress=report)
     assert report.images == 0
 
 
@@ -90,7 +90,7 @@ def test_the_server_is_killed_and_comes_back(
     place = open_place(f"s3://{bucket}/set", timeout_seconds=10)
     report = Killing(swift_server, seconds=3)
     try:
-        workshop.finished(workshop.spec(), place, report=report)
+        workshop.finished(workshop.spec(), place, progress=report)
     finally:
         report.restart.join()
     assert digests(place) == undisturbed
@@ -116,7 +116,7 @@ def test_stopping_leaves_no_half_object(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        workshop.make(workshop.spec(), place, report=report, stop_if_asked=stop_after_the_first)
+        workshop.make(workshop.spec(), place, progress=report, stop_if_asked=stop_after_the_first)
     shards = set(place.list_keys("train/"))
     assert shards < {shard.key for shard in plan_set(workshop.spec())}
     assert set(place.list_keys("")) - shards == {"set.json"}
@@ -142,7 +142,7 @@ def test_a_planted_object_is_found(
     assert [problem.key for problem in found] == ["train/shard-000000.tar", key]
     distrusted = [problem.key for problem in found]
     report = Counting()
-    workshop.finished(workshop.spec(), place, replace_wrong=True, distrusted=distrusted, report=report)
+    workshop.finished(workshop.spec(), place, replace_wrong=True, distrusted=distrusted, progress=report)
     assert sorted(report.new) == distrusted
     assert digests(place) == undisturbed
 
@@ -160,8 +160,8 @@ def test_a_set_grows(
     assert digests(place) == undisturbed
 
 
-def record_of(content: bytes) -> Record:
-    return Record(set_digest="0" * 64, size=len(content), sha256="0" * 64)
+def record_of(content: bytes) -> ObjectRecord:
+    return ObjectRecord(set_digest="0" * 64, size=len(content), sha256="0" * 64)
 
 
 def test_a_large_object_goes_in_parts(open_place: Open, bucket: str, swift_server: Swift) -> None:

@@ -21,7 +21,7 @@ from endotwin.generator.batch import BatchMaker
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import Sampler
-from endotwin.sets.run import make_set
+from endotwin.sets.make import make_set
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.destination import StorageError
 from endotwin.sets.storage.folder import FolderDestination
@@ -53,7 +53,7 @@ def peaceful(folder: Path, card: Card, source: Sampler | FakeSampler, **fields: 
     destination = FolderDestination(folder)
     with ThreadPoolExecutor(1) as thread:
         maker = BatchMaker(source.batch, thread, "test")
-        make_set(spec, card, destination, lambda: maker, report=Counting(), stop_if_asked=never)
+        make_set(spec, card, destination, lambda: maker, progress=Counting(), stop_if_asked=never)
     return digests(destination)
 
 
@@ -137,7 +137,7 @@ def test_a_cancelled_job_gives_back_the_set_that_it_was_to_grow(
     client.wait_for_state(client.created(order(destination, n=60)), "complete")
     before = contents(swift_server, bucket)
     # In order: the last shard of the smaller set is the first to be replaced by a fuller one.
-    monkeypatch.setattr("endotwin.sets.run.random.sample", lambda shards, _: list(shards))
+    monkeypatch.setattr("endotwin.sets.make.random.sample", lambda shards, _: list(shards))
     held.free = len(held.calls) + 9
     try:
         identity = client.created(order(destination, n=400))

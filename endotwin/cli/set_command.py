@@ -1,7 +1,4 @@
-"""`endotwin set` and `endotwin set export`: the options.
-
-The work is in `endotwin.cli.set_actions`, imported when it is needed.
-"""
+"""`endotwin set` and `endotwin set export`: the options. The work is in `endotwin.cli.set_tasks`."""
 
 from __future__ import annotations
 
@@ -34,14 +31,14 @@ from endotwin.sets.sizes import DEFAULT_SHARD_SIZE
 from endotwin.sets.storage.place import PlaceError, parse_place
 
 _MAKE = "(make)"
-"""Name of the command that `endotwin set` is without the name of another; nobody types or sees it."""
+"""Name of the command that `endotwin set` runs if no other is named; it is not shown."""
 
 
 class _SetGroup(TyperGroup):
-    """Takes `endotwin set DESTINATION …` for the command that makes a set."""
+    """Runs the command that makes a set on `endotwin set DESTINATION …`."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Return the context of the command that the arguments are for."""
+        """Return the context of the command that the arguments belong to."""
         if args and args[0] in self.commands:
             return super().make_context(info_name, args, parent, **extra)
         return self.commands[_MAKE].make_context(info_name, args, parent, **extra)
@@ -99,7 +96,7 @@ def set_command(
         bool, typer.Option("--verify", help="Read a finished set and check every digest; make nothing.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be written, how large, how long.")
+        bool, typer.Option("--dry-run", help="Print what would be written, how large, how long.")
     ] = False,
     replace_wrong: Annotated[
         bool,
@@ -112,9 +109,9 @@ def set_command(
 
     `endotwin set export` writes a finished set as folders for other software; see its own --help.
 
-    Stopped at any moment, the same command goes on: only what is missing is made. With a larger --n it
+    Stopped at any moment, the same command continues: only what is missing is made. With a larger --n it
     grows the set. manifest.json comes last: without it the set is not finished. With labels or conditions
-    a model is chosen that has them; a condition is a number or a range LOW:HIGH. Endpoint, region and
+    a model is choice that has them; a condition is a number or a range LOW:HIGH. Endpoint, region and
     credentials of S3 come from the usual AWS variables and files.
 
     \b
@@ -126,18 +123,18 @@ def set_command(
       endotwin set --verify s3://bucket/sets/first
       endotwin set --n 100000 --seed 7 --dry-run sets/first
     """
-    wanted = given(n=n, seed=seed, start=start, name=name, format=kind, shard_size=shard_size)
+    options = given(n=n, seed=seed, start=start, name=name, format=kind, shard_size=shard_size)
     conditions = given(
         density=density, cv=cv, hexagonality=hexagonality, guttae=guttae, age=age, pixel_size=pixel_size
     )
     check_one_model(model, checkpoint)
-    if verify and (wanted or labels or conditions or model or shards or part or ray or dry_run):
+    if verify and (options or labels or conditions or model or shards or part or ray or dry_run):
         raise typer.BadParameter(
             "--verify takes the set as its manifest describes it; only --replace-wrong, --checkpoint and "
             "--device go with it"
         )
-    if not verify and not wanted.keys() >= {"n", "seed"}:
-        raise typer.BadParameter("give --n and --seed; the same values again go on with the same set")
+    if not verify and not options.keys() >= {"n", "seed"}:
+        raise typer.BadParameter("give --n and --seed; the same values again continue the same set")
 
     if shards is not None and part is not None:
         raise typer.BadParameter("give --shards or --part, not both")
@@ -148,14 +145,14 @@ def set_command(
 
     with noted_signals() as stop_if_asked, ThreadPoolExecutor(1, "device") as thread:
         from endotwin.catalogue import ChoiceError  # noqa: PLC0415
-        from endotwin.cli import set_actions as actions  # noqa: PLC0415
+        from endotwin.cli import set_tasks as tasks  # noqa: PLC0415
         from endotwin.samples.conditions import parse_conditions  # noqa: PLC0415
 
         try:
             labelling = Labelling(
                 () if labels is None else parse_labels(labels), parse_conditions(conditions)
             )
-            desk = actions.open_desk(
+            context = tasks.open_context(
                 parse_place(destination),
                 model=model,
                 checkpoint_path=checkpoint,
@@ -163,17 +160,17 @@ def set_command(
                 thread=thread,
                 stop_if_asked=stop_if_asked,
             )
-            chosen = actions.Part(shards, part)
+            choice = tasks.ShardChoice(shards, part)
             if dry_run:
-                actions.foretell(desk, wanted, labelling, chosen)
+                tasks.dry_run(context, options, labelling, choice)
             elif not verify:
-                cluster = None if ray is None else actions.Cluster(ray, ray_cpus or 1)
-                actions.make(desk, wanted, labelling, chosen, replace_wrong=replace_wrong, cluster=cluster)
-            elif not actions.verify(desk, replace_wrong=replace_wrong):
+                on_ray = None if ray is None else tasks.RayOptions(ray, ray_cpus or 1)
+                tasks.make(context, options, labelling, choice, replace_wrong=replace_wrong, ray=on_ray)
+            elif not tasks.verify(context, replace_wrong=replace_wrong):
                 raise typer.Exit(1)
         except (LabellingError, ChoiceError, PlaceError) as error:
             raise typer.BadParameter(str(error)) from error
-        except actions.FAILURES as error:
+        except tasks.FAILURES as error:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(1) from error
 
@@ -197,7 +194,7 @@ def export_command(
 
     It is the folder that `endotwin generate --layout` makes of the same images, without generating them.
     Every shard is checked against the manifest before it is used. The folder appears when it is complete:
-    Ctrl-C or an error leaves nothing behind, and the command begins anew.
+    Ctrl-C or an error leaves nothing behind, and the command starts again.
 
     \b
     Examples:
@@ -207,10 +204,10 @@ def export_command(
     if layout not in LAYOUTS:
         raise typer.BadParameter(f"--layout is one of {', '.join(LAYOUTS)}, got {layout!r}")
     with noted_signals() as stop_if_asked:
-        from endotwin.cli import set_actions as actions  # noqa: PLC0415
+        from endotwin.cli import set_tasks as tasks  # noqa: PLC0415
 
         try:
-            actions.export(
+            tasks.export(
                 parse_place(source),
                 LAYOUTS[layout],
                 output,
@@ -220,6 +217,6 @@ def export_command(
             )
         except (LabellingError, PlaceError) as error:
             raise typer.BadParameter(str(error)) from error
-        except (*actions.FAILURES, OutputError) as error:
+        except (*tasks.FAILURES, OutputError) as error:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(1) from error
