@@ -39,8 +39,8 @@ def card(tiny_checkpoint: Path) -> Card:
 
 @pytest.fixture
 def held() -> Iterator[Held]:
-    """Yield a source that waits before its third batch; whatever happens, it is let go at the end."""
-    held = Held(free=2)
+    """Yield a source that waits before its second batch; whatever happens, it is let go at the end."""
+    held = Held(free=1)
     yield held
     held.release()
 
@@ -90,7 +90,7 @@ def test_a_job_writes_the_set_of_the_command_line(
 def test_how_far_a_job_is(serve_jobs: Serve, bucket: str, held: Held) -> None:
     client = serve_jobs(held)
     identity = client.created(order(f"s3://{bucket}/set", n=96, shard_size=16))
-    # Two batches are made, so one shard is there; the next is generated when both are.
+    # One batch is made, so one shard is there.
     wait_for(lambda: client.job(identity)["shards"]["done"] == 1, "the first shard")
     job = client.job(identity)
     assert job["state"] == "running"
