@@ -273,8 +273,12 @@ def test_a_worker_refuses_a_folder_that_is_not_shared(
     assert "one that all nodes share" in str(failure)
 
 
-def test_a_worker_refuses_another_checkpoint(worker: LocalWorker, workshop: Workshop) -> None:
-    assert "it was changed meanwhile" in str(worker().make(plan_set(workshop.spec())[0], b"other"))
+def test_a_worker_refuses_another_checkpoint(
+    worker: LocalWorker, workshop: Workshop, labelled_checkpoint: Path
+) -> None:
+    failure = worker().make(plan_set(workshop.spec())[0], labelled_checkpoint.read_bytes())
+    assert isinstance(failure, SetError)
+    assert "it was changed meanwhile" in str(failure)
 
 
 def test_a_worker_says_what_is_wrong_with_a_shard(
