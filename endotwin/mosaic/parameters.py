@@ -265,8 +265,13 @@ def _draw_guttae(
 
 def _check_range(name: str, asked: Range, limits: tuple[float, float]) -> None:
     low, high = limits
+    if asked.low > asked.high:
+        raise ValueError(
+            f"{name} {asked} has its ends in the wrong order: LOW:HIGH, so {name} "
+            f"{Range(low=asked.high, high=asked.low)}"
+        )
     if not (
-        math.isfinite(asked.low) and math.isfinite(asked.high) and low <= asked.low <= asked.high <= high
+        math.isfinite(asked.low) and math.isfinite(asked.high) and low <= asked.low and asked.high <= high
     ):
         raise ValueError(
             f"{name} must be a number or a range LOW:HIGH within {low:g} to {high:g}, got {asked}"

@@ -72,7 +72,9 @@ def test_values_beyond_the_limits_are_refused_with_the_limits(name: str) -> None
     assert refusal(**{name: fixed(low - step)}) == allowed + str(fixed(low - step))
     beyond = Range(low=low, high=high + step)
     assert refusal(**{name: beyond}) == allowed + str(beyond)
-    assert refusal(**{name: Range(low=high, high=low)}) == allowed + f"{high:g}:{low:g}"
+    assert refusal(**{name: Range(low=high, high=low)}) == (
+        f"{name} {high:g}:{low:g} has its ends in the wrong order: LOW:HIGH, so {name} {low:g}:{high:g}"
+    )
     assert refusal(**{name: Range(low=low, high=math.nan)}).startswith(allowed)
 
 
