@@ -32,8 +32,8 @@ def resolve_device(wanted: str, option: str | None = None) -> torch.device:
     return torch.device("cuda", index)
 
 
-def describe_device(device: torch.device) -> str:
+def describe_device(device: torch.device | str) -> str:
     """Return what the bytes of an image depend on: `cpu AVX512`, `cuda NVIDIA H100`."""
-    if device.type == "cuda":
+    if torch.device(device).type == "cuda":
         return f"cuda {torch.cuda.get_device_name(device)}"
     return f"cpu {torch.backends.cpu.get_cpu_capability()}"

@@ -18,8 +18,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-MAX_PIXELS = 64_000_000
-"""A larger image is left out: no microscope makes one, and a small file can claim to be huge."""
+from training.data.read import MAX_PIXELS
 
 MAX_BYTES = 1_000_000_000
 

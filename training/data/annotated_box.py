@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-Box = tuple[int, int, int, int]
+AnnotatedBox = tuple[int, int, int, int]
 """Top, left, bottom, right in pixels; the last two are excluded."""
 
 
-def read_annotated_box(image: Path) -> Box | None:
+def read_annotated_box(image: Path) -> AnnotatedBox | None:
     """Return the smallest box that holds every closed cell that an expert drew in an image.
 
     Args:
@@ -35,8 +35,8 @@ def read_annotated_box(image: Path) -> Box | None:
 
 
 def move_box(
-    box: Box, offset: tuple[int, int], factor: float, shape: tuple[int, int], size: int
-) -> Box | None:
+    box: AnnotatedBox, offset: tuple[int, int], factor: float, shape: tuple[int, int], size: int
+) -> AnnotatedBox | None:
     """Follow a box through the cutting and enlarging of its image, and widen it to hold a crop.
 
     Args:

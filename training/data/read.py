@@ -77,7 +77,7 @@ def read_grey(path: Path) -> np.ndarray:
     return np.round((values - low) * (255.0 / (high - low))).astype(np.uint8)
 
 
-def find_files(root: Path) -> tuple[list[Path], list[LeftOut]]:
+def find_image_files(root: Path) -> tuple[list[Path], list[LeftOut]]:
     """Return the files below a folder that may be images, sorted, and the folders that cannot be read.
 
     What is hidden, in hidden folders, or of a type that lies beside images is passed over.

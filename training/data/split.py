@@ -13,8 +13,8 @@ from PIL import Image
 
 from endotwin.generator.card import Source
 from endotwin.image_size import IMAGE_SIZE
-from training.data.annotated_box import Box, move_box, read_annotated_box
-from training.data.read import DataError, LeftOut, find_files, read_grey
+from training.data.annotated_box import AnnotatedBox, move_box, read_annotated_box
+from training.data.read import DataError, LeftOut, find_image_files, read_grey
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class GreyImage:
     source: str
     file: str
     weight: float
-    box: Box | None = None
+    box: AnnotatedBox | None = None
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _read_folder(
         )
     root = path / "images" if (path / "images").is_dir() else path
     usable: list[GreyImage] = []
-    files, unusable = find_files(root)
+    files, unusable = find_image_files(root)
     for file in files:
         try:
             pixels = read_grey(file)
@@ -214,7 +214,7 @@ def _read_folder(
 
 def _find_box(
     file: Path, corner: tuple[int, int], cut: np.ndarray, pixels: np.ndarray, crop_size: int
-) -> Box | None:
+) -> AnnotatedBox | None:
     try:
         box = read_annotated_box(file)
     except OSError as error:

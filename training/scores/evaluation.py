@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from pytorch_fid.inception import InceptionV3
 
 from endotwin.generator.card import Card, FidRecord, FidScore, ImageStatistics, Source
 from endotwin.generator.checkpoint import Checkpoint
+from endotwin.generator.device import describe_device
 from endotwin.image_size import IMAGE_SIZE
 from training.data.sources import Sources
 from training.data.split import Dataset
@@ -22,6 +23,9 @@ from training.scores.image_sets import ImageSets, draw_training_crops
 from training.scores.image_statistics import image_statistics
 from training.scores.inception import FEATURE_COUNT, load_inception
 from training.scores.request import COUNT, DEFAULT_CACHE, RECORD_MINIMUM, EvaluationError
+
+if TYPE_CHECKING:
+    from training.learning.trainer import Trainer
 
 STATISTICS_COUNT = 1_000
 """Images of which the statistics beside FID are taken."""
@@ -112,7 +116,7 @@ def fid_record(sets: ImageSets, found: Mapping[ComparisonName, float]) -> FidRec
         inception_sha256=sets.inception_sha256,
         pytorch_fid=version("pytorch-fid"),
         seed=sets.seed,
-        device=device_label(sets.device),
+        device=describe_device(sets.device),
     )
 
 
@@ -140,18 +144,9 @@ def quick_fid(
     return fid_from_features(features(images, model, device=device), reference_features)
 
 
-class SamplingRun(Protocol):
-    """What `quick_score` needs of a training run."""
-
-    device: str
-
-    def sample(self, count: int) -> np.ndarray:
-        """Return uint8 grey levels (count, 128, 128)."""
-
-
 def quick_score(
     dataset: Dataset, *, count: int, inception: Path | None = None, cache: Path | None = DEFAULT_CACHE
-) -> Callable[[SamplingRun], float]:
+) -> Callable[[Trainer], float]:
     """Return a function that measures a run's `quick_fid` against training crops, always the same ones.
 
     Args:
@@ -171,7 +166,7 @@ def quick_score(
     crops = draw_training_crops(dataset, count)
     reference: np.ndarray | None = None
 
-    def score(run: SamplingRun) -> float:
+    def score(run: Trainer) -> float:
         nonlocal reference
         if reference is None:
             reference = cached_features(crops, model, inception_sha256, device=run.device, cache=cache)
@@ -205,12 +200,6 @@ def load_sources(card: Card, sources: Sources, where: Path) -> Dataset:
 
 def _counts(sources: tuple[Source, ...]) -> str:
     return ", ".join(f"{s.name}: {s.images} + {s.held_out} held out" for s in sources)
-
-
-def device_label(device: str) -> str:
-    """Return the device's kind and, of a GPU, its name: cpu, or cuda (NVIDIA H100)."""
-    kind = torch.device(device).type
-    return f"cuda ({torch.cuda.get_device_name(device)})" if kind == "cuda" else kind
 
 
 def _protocol(count: int, seed: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from endotwin.files import whole_file
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import Checkpoint, file_sha256, load_checkpoint, save_checkpoint
+from endotwin.generator.device import describe_device
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.labels import Label
@@ -22,7 +23,6 @@ from training.scores.cells.figures import plot_areas, plot_groups
 from training.scores.cells.record import CellComparison
 from training.scores.comparisons import Comparison, compare_sets
 from training.scores.evaluation import (
-    device_label,
     fid_record,
     load_sources,
     measure_statistics,
@@ -189,7 +189,7 @@ def _evidence(
         recorded_sha256=None,
         image_list_sha256=sets.dataset.digest,
         recordable=request.count >= RECORD_MINIMUM,
-        device=device_label(request.device),
+        device=describe_device(request.device),
         versions=versions(),
         count=sets.count,
         seed=sets.seed,

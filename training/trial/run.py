@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 from tqdm import tqdm
 
-from training.scores.evaluation import device_label
+from endotwin.generator.device import describe_device
 from training.trial.batches import Batch, RealBatches, SyntheticBatches
 from training.trial.figures import plot_dice_by_arm, plot_segmenter_losses, save_overlays
 from training.trial.labelled_source import LabelledSource
@@ -109,7 +109,7 @@ def _run(
         source=name,
         seed=seed,
         seconds=round(seconds, 1),
-        device=device_label(device),
+        device=describe_device(device),
         losses=tuple(float(np.mean(part)) for part in np.array_split(losses, min(_LOSSES, len(losses)))),
         sets={
             chosen.name: _score(segmenter, chosen, pictures / f"{chosen.name}.png", device)
