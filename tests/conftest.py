@@ -26,8 +26,8 @@ GROUPS = {
     "swift_server": "swift",
     "cluster": "ray",
     "browser": "browser",
-    "labelled_server": "labelled-server",
     "server": "server",
+    "restarted": "server",
 }
 """Fixtures that start servers, and the group of tests that share one."""
 
@@ -65,22 +65,15 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """Yield a running service that offers the tiny checkpoint to `MAX_STREAMS` streams."""
-    folder = str(tiny_checkpoint.parent)
-    home = tmp_path_factory.mktemp("home")
-    live = LiveServer(home, checkpoint_dir=folder, max_streams=str(MAX_STREAMS), max_images="5000")
-    yield live
-    live.stop()
-
-
-@pytest.fixture(scope="session")
-def labelled_server(
-    labelled_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LiveServer]:
-    """Yield a running service that offers `tiny-labelled` beside `tiny`, its default."""
-    folder = str(labelled_checkpoint.parent)
-    live = LiveServer(tmp_path_factory.mktemp("home"), checkpoint_dir=folder, default_model="tiny")
+def server(labelled_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Yield a running service of `tiny`, its default, and `tiny-labelled`, with `MAX_STREAMS` streams."""
+    live = LiveServer(
+        tmp_path_factory.mktemp("home"),
+        checkpoint_dir=str(labelled_checkpoint.parent),
+        default_model="tiny",
+        max_streams=str(MAX_STREAMS),
+        max_images="5000",
+    )
     yield live
     live.stop()
 

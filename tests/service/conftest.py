@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from fake_samplers import FakeSampler
-from live_server import Client, free_port, wait_for
+from live_server import KUBERNETES, Client, LiveServer, free_port, wait_for
 
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.settings import Settings
@@ -18,6 +18,16 @@ from service.app import create_app
 from service.device_queue import DeviceQueue
 from service.models import Model, Models
 from service.runtime import Runtime
+
+
+@pytest.fixture(scope="session")
+def restarted(labelled_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Yield another service of the checkpoints of `server`, with the variables of a pod of Kubernetes."""
+    in_a_pod = {name.removeprefix("ENDOTWIN_").lower(): value for name, value in KUBERNETES.items()}
+    settings = {"checkpoint_dir": str(labelled_checkpoint.parent), "default_model": "tiny", **in_a_pod}
+    live = LiveServer(tmp_path_factory.mktemp("home"), **settings)
+    yield live
+    live.stop()
 
 
 @contextmanager
@@ -38,14 +48,21 @@ def _serve_here(runtime: Runtime) -> Iterator[Client]:
 
 
 @pytest.fixture
-def serve_sampler(tiny_checkpoint: Path) -> Iterator[Callable[..., Client]]:
+def serve_runtime() -> Iterator[Callable[[Runtime], Client]]:
+    """Return a function that serves a runtime from within this process."""
+    with ExitStack() as servers:
+        yield lambda runtime: servers.enter_context(_serve_here(runtime))
+
+
+@pytest.fixture
+def serve_sampler(
+    tiny_checkpoint: Path, serve_runtime: Callable[[Runtime], Client]
+) -> Callable[..., Client]:
     """Return a function that serves images of any sampler, from within this process."""
     card = load_checkpoint(tiny_checkpoint).card
-    with ExitStack() as servers:
 
-        def serve(sampler: FakeSampler, **settings: object) -> Client:
-            models = Models([Model(card=card, generator_sha256="0" * 64, sampler=sampler)], card.name)
-            runtime = Runtime(Settings(**settings), models, DeviceQueue(), "test")
-            return servers.enter_context(_serve_here(runtime))
+    def serve(sampler: FakeSampler, **settings: object) -> Client:
+        models = Models([Model(card=card, generator_sha256="0" * 64, sampler=sampler)], card.name)
+        return serve_runtime(Runtime(Settings(**settings), models, DeviceQueue(), "test"))
 
-        yield serve
+    return serve

@@ -73,13 +73,9 @@ def test_stream_beside_seven_others(server: LiveServer, fifty: dict[str, Reply])
     assert len({reply.body for reply in beside}) == len(queries)
 
 
-def test_restart_changes_no_byte(fifty: dict[str, Reply], tiny_checkpoint: Path, tmp_path: Path) -> None:
-    restarted = LiveServer(tmp_path, checkpoint_dir=str(tiny_checkpoint.parent))
-    try:
-        for name in FORMATS:
-            assert restarted.generate(f"n=50&seed=7&format={name}").body == fifty[name].body
-    finally:
-        restarted.stop()
+@pytest.mark.parametrize("name", FORMATS)
+def test_restart_changes_no_byte(fifty: dict[str, Reply], restarted: LiveServer, name: str) -> None:
+    assert restarted.generate(f"n=50&seed=7&format={name}").body == fifty[name].body
 
 
 def test_headers_say_where_images_come_from(fifty: dict[str, Reply], tiny_checkpoint: Path) -> None:

@@ -42,8 +42,6 @@ WRONG_QUERIES = [
     ("format=png", "invalid_parameter", "format", "tar, zip, npy"),
     ("format=TAR", "invalid_parameter", "format", "tar, zip, npy"),
     ("format=", "invalid_parameter", "format", "tar, zip, npy"),
-    ("labels=borders", "invalid_parameter", "labels", "labelled model, and there is none here"),
-    ("density=2000&model=tiny", "invalid_parameter", "density", "there is none here"),
     ("model=nope", "invalid_parameter", "model", "tiny"),
     ("model=../tiny", "invalid_parameter", "model", "tiny"),
     ("model=", "invalid_parameter", "model", "tiny"),
@@ -61,6 +59,15 @@ def test_wrong_query(server: LiveServer, query: str, code: str, field: str | Non
     assert (error["code"], error.get("field")) == (code, field)
     assert allowed in error["message"]
     assert len(error["message"]) < 300
+
+
+def test_labels_of_a_service_without_a_labelled_model(models: Models) -> None:
+    unlabelled = Models([models.default], "tiny")
+    for query, field in (("labels=borders", "labels"), ("density=2000&model=tiny", "density")):
+        with pytest.raises(ApiError, match="labelled model, and there is none here") as refusal:
+            parse_query(query, unlabelled, 100)
+        assert (refusal.value.status, refusal.value.code) == (400, "invalid_parameter")
+        assert refusal.value.field == field
 
 
 OTHER_MISTAKES = {

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-from live_server import LiveServer
+from live_server import Client
 from tiny_checkpoints import make_card, save_tiny
 
 from endotwin.generator.card import EvidenceRecord, MemorisationSummary, ScoreSummary, Spread
+from endotwin.settings import Settings
+from service.runtime import Runtime, start_runtime
 
 
 def evidence() -> EvidenceRecord:
@@ -41,15 +44,10 @@ def evidence() -> EvidenceRecord:
     )
 
 
-def test_a_model_shows_its_evidence(tmp_path: Path) -> None:
-    for name in ("checkpoints", "home"):
-        (tmp_path / name).mkdir()
+def test_a_model_shows_its_evidence(serve_runtime: Callable[[Runtime], Client], tmp_path: Path) -> None:
     card = make_card().model_copy(update={"evidence": evidence()})
-    save_tiny(tmp_path / "checkpoints", card)
-    server = LiveServer(tmp_path / "home", checkpoint_dir=str(tmp_path / "checkpoints"))
-    try:
-        shown = json.loads(server.request("/models/tiny", "GET").body)["card"]["evidence"]
-    finally:
-        server.stop()
+    save_tiny(tmp_path, card)
+    client = serve_runtime(start_runtime(Settings(checkpoint_dir=tmp_path)))
+    shown = json.loads(client.request("/models/tiny", "GET").body)["card"]["evidence"]
     assert EvidenceRecord.model_validate(shown) == evidence()
     assert shown["generated_training"]["coverage"] == {"mean": 0.75, "deviation": 0.125}

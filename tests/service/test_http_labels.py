@@ -26,9 +26,9 @@ N = 20
 
 
 @pytest.fixture(scope="module")
-def tar(labelled_server: LiveServer) -> Reply:
+def tar(server: LiveServer) -> Reply:
     """Return images 0 to 19 of seed 7 with all their labels, as the server gave them when it was alone."""
-    return labelled_server.generate(f"n={N}&seed=7&{ALL}")
+    return server.generate(f"n={N}&seed=7&{ALL}")
 
 
 @pytest.fixture(scope="module")
@@ -64,19 +64,17 @@ def test_the_tar_holds_what_the_sampler_makes(tar: Reply, expected: list[tuple[n
         assert [cell["area_px"] for cell in record["cells"]] == [cell.area for cell in label.cells]
 
 
-def test_the_zip_holds_the_files_of_the_tar(labelled_server: LiveServer, tar: Reply) -> None:
-    assert labelled_server.generate(f"n={N}&seed=7&format=zip&{ALL}").members == tar.members
+def test_the_zip_holds_the_files_of_the_tar(server: LiveServer, tar: Reply) -> None:
+    assert server.generate(f"n={N}&seed=7&format=zip&{ALL}").members == tar.members
 
 
 @pytest.mark.parametrize(("start", "n"), [(0, 3), (13, 5), (19, 1)])
-def test_labels_do_not_depend_on_n_and_start(
-    labelled_server: LiveServer, tar: Reply, start: int, n: int
-) -> None:
-    part = labelled_server.generate(f"n={n}&seed=7&start={start}&{ALL}").members
+def test_labels_do_not_depend_on_n_and_start(server: LiveServer, tar: Reply, start: int, n: int) -> None:
+    part = server.generate(f"n={n}&seed=7&start={start}&{ALL}").members
     assert list(part.items()) == list(tar.members.items())[start * 6 : (start + n) * 6]
 
 
-def test_labels_beside_other_streams(labelled_server: LiveServer, tar: Reply) -> None:
+def test_labels_beside_other_streams(server: LiveServer, tar: Reply) -> None:
     queries = [
         f"n={N}&seed=7&{ALL}",
         f"n={N}&seed=7&format=zip&{ALL}",
@@ -84,28 +82,23 @@ def test_labels_beside_other_streams(labelled_server: LiveServer, tar: Reply) ->
         "n=50&seed=7",
     ]
     with ThreadPoolExecutor(len(queries)) as clients:
-        beside = list(clients.map(labelled_server.generate, queries))
+        beside = list(clients.map(server.generate, queries))
     assert beside[0].body == tar.body
     assert beside[1].members == tar.members
 
 
-def test_restart_changes_no_byte(tar: Reply, labelled_checkpoint: Path, tmp_path: Path) -> None:
-    folder = str(labelled_checkpoint.parent)
-    restarted = LiveServer(tmp_path, checkpoint_dir=folder, default_model="tiny-labelled")
-    try:
-        assert restarted.generate(f"n={N}&seed=7&{ALL}").body == tar.body
-    finally:
-        restarted.stop()
+def test_restart_changes_no_byte(tar: Reply, restarted: LiveServer) -> None:
+    assert restarted.generate(f"n={N}&seed=7&{ALL}").body == tar.body
 
 
-def test_conditions_alone_give_the_labelled_images(labelled_server: LiveServer, tar: Reply) -> None:
-    images = labelled_server.generate(f"n={N}&seed=7&format=npy&{ASKED}").images
+def test_conditions_alone_give_the_labelled_images(server: LiveServer, tar: Reply) -> None:
+    images = server.generate(f"n={N}&seed=7&format=npy&{ASKED}").images
     assert np.array_equal(images, [pixels(tar.members[f"7-{at:08d}.png"]) for at in range(N)])
 
 
-def test_labels_alone_change_no_image(labelled_server: LiveServer) -> None:
-    plain = labelled_server.generate("n=2&seed=7&format=npy&model=tiny-labelled")
-    labelled = labelled_server.generate("n=2&seed=7&labels=soft").members
+def test_labels_alone_change_no_image(server: LiveServer) -> None:
+    plain = server.generate("n=2&seed=7&format=npy&model=tiny-labelled")
+    labelled = server.generate("n=2&seed=7&labels=soft").members
     assert np.array_equal(plain.images, [pixels(labelled[f"7-{at:08d}.png"]) for at in range(2)])
 
 
@@ -116,19 +109,19 @@ def test_headers_say_what_was_asked_in_one_way(tar: Reply, labelled_checkpoint: 
     assert tar.headers["X-Endotwin-Conditions"] == ASKED
 
 
-def test_headers_are_enough_to_ask_again(labelled_server: LiveServer) -> None:
-    first = labelled_server.generate("labels=guttae,borders&guttae=0.10:0.2&pixel_size=1.0&cv=0.3:0.3")
+def test_headers_are_enough_to_ask_again(server: LiveServer) -> None:
+    first = server.generate("labels=guttae,borders&guttae=0.10:0.2&pixel_size=1.0&cv=0.3:0.3")
     told = {
         name: first.headers[f"X-Endotwin-{name}"]
         for name in ("Count", "Seed", "Start", "Model", "Labels", "Conditions")
     }
     assert told["Conditions"] == "cv=0.3&guttae=0.1:0.2&pixel_size=1"
     again = "n={Count}&seed={Seed}&start={Start}&model={Model}&labels={Labels}&{Conditions}".format(**told)
-    assert labelled_server.generate(again).body == first.body
+    assert server.generate(again).body == first.body
 
 
-def test_a_request_without_labels_gets_the_default_model(labelled_server: LiveServer) -> None:
-    reply = labelled_server.generate("n=1&seed=7")
+def test_a_request_without_labels_gets_the_default_model(server: LiveServer) -> None:
+    reply = server.generate("n=1&seed=7")
     assert reply.headers["X-Endotwin-Model"] == "tiny"
     assert (reply.headers["X-Endotwin-Labels"], reply.headers["X-Endotwin-Conditions"]) == ("none", "none")
     assert list(json.loads(reply.members["7-00000000.json"])) == [
@@ -139,10 +132,10 @@ def test_a_request_without_labels_gets_the_default_model(labelled_server: LiveSe
     ]
 
 
-def test_models_say_who_has_labels(labelled_server: LiveServer, labelled_checkpoint: Path) -> None:
-    listed = json.loads(labelled_server.request("/models", "GET").body)["models"]
+def test_models_say_who_has_labels(server: LiveServer, labelled_checkpoint: Path) -> None:
+    listed = json.loads(server.request("/models", "GET").body)["models"]
     assert {model["name"]: model["labels"] for model in listed} == {"tiny": False, "tiny-labelled": True}
-    shown = json.loads(labelled_server.request("/models/tiny-labelled", "GET").body)
+    shown = json.loads(server.request("/models/tiny-labelled", "GET").body)
     assert shown["labels"] is True
     population = read_card(labelled_checkpoint).architecture.population.model_dump()
     assert shown["population"] == population == shown["card"]["architecture"]["population"]
@@ -171,20 +164,20 @@ def test_models_say_who_has_labels(labelled_server: LiveServer, labelled_checkpo
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_cannot_be_had(labelled_server: LiveServer, query: str, field: str, allowed: str) -> None:
-    reply = labelled_server.request(f"/generate?{query}")
+def test_what_cannot_be_had(server: LiveServer, query: str, field: str, allowed: str) -> None:
+    reply = server.request(f"/generate?{query}")
     assert reply.status == 400
     assert (reply.error["code"], reply.error["field"]) == ("invalid_parameter", field)
     assert allowed in reply.error["message"]
     assert len(reply.error["message"]) < 300
 
 
-def test_labelled_streams_are_counted_like_others(labelled_server: LiveServer) -> None:
-    labelled_server.wait_until_idle()
-    before = labelled_server.metrics()
-    reply = labelled_server.generate("n=20&seed=1&labels=soft,parameters")
-    labelled_server.wait_until_idle()
-    after = labelled_server.metrics()
+def test_labelled_streams_are_counted_like_others(server: LiveServer) -> None:
+    server.wait_until_idle()
+    before = server.metrics()
+    reply = server.generate("n=20&seed=1&labels=soft,parameters")
+    server.wait_until_idle()
+    after = server.metrics()
     grown = {name: value - before.get(name, 0.0) for name, value in after.items()}
     assert grown["endotwin_images_total"] == 20
     assert grown["endotwin_bytes_total"] == len(reply.body)
@@ -193,6 +186,6 @@ def test_labelled_streams_are_counted_like_others(labelled_server: LiveServer) -
     assert grown["endotwin_encoding_seconds_count"] == 2
 
 
-def test_the_worker_has_its_own_environment(labelled_server: LiveServer) -> None:
-    assert GENERATING.items() <= labelled_server.worker().environ().items()
+def test_the_worker_has_its_own_environment(server: LiveServer) -> None:
+    assert GENERATING.items() <= server.worker().environ().items()
     assert GENERATING["OPENBLAS_NUM_THREADS"] == "1"

@@ -16,7 +16,8 @@ from service import metrics
 from service.query import DESCRIPTIONS
 
 
-def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path) -> None:
+def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path, labelled_checkpoint: Path) -> None:
+    labelled = load_checkpoint(labelled_checkpoint)
     reply = server.request("/models", "GET")
     assert json.loads(reply.body) == {
         "models": [
@@ -27,7 +28,15 @@ def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path) -> None:
                 "default": True,
                 "labels": False,
                 "population": None,
-            }
+            },
+            {
+                "name": "tiny-labelled",
+                "generator_sha256": labelled.generator_sha256,
+                "fid": 150.0,
+                "default": False,
+                "labels": True,
+                "population": labelled.card.architecture.population.model_dump(mode="json"),
+            },
         ]
     }
 
@@ -38,10 +47,10 @@ def test_model_shows_its_whole_card(server: LiveServer, tiny_checkpoint: Path) -
     assert shown["generator_sha256"] == load_checkpoint(tiny_checkpoint).generator_sha256
 
 
-def test_ready_means_that_the_generator_has_run(server: LiveServer) -> None:
-    assert server.metrics_when_ready["endotwin_device_seconds_count"] == 1
+def test_ready_means_that_every_generator_has_run(server: LiveServer) -> None:
+    assert server.metrics_when_ready["endotwin_device_seconds_count"] == 2
     assert server.metrics_when_ready["endotwin_first_byte_seconds_count"] == 0
-    assert server.metrics_when_ready["endotwin_recorded_fid"] == 123.5
+    assert server.metrics_when_ready["endotwin_recorded_fid"] == 123.5 + 150.0
 
 
 def test_every_metric_is_served_but_those_of_jobs_without_jobs(server: LiveServer) -> None:

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from live_server import PATIENCE_SECONDS, ROOT, environment, free_port, serve_command
+from live_server import (
+    KUBERNETES,
+    PATIENCE_SECONDS,
+    ROOT,
+    LiveServer,
+    environment,
+    free_port,
+    serve_command,
+)
 from safetensors.torch import load_file, save_file
 
 from endotwin.generator.checkpoint import (
@@ -112,21 +120,6 @@ def test_variable_of_the_tests_is_no_setting(settings: Setter) -> None:
     assert load_settings()
 
 
-KUBERNETES = {
-    "ENDOTWIN_PORT": "tcp://10.0.0.1:3000",
-    "ENDOTWIN_SERVICE_HOST": "10.0.0.1",
-    "ENDOTWIN_SERVICE_PORT": "3000",
-    "ENDOTWIN_SERVICE_PORT_HTTP": "3000",
-    "ENDOTWIN_PORT_3000_TCP": "tcp://10.0.0.1:3000",
-    "ENDOTWIN_PORT_3000_TCP_PROTO": "tcp",
-    "ENDOTWIN_PORT_3000_TCP_PORT": "3000",
-    "ENDOTWIN_PORT_3000_TCP_ADDR": "10.0.0.1",
-    "ENDOTWIN_SOME_SETS_SERVICE_HOST": "fd00::1",
-    "ENDOTWIN_SOME_SETS_PORT": "udp://[fd00::1]:53",
-}
-"""What Kubernetes sets in every pod for Services named endotwin and endotwin-some-sets."""
-
-
 def test_variables_of_kubernetes_are_ignored_with_one_line(
     settings: Setter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -139,6 +132,12 @@ def test_variables_of_kubernetes_are_ignored_with_one_line(
     assert all(name in record.getMessage() for name in KUBERNETES)
     load_settings(quiet=True)
     assert len(caplog.records) == 1
+
+
+def test_a_service_starts_in_a_pod_of_kubernetes_with_one_line(restarted: LiveServer) -> None:
+    lines = [line for line in restarted.log().splitlines() if "Kubernetes" in line]
+    assert len(lines) == 1
+    assert "ENDOTWIN_SERVICE_HOST" in lines[0]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,20 @@ ROOT = Path(__file__).resolve().parents[2]
 MAX_STREAMS = 8
 """Streams that the servers of most tests allow."""
 
+KUBERNETES = {
+    "ENDOTWIN_PORT": "tcp://10.0.0.1:3000",
+    "ENDOTWIN_SERVICE_HOST": "10.0.0.1",
+    "ENDOTWIN_SERVICE_PORT": "3000",
+    "ENDOTWIN_SERVICE_PORT_HTTP": "3000",
+    "ENDOTWIN_PORT_3000_TCP": "tcp://10.0.0.1:3000",
+    "ENDOTWIN_PORT_3000_TCP_PROTO": "tcp",
+    "ENDOTWIN_PORT_3000_TCP_PORT": "3000",
+    "ENDOTWIN_PORT_3000_TCP_ADDR": "10.0.0.1",
+    "ENDOTWIN_SOME_SETS_SERVICE_HOST": "fd00::1",
+    "ENDOTWIN_SOME_SETS_PORT": "udp://[fd00::1]:53",
+}
+"""What Kubernetes sets in every pod for Services named endotwin and endotwin-some-sets."""
+
 PATIENCE_SECONDS = 300
 """Nothing takes this long but on a machine with far too much to do."""
 
@@ -170,11 +184,15 @@ class LiveServer(Client):
             raise
 
     def _is_ready(self) -> bool:
-        assert self._process.poll() is None, self._log.read_text()
+        assert self._process.poll() is None, self.log()
         try:
             return self.request("/readyz", "GET", timeout=5).status == 200
         except OSError:  # refused, or nobody accepts the connection yet
             return False
+
+    def log(self) -> str:
+        """Return what its processes have printed so far."""
+        return self._log.read_text()
 
     def worker(self) -> psutil.Process:
         """Return the process that generates."""

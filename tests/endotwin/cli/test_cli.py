@@ -82,7 +82,7 @@ def test_labels_are_those_that_the_service_streams(
     kind: str,
     labels: str | None,
     run_labelled: Run,
-    labelled_server: LiveServer,
+    server: LiveServer,
     tmp_path: Path,
 ) -> None:
     order = ["--n", 5, "--seed", 7, "--start", 13, "--density", "1500:2500", "--pixel-size", "1.0"]
@@ -91,7 +91,7 @@ def test_labels_are_those_that_the_service_streams(
     assert result.exit_code == 0, result.output
     assert "model tiny-labelled," in result.output
     query = f"n=5&seed=7&start=13&format={kind}&density=1500:2500&pixel_size=1.0"
-    reply = labelled_server.generate(query if labels is None else f"{query}&labels={labels}")
+    reply = server.generate(query if labels is None else f"{query}&labels={labels}")
     assert (tmp_path / f"set.{kind}").read_bytes() == reply.body
 
 
