@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = [
-    path for room in ("endotwin", "service", "training") for path in sorted((ROOT / room).rglob("*.py"))
-]
+ROOMS = ("endotwin", "service", "training")
 
 
 def assigned_to_others(source: str) -> list[str]:
@@ -26,8 +24,9 @@ def assigned_to_others(source: str) -> list[str]:
 
 
 def test_no_module_assigns_to_another_when_it_is_imported() -> None:
-    found = {str(path.relative_to(ROOT)): assigned_to_others(path.read_text()) for path in MODULES}
-    assert {path: names for path, names in found.items() if names} == {}
+    modules = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    assert len(modules) > 100
+    assert {path: found for path in modules if (found := assigned_to_others(path.read_text()))} == {}
 
 
 @pytest.mark.parametrize("line", ["Image.MAX_IMAGE_PIXELS = 1", "a = Image.MAX = 2", "Image.MAX += 1"])

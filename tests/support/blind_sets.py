@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from endotwin.generator.checkpoint import load_checkpoint
-from training.blind_test.build import Plan, build
-from training.blind_test.documents import Key
+from training.blind_test.blind_set import AnswerKey, BlindTestPlan
+from training.blind_test.build import build_blind_test
 from training.data.split import Dataset, ImageFolder, load_dataset
 
 
@@ -31,11 +31,11 @@ def drawn_dataset(folder: Path, images: int = 6) -> Dataset:
     return load_dataset([ImageFolder(folder)])
 
 
-def build_set(checkpoint: Path, folder: Path, generated: int, real: int, seed: int = 0) -> Key:
+def build_set(checkpoint: Path, folder: Path, generated: int, real: int, seed: int = 0) -> AnswerKey:
     """Build a blind test of a checkpoint and drawn photographs into `folder / "set"`."""
-    return build(
+    return build_blind_test(
         load_checkpoint(checkpoint),
         drawn_dataset(folder / "photographs"),
         folder / "set",
-        Plan(generated=generated, real=real, seed=seed),
+        BlindTestPlan(generated=generated, real=real, seed=seed),
     )

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import re
 
+from training.blind_test.blind_set import AnswerKey, Origin
 from training.blind_test.confusion import Confusion
-from training.blind_test.documents import Key
-from training.blind_test.kind import Kind
 
-WRONG = {Kind.GENERATED: 5, Kind.REAL: 2}
+WRONG = {Origin.GENERATED: 5, Origin.REAL: 2}
 """Images of each class that are taken for the other one."""
 
 
 class ScriptedExpert:
     """Takes the first images of each class that it meets for the other class, and knows all the rest."""
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: AnswerKey) -> None:
         self._key = key
-        self._met: dict[Kind, list[str]] = {kind: [] for kind in Kind}
+        self._met: dict[Origin, list[str]] = {kind: [] for kind in Origin}
 
-    def answer(self, address: str) -> Kind:
+    def answer(self, address: str) -> Origin:
         """Return the answer to an image by its address; the same one whenever it is asked."""
         found = re.search(r"/images/([0-9a-f]{16})\.png$", address)
         assert found is not None, address
@@ -32,11 +31,11 @@ class ScriptedExpert:
     def confusion(self) -> Confusion:
         """Return the confusion matrix of all that was met."""
         counts = {
-            kind: {kind: len(self._met[kind]) - WRONG[kind], other(kind): WRONG[kind]} for kind in Kind
+            kind: {kind: len(self._met[kind]) - WRONG[kind], other(kind): WRONG[kind]} for kind in Origin
         }
         return Confusion(counts=counts)
 
 
-def other(kind: Kind) -> Kind:
+def other(kind: Origin) -> Origin:
     """Return the other class."""
-    return Kind.REAL if kind is Kind.GENERATED else Kind.GENERATED
+    return Origin.REAL if kind is Origin.GENERATED else Origin.GENERATED

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from training.blind_test.kind import Kind
+from training.blind_test.blind_set import Origin
 
 
 class Agreement(BaseModel):
@@ -31,7 +31,7 @@ class Agreement(BaseModel):
     kappa: float | None
 
 
-def agreement(answers: Mapping[str, Mapping[str, Kind]]) -> Agreement:
+def measure_agreement(answers: Mapping[str, Mapping[str, Origin]]) -> Agreement:
     """Measure the agreement of at least two experts.
 
     Args:
@@ -39,7 +39,7 @@ def agreement(answers: Mapping[str, Mapping[str, Kind]]) -> Agreement:
     """
     experts = tuple(answers)
     common = sorted(set.intersection(*(set(given) for given in answers.values())))
-    kinds = list(Kind)
+    kinds = list(Origin)
     table = np.array(
         [[kinds.index(answers[expert][image]) for expert in experts] for image in common]
     ).reshape(len(common), len(experts))

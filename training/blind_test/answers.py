@@ -8,8 +8,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.blind_test.errors import BlindTestError
-from training.blind_test.kind import Kind
+from training.blind_test.blind_set import BlindTestError, Origin
 
 WAIT_SECONDS = 5.0
 """How long an answer waits for another program that holds the file."""
@@ -39,7 +38,7 @@ class Answer:
 
     expert: str
     image: str
-    answer: Kind
+    answer: Origin
     visible_ms: int
 
 
@@ -79,13 +78,13 @@ class AnswerStore:
                 row,
             )
 
-    def latest(self, expert: str) -> dict[str, Kind]:
+    def latest(self, expert: str) -> dict[str, Origin]:
         """Return an expert's answer to each image answered so far."""
         with self._lock:
             rows = self._file.execute(
                 "SELECT image, answer FROM answers WHERE expert = ? ORDER BY number", (expert,)
             ).fetchall()
-        return {image: Kind(answer) for image, answer in rows}
+        return {image: Origin(answer) for image, answer in rows}
 
     def all(self) -> list[Answer]:
         """Return every answer ever given, in the order in which they came."""
@@ -93,7 +92,7 @@ class AnswerStore:
             rows = self._file.execute(
                 "SELECT expert, image, answer, visible_ms FROM answers ORDER BY number"
             ).fetchall()
-        return [Answer(expert, image, Kind(answer), visible) for expert, image, answer, visible in rows]
+        return [Answer(expert, image, Origin(answer), visible) for expert, image, answer, visible in rows]
 
     def close(self) -> None:
         """Close the file."""

@@ -1,4 +1,4 @@
-"""Builds a blind test: generated images and real crops, told apart by nothing but what they show."""
+"""Build a blind test: generated images and real crops that differ in nothing but what they show."""
 
 from __future__ import annotations
 
@@ -16,10 +16,18 @@ from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import ImageRange
 from endotwin.image_size import IMAGE_SIZE
-from training.blind_test.documents import IMAGES, KEY, SET, BlindSet, Key, KeyEntry, Plan
-from training.blind_test.errors import BlindTestError
-from training.blind_test.kind import Kind
-from training.blind_test.levelling import spread_levels
+from training.blind_test.blind_set import (
+    IMAGES_FOLDER,
+    KEY_FILE,
+    SET_FILE,
+    AnswerKey,
+    BlindSet,
+    BlindTestError,
+    BlindTestPlan,
+    KeyEntry,
+    Origin,
+)
+from training.blind_test.grey_levels import spread_levels
 from training.data.crops import draw_crops
 from training.data.split import Dataset, GreyImage
 
@@ -27,15 +35,15 @@ _REAL = 5  # second part of the seed of the crops; 1 to 4 are those of the recor
 _TIME = 946_684_800  # 2000-01-01, of every file and folder
 
 
-def build(
+def build_blind_test(
     checkpoint: Checkpoint,
     dataset: Dataset,
     out: Path,
-    plan: Plan,
+    plan: BlindTestPlan,
     *,
     device: str = "cpu",
     progress: Callable[[int], object] = lambda _: None,
-) -> Key:
+) -> AnswerKey:
     """Write a blind test into a new folder; its bytes follow from checkpoint, images and plan.
 
     Both classes go one way: levels spread to one range (`spread_levels`), shuffled, named by chance, stored
@@ -79,7 +87,7 @@ def build(
             order=hashlib.sha256(secret + b"order").hexdigest(),
             images=tuple(names),
         )
-        key = Key(
+        key = AnswerKey(
             digest=test.digest,
             checkpoint=checkpoint.card.name,
             generator_sha256=checkpoint.generator_sha256,
@@ -95,7 +103,7 @@ def build(
     return key
 
 
-def _real_images(dataset: Dataset, plan: Plan) -> list[GreyImage]:
+def _real_images(dataset: Dataset, plan: BlindTestPlan) -> list[GreyImage]:
     if plan.real_from == "training":
         return dataset.training
     if not dataset.held_out:
@@ -109,7 +117,7 @@ def _real_images(dataset: Dataset, plan: Plan) -> list[GreyImage]:
 def _draw(
     checkpoint: Checkpoint,
     images: list[GreyImage],
-    plan: Plan,
+    plan: BlindTestPlan,
     device: str,
     progress: Callable[[int], object],
 ) -> tuple[list[KeyEntry], np.ndarray]:
@@ -119,8 +127,8 @@ def _draw(
         parts.append(batch.images)
         progress(batch.range.count)
     parts.append(draw_crops(images, plan.real, np.random.default_rng([plan.seed, _REAL])))
-    entries = [KeyEntry(kind=Kind.GENERATED, index=k) for k in range(plan.generated)]
-    entries += [KeyEntry(kind=Kind.REAL, index=k) for k in range(plan.real)]
+    entries = [KeyEntry(kind=Origin.GENERATED, index=k) for k in range(plan.generated)]
+    entries += [KeyEntry(kind=Origin.REAL, index=k) for k in range(plan.real)]
     return entries, np.concatenate(parts)
 
 
@@ -139,16 +147,16 @@ def _digest(files: dict[str, bytes]) -> str:
 
 
 def _write(
-    folder: Path, files: dict[str, bytes], test: BlindSet, key: Key, progress: Callable[[int], object]
+    folder: Path, files: dict[str, bytes], test: BlindSet, key: AnswerKey, progress: Callable[[int], object]
 ) -> None:
-    (folder / IMAGES).mkdir()
+    (folder / IMAGES_FOLDER).mkdir()
     for name, data in files.items():  # in the order of their names, which chance has given
-        path = folder / IMAGES / f"{name}.png"
+        path = folder / IMAGES_FOLDER / f"{name}.png"
         path.write_bytes(data)
         os.utime(path, (_TIME, _TIME))
         progress(1)
-    (folder / SET).write_text(test.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    (folder / KEY).write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    (folder / KEY).chmod(0o600)
-    for path in (folder / IMAGES, folder / SET, folder / KEY):
+    (folder / SET_FILE).write_text(test.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (folder / KEY_FILE).write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (folder / KEY_FILE).chmod(0o600)
+    for path in (folder / IMAGES_FOLDER, folder / SET_FILE, folder / KEY_FILE):
         os.utime(path, (_TIME, _TIME))

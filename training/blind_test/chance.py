@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import binomtest, fisher_exact
 
+from training.blind_test.blind_set import Origin
 from training.blind_test.confusion import Confusion
-from training.blind_test.kind import Kind
 
 CONFIDENCE = 0.95
 SIGNIFICANT = 0.05
@@ -43,7 +43,7 @@ def against_chance(confusion: Confusion) -> AgainstChance:
     """Test a confusion matrix, of at least one answer, against guessing."""
     test = binomtest(confusion.correct, confusion.total, 0.5, alternative="two-sided")
     interval = test.proportion_ci(confidence_level=CONFIDENCE, method="exact")
-    table = [[confusion.counts[kind][answer] for answer in Kind] for kind in Kind]
+    table = [[confusion.counts[kind][answer] for answer in Origin] for kind in Origin]
     accuracy = confusion.correct / confusion.total
     return AgainstChance(
         accuracy=accuracy,
@@ -55,7 +55,7 @@ def against_chance(confusion: Confusion) -> AgainstChance:
     )
 
 
-def in_words(result: AgainstChance) -> str:
+def verdict_text(result: AgainstChance) -> str:
     """Say for a reader what the test means, also below chance."""
     share = f"{result.accuracy:.1%}"
     if result.direction == "above chance":

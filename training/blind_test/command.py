@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -11,23 +10,30 @@ import typer
 from pydantic import ValidationError
 
 from endotwin.files import require_free, whole_file
-from training.blind_test.documents import ANSWERS, KEY, Display, Plan, RealFrom, read_key, read_set
-from training.blind_test.errors import BlindTestError
+from training.blind_test.blind_set import (
+    ANSWERS_FILE,
+    KEY_FILE,
+    BlindTestError,
+    BlindTestPlan,
+    Display,
+    RealFrom,
+    read_answer_key,
+    read_blind_set,
+)
 from training.cli.options import UsageError, chosen_device, require_one_place
-from training.data.read import DataError
 
 if TYPE_CHECKING:
-    from training.blind_test.score import BlindTestScores
+    from training.blind_test.scores import BlindTestScores
 
 blind_test_app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Let experts say which images are real and which are generated (docs/blind-test.md).",
+    help="Ask experts which images are real and which are generated (docs/blind-test.md).",
 )
 
 _Folder = Annotated[Path, typer.Argument(help="Folder of the blind test.")]
-_DEFAULTS = Plan()
+_DEFAULTS = BlindTestPlan()
 
 
 @blind_test_app.command(
@@ -63,7 +69,7 @@ def build_command(
     from tqdm import tqdm
 
     from endotwin.generator.checkpoint import load_checkpoint
-    from training.blind_test.build import build
+    from training.blind_test.build import build_blind_test
     from training.data.sources import chosen_sources
 
     require_one_place(data, sources)
@@ -76,16 +82,15 @@ def build_command(
         display=_choice("display", display, get_args(Display)),
     )
     torch_device = chosen_device(device)
-    with _told():
-        require_free(out)
-        loaded = load_checkpoint(checkpoint)
-        found, _ = chosen_sources(loaded.card, data=data, file=sources)
-        with tqdm(total=2 * generated + real, unit="image", disable=None) as bar:
-            key = build(loaded, found.load(), out, plan, device=torch_device, progress=bar.update)
+    require_free(out)
+    loaded = load_checkpoint(checkpoint)
+    found, _ = chosen_sources(loaded.card, data=data, file=sources)
+    with tqdm(total=2 * generated + real, unit="image", disable=None) as bar:
+        key = build_blind_test(loaded, found.load(), out, plan, device=torch_device, progress=bar.update)
     if not key.same_data_as_checkpoint:
         typer.echo(
             f"Note: {key.checkpoint} was not trained on these images; a difference between the collections "
-            "tells the classes apart, too.",
+            "separates the classes, too.",
             err=True,
         )
     if real > key.disjoint_crops:
@@ -96,7 +101,7 @@ def build_command(
         )
     typer.echo(f"{out}: {generated} generated images, {real} crops of {real_from} images, shuffled")
     typer.echo(
-        f"{out / KEY} tells which is which: keep it where no expert looks. Then: blind-test serve {out}"
+        f"{out / KEY_FILE} says which image is which: keep it from experts. Then: blind-test serve {out}"
     )
 
 
@@ -109,7 +114,7 @@ def serve_command(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: one that is free.")] = 8800,
 ) -> None:
     """Serve the page on which experts answer, until Ctrl-C; every answer is stored at once."""
-    from training.blind_test.listening import is_loopback, serve
+    from training.blind_test.server import is_loopback, serve_blind_test
 
     def started(address: str) -> None:
         typer.echo(f"Open {address}   (Ctrl-C stops; nothing is lost)")
@@ -117,19 +122,18 @@ def serve_command(
     if not is_loopback(host):
         typer.echo(
             f"Note: {host} can be reached from other machines. There is no login and no encryption: "
-            "whoever reaches the page sees the images, real ones among them, and can answer under any "
-            "name.",
+            "anyone who reaches the page sees the images, real ones among them, and can answer under "
+            "any name.",
             err=True,
         )
-    with _told():
-        serve(out, host, port, started)
+    serve_blind_test(out, host, port, started)
 
 
 @blind_test_app.command(name="score", epilog="Example:  endotwin-training blind-test score blind-test/")
 def score_command(
     out: _Folder,
     key: Annotated[
-        Path | None, typer.Option("--key", help=f"The key; default: {KEY} in the folder.")
+        Path | None, typer.Option("--key", help=f"The key; default: {KEY_FILE} in the folder.")
     ] = None,
     output: Annotated[
         Path | None,
@@ -139,19 +143,15 @@ def score_command(
     """Score the answers so far, for each expert and for all, as JSON and as an HTML report."""
     from training.blind_test.answers import AnswerStore
     from training.blind_test.report import write_blind_test_report
-    from training.blind_test.score import score
+    from training.blind_test.scores import score_answers
 
     output = output or out / "score"
-    with _told():
-        blind_set = read_set(out)
-        found_key = read_key(key or out / KEY, blind_set)
-        if not (out / ANSWERS).is_file():
-            raise BlindTestError(f"{out}: nobody has answered yet: there is no {ANSWERS}")
-        store = AnswerStore(out / ANSWERS)
-        try:
-            scores = score(found_key, store.all())
-        finally:
-            store.close()
+    blind_set = read_blind_set(out)
+    found_key = read_answer_key(key or out / KEY_FILE, blind_set)
+    if not (out / ANSWERS_FILE).is_file():
+        raise BlindTestError(f"{out}: nobody has answered yet: there is no {ANSWERS_FILE}")
+    with closing(AnswerStore(out / ANSWERS_FILE)) as store:
+        scores = score_answers(found_key, store.all())
     with whole_file(output / "score.json") as file:
         file.write((scores.model_dump_json(indent=2) + "\n").encode())
     write_blind_test_report(scores, output / "score.html")
@@ -159,18 +159,9 @@ def score_command(
     typer.echo(f"\nWritten to {output}: score.json, score.html")
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Turn what is wrong with a blind test into an error that the command line prints."""
+def _plan(**values: object) -> BlindTestPlan:
     try:
-        yield
-    except BlindTestError as error:
-        raise DataError(str(error)) from error
-
-
-def _plan(**values: object) -> Plan:
-    try:
-        return Plan.model_validate(values)
+        return BlindTestPlan.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"--{first['loc'][0]}: {first['msg']}, got {first['input']}") from error

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from training.blind_test.kind import Kind
+from training.blind_test.blind_set import Origin
 
 
 class ClassScore(BaseModel):
@@ -36,20 +36,20 @@ class Confusion(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    counts: dict[Kind, dict[Kind, int]]
+    counts: dict[Origin, dict[Origin, int]]
 
     @model_validator(mode="after")
     def _complete(self) -> Confusion:
-        kinds = set(Kind)
+        kinds = set(Origin)
         complete = set(self.counts) == kinds and all(set(row) == kinds for row in self.counts.values())
         if not complete or min(self._flat()) < 0:
             raise ValueError("a confusion matrix has a count, 0 or more, for each class and each answer")
         return self
 
     @classmethod
-    def of(cls, pairs: Iterable[tuple[Kind, Kind]]) -> Confusion:
+    def of(cls, pairs: Iterable[tuple[Origin, Origin]]) -> Confusion:
         """Count pairs of class and answer."""
-        counts = {kind: dict.fromkeys(Kind, 0) for kind in Kind}
+        counts = {kind: dict.fromkeys(Origin, 0) for kind in Origin}
         for kind, answer in pairs:
             counts[kind][answer] += 1
         return cls(counts=counts)
@@ -62,13 +62,13 @@ class Confusion(BaseModel):
     @property
     def correct(self) -> int:
         """Answers that are right."""
-        return sum(self.counts[kind][kind] for kind in Kind)
+        return sum(self.counts[kind][kind] for kind in Origin)
 
-    def support(self, kind: Kind) -> int:
+    def support(self, kind: Origin) -> int:
         """Return the number of images of a class."""
         return sum(self.counts[kind].values())
 
-    def class_score(self, kind: Kind) -> ClassScore:
+    def class_score(self, kind: Origin) -> ClassScore:
         """Return how a class was recognised."""
         right = self.counts[kind][kind]
         support, taken = self.support(kind), sum(row[kind] for row in self.counts.values())
@@ -79,7 +79,7 @@ class Confusion(BaseModel):
             support=support,
         )
 
-    def row_shares(self, kind: Kind) -> dict[Kind, float | None]:
+    def row_shares(self, kind: Origin) -> dict[Origin, float | None]:
         """Return the shares of the answers to images of a class; None where there is no image."""
         return {answer: _share(count, self.support(kind)) for answer, count in self.counts[kind].items()}
 

@@ -8,47 +8,47 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from training.blind_test.blind_set import Origin
 from training.blind_test.confusion import Confusion
-from training.blind_test.kind import Kind
-from training.blind_test.score import Scores
+from training.blind_test.scores import AnswerScores
 from training.scores.figures import figure_png
 
-_KINDS = tuple(Kind)
+_CLASSES = tuple(Origin)
 
 
 def confusion_figure(confusion: Confusion) -> bytes:
     """Draw a confusion matrix absolute and as shares of its rows, as a PNG."""
-    counts = np.array([[confusion.counts[kind][answer] for answer in _KINDS] for kind in _KINDS])
+    counts = np.array([[confusion.counts[kind][answer] for answer in _CLASSES] for kind in _CLASSES])
     # A class without an image has no shares: its row stays empty.
     shares = np.array(
         [
             [np.nan if share is None else share for share in confusion.row_shares(kind).values()]
-            for kind in _KINDS
+            for kind in _CLASSES
         ]
     )
     figure = Figure(figsize=(8.4, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     _matrix(left, counts / max(1, int(counts.max())), [[f"{n:,}" for n in row] for row in counts])
     left.set_title("answers")
-    told = [["no image" if np.isnan(share) else f"{share:.3f}" for share in row] for row in shares]
-    _matrix(right, shares, told)
+    texts = [["no image" if np.isnan(share) else f"{share:.3f}" for share in row] for row in shares]
+    _matrix(right, shares, texts)
     right.set_title("share of the row")
     return figure_png(figure)
 
 
-def times_figure(experts: Sequence[Scores]) -> bytes:
+def times_figure(experts: Sequence[AnswerScores]) -> bytes:
     """Draw the quartiles of the response times, by class and by whether the answer was right, as a PNG."""
     figure = Figure(figsize=(8.4, 1.3 + 1.1 * len(experts)), layout="constrained")
     axes = figure.subplots()
     labels: list[str] = []
     for expert in experts:
-        for kind in _KINDS:
-            for times, told, colour in (
+        for kind in _CLASSES:
+            for times, verdict, colour in (
                 (expert.times.right[kind], "right", "#1f6f54"),
                 (expert.times.wrong[kind], "wrong", "#b3541e"),
             ):
                 place = len(labels)
-                labels.append(f"{expert.name}: {kind}, {told}")
+                labels.append(f"{expert.name}: {kind}, {verdict}")
                 if times is not None:
                     axes.plot(
                         [times.lower, times.upper], [place, place], color=colour, linewidth=5, alpha=0.5
@@ -61,13 +61,13 @@ def times_figure(experts: Sequence[Scores]) -> bytes:
     return figure_png(figure)
 
 
-def _matrix(axes: Axes, shades: np.ndarray, told: Sequence[Sequence[str]]) -> None:
+def _matrix(axes: Axes, shades: np.ndarray, texts: Sequence[Sequence[str]]) -> None:
     axes.imshow(shades, cmap="Blues", vmin=0, vmax=1)
-    for y, row in enumerate(told):
+    for y, row in enumerate(texts):
         for x, text in enumerate(row):
             dark = bool(shades[y, x] > 0.5)
             axes.text(x, y, text, ha="center", va="center", fontsize=13, color="white" if dark else "black")
-    names = [str(kind) for kind in _KINDS]
+    names = [str(kind) for kind in _CLASSES]
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names, rotation=90, va="center")
     axes.set_xlabel("taken for")

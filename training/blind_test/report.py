@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from training.blind_test.chance import AgainstChance, in_words
+from training.blind_test.blind_set import Origin
+from training.blind_test.chance import AgainstChance, verdict_text
 from training.blind_test.figures import confusion_figure, times_figure
-from training.blind_test.kind import Kind
-from training.blind_test.score import POOLED, BlindTestScores, Scores
-from training.blind_test.times import Quartiles
+from training.blind_test.scores import POOLED, AnswerScores, BlindTestScores, Quartiles
 from training.html_page import Table, write_page
 
 
@@ -21,15 +20,15 @@ def write_blind_test_report(scores: BlindTestScores, path: Path) -> None:
         "blind_test.html",
         title="Blind test: scores",
         scores=scores,
-        generated=scores.blind_set.images[Kind.GENERATED],
-        real=scores.blind_set.images[Kind.REAL],
+        generated=scores.blind_set.images[Origin.GENERATED],
+        real=scores.blind_set.images[Origin.REAL],
         overview=_overview(everyone),
         experts=[_expert(one) for one in everyone],
         times_png=times_figure(everyone),
     )
 
 
-def _overview(everyone: list[Scores]) -> Table:
+def _overview(everyone: list[AnswerScores]) -> Table:
     head = ["expert", "answered", "accuracy", "95 % interval", "p, against ½", "verdict"]
     rows = [
         [
@@ -45,13 +44,15 @@ def _overview(everyone: list[Scores]) -> Table:
     return Table("Accuracy of each expert", head, rows)
 
 
-def _expert(one: Scores) -> dict[str, Any]:
+def _expert(one: AnswerScores) -> dict[str, Any]:
     counts = one.confusion.counts
-    confusion = (f"{kind} taken for {answer}: {counts[kind][answer]}" for kind in Kind for answer in Kind)
+    confusion = (
+        f"{kind} taken for {answer}: {counts[kind][answer]}" for kind in Origin for answer in Origin
+    )
     return {
         "scores": one,
         "pooled": one.name == POOLED,
-        "verdict": in_words(one.against_chance),
+        "verdict": verdict_text(one.against_chance),
         "classes": _classes(one),
         "interval": _interval(one.against_chance),
         "p_binomial": p_value(one.against_chance.p_binomial),
@@ -62,7 +63,7 @@ def _expert(one: Scores) -> dict[str, Any]:
     }
 
 
-def _classes(one: Scores) -> Table:
+def _classes(one: AnswerScores) -> Table:
     rows = [
         [
             str(kind),
@@ -71,13 +72,13 @@ def _classes(one: Scores) -> Table:
         ]
         for kind, found in one.classes.items()
     ]
-    return Table(f"Scores of {one.name}", ["class", "precision", "recall", "F1", "support"], rows)
+    return Table(f"AnswerScores of {one.name}", ["class", "precision", "recall", "F1", "support"], rows)
 
 
-def _times(one: Scores) -> Table:
+def _times(one: AnswerScores) -> Table:
     rows = [_quartiles("all", one.times.overall)]
-    rows += [_quartiles(f"{kind}, right", one.times.right[kind]) for kind in Kind]
-    rows += [_quartiles(f"{kind}, wrong", one.times.wrong[kind]) for kind in Kind]
+    rows += [_quartiles(f"{kind}, right", one.times.right[kind]) for kind in Origin]
+    rows += [_quartiles(f"{kind}, wrong", one.times.wrong[kind]) for kind in Origin]
     head = ["response time, s", "answers", "lower quartile", "median", "upper quartile"]
     return Table(f"Response times of {one.name}", head, rows)
 

@@ -1,7 +1,9 @@
-"""The page of a blind test and the few addresses behind it. Nothing here reads the key."""
+"""The server of a blind test's page. It never reads the answer key."""
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -9,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
+import uvicorn
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -18,19 +21,26 @@ from starlette.middleware.base import RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from training.blind_test.answers import Answer, AnswerStore
-from training.blind_test.documents import BlindSet, image_path
-from training.blind_test.errors import BlindTestError
-from training.blind_test.experts import expert_name, order_of
-from training.blind_test.kind import Kind
+from training.blind_test.blind_set import (
+    ANSWERS_FILE,
+    BlindSet,
+    BlindTestError,
+    Origin,
+    expert_name,
+    image_path,
+    order_of,
+    read_blind_set,
+)
 
 LONGEST_MS = 7 * 24 * 3600 * 1000
-"""An image that is said to have been looked at for longer is a mistake."""
+"""Longest time for which an image may have been visible; more is a mistake."""
 
 _PAGE = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
 }
+_LOCAL_NAMES = ["127.0.0.1", "localhost", "[::1]"]
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -51,8 +61,8 @@ def _named(expert: str) -> str:
 _Expert = Annotated[str, Depends(_named)]
 
 
-class Progress(BaseModel):
-    """How far an expert is, and how the page shows images."""
+class ExpertProgress(BaseModel):
+    """How many images an expert has answered, and how the page shows images."""
 
     expert: str
     answered: int
@@ -67,15 +77,15 @@ class Place(BaseModel):
 
     place: int
     image: str
-    answer: Kind | None
+    answer: Origin | None
 
 
-class Given(BaseModel):
+class GivenAnswer(BaseModel):
     """An answer as the page sends it."""
 
     model_config = ConfigDict(extra="forbid")
 
-    answer: Kind
+    answer: Origin
     visible_ms: int = Field(ge=0, le=LONGEST_MS)
 
 
@@ -86,8 +96,7 @@ def make_app(folder: Path, blind_set: BlindSet, answers: AnswerStore, hosts: Seq
         folder: of the blind test.
         blind_set: what is in it.
         answers: where answers go; an answer is on the disk before its request is answered.
-        hosts: names under which the page may be asked for (`*`: any), so that a page from elsewhere
-            cannot reach it under a name of its own.
+        hosts: values of the Host header that are accepted (`*`: any), against DNS rebinding.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
@@ -97,8 +106,8 @@ def make_app(folder: Path, blind_set: BlindSet, answers: AnswerStore, hosts: Seq
     def order(expert: str) -> tuple[str, ...]:
         return order_of(blind_set, expert)
 
-    def progress(expert: str) -> Progress:
-        return Progress(
+    def progress(expert: str) -> ExpertProgress:
+        return ExpertProgress(
             expert=expert,
             answered=len(answers.latest(expert)),
             total=len(known),
@@ -107,7 +116,7 @@ def make_app(folder: Path, blind_set: BlindSet, answers: AnswerStore, hosts: Seq
             display=blind_set.display,
         )
 
-    def image_at(expert: str, place: int) -> tuple[str, Kind | None]:
+    def image_at(expert: str, place: int) -> tuple[str, Origin | None]:
         given = answers.latest(expert)
         if not 0 <= place < len(known):
             raise HTTPException(404, f"There are {len(known)} images, counted from 0; there is no {place}.")
@@ -119,7 +128,7 @@ def make_app(folder: Path, blind_set: BlindSet, answers: AnswerStore, hosts: Seq
         return image, given.get(image)
 
     @app.get("/api/progress")
-    def get_progress(expert: _Expert) -> Progress:
+    def get_progress(expert: _Expert) -> ExpertProgress:
         return progress(expert)
 
     @app.get("/api/places/{place}")
@@ -128,7 +137,7 @@ def make_app(folder: Path, blind_set: BlindSet, answers: AnswerStore, hosts: Seq
         return Place(place=place, image=f"/images/{image}.png", answer=answer)
 
     @app.put("/api/places/{place}")
-    def put_answer(expert: _Expert, place: int, given: Given) -> Progress:
+    def put_answer(expert: _Expert, place: int, given: GivenAnswer) -> ExpertProgress:
         image, _ = image_at(expert, place)
         answers.add(Answer(expert, image, given.answer, given.visible_ms))
         return progress(expert)
@@ -164,6 +173,38 @@ def make_app(folder: Path, blind_set: BlindSet, answers: AnswerStore, hosts: Seq
     return app
 
 
+def serve_blind_test(folder: Path, host: str, port: int, started: Callable[[str], object]) -> None:
+    """Serve a blind test until SIGINT or SIGTERM.
+
+    Args:
+        folder: of the blind test.
+        host: address or name of this machine to listen on.
+        port: 0 takes one that is free.
+        started: called with the page's address when it can be opened.
+
+    Raises:
+        BlindTestError: the folder holds no blind test, its answers cannot be kept, or the address is taken.
+    """
+    blind_set = read_blind_set(folder)
+    answers = AnswerStore(folder / ANSWERS_FILE)
+    try:
+        listening = _listen(host, port)
+        app = make_app(folder, blind_set, answers, [host, *_LOCAL_NAMES] if is_loopback(host) else ["*"])
+        number = listening.getsockname()[1]
+        started(f"http://{f'[{host}]' if ':' in host else host}:{number}/")
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+    finally:
+        answers.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _part_of_page(file: str, kind: str) -> Callable[[], Response]:
     content = (files("training.blind_test") / file).read_bytes()
 
@@ -175,3 +216,21 @@ def _part_of_page(file: str, kind: str) -> Callable[[], Response]:
 
 def _error(status: int, message: str) -> JSONResponse:
     return JSONResponse({"error": {"code": status, "message": message}}, status_code=status)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(128)
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        raise BlindTestError(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}; --port 0 takes a free port"
+        ) from error
+    return listening

@@ -13,9 +13,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from scripted_expert import ScriptedExpert, other
 
 from training.blind_test.answers import AnswerStore
-from training.blind_test.documents import ANSWERS
-from training.blind_test.kind import Kind
-from training.blind_test.score import score
+from training.blind_test.blind_set import ANSWERS_FILE, Origin
+from training.blind_test.scores import score_answers
 
 PATIENCE_MS = 120_000
 GENERATED, REAL = 11, 9
@@ -74,7 +73,7 @@ def test_session_by_keyboard_and_touch(browser: Browser, tiny_checkpoint: Path, 
         for number in range(1, 8):
             answer = expert.answer(wait_for_image(page, number))
             if number == 4:  # a slip of the finger, mended by going back
-                page.keyboard.press("r" if answer is Kind.GENERATED else "g")
+                page.keyboard.press("r" if answer is Origin.GENERATED else "g")
                 wait_for_image(page, 5)
                 page.keyboard.press("ArrowLeft")
                 assert expert.answer(wait_for_image(page, 4)) is answer
@@ -105,8 +104,8 @@ def test_session_by_keyboard_and_touch(browser: Browser, tiny_checkpoint: Path, 
             page.locator(f".answer[data-answer={answer}]").tap()
         expect(page.locator("#done-text")).to_have_text("All 20 images are answered. Thank you!")
 
-    store = AnswerStore(tmp_path / "set" / ANSWERS)
-    [scores] = score(key, store.all()).experts
+    store = AnswerStore(tmp_path / "set" / ANSWERS_FILE)
+    [scores] = score_answers(key, store.all()).experts
     store.close()
     assert scores.confusion == expert.confusion()
     assert scores.against_chance.accuracy == 13 / 20
@@ -152,7 +151,7 @@ def test_clock_layout_and_targets(browser: Browser, tiny_checkpoint: Path, tmp_p
         page.keyboard.press("g")
         wait_for_image(page, 2)
 
-    store = AnswerStore(tmp_path / "set" / ANSWERS)
+    store = AnswerStore(tmp_path / "set" / ANSWERS_FILE)
     [answer] = store.all()
     store.close()
     assert 7_000 <= answer.visible_ms < 3_600_000

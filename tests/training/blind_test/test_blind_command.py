@@ -11,9 +11,15 @@ from typer.testing import CliRunner, Result
 
 from endotwin.files import OutputError
 from training.blind_test.answers import Answer, AnswerStore
+from training.blind_test.blind_set import (
+    ANSWERS_FILE,
+    KEY_FILE,
+    AnswerKey,
+    Origin,
+    read_answer_key,
+    read_blind_set,
+)
 from training.blind_test.command import blind_test_app
-from training.blind_test.documents import ANSWERS, KEY, Key, read_key, read_set
-from training.blind_test.kind import Kind
 from training.cli.options import UsageError
 from training.data.read import DataError
 
@@ -36,14 +42,14 @@ def built(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-def key_of(folder: Path) -> Key:
-    return read_key(folder / KEY, read_set(folder))
+def key_of(folder: Path) -> AnswerKey:
+    return read_answer_key(folder / KEY_FILE, read_blind_set(folder))
 
 
 def answer_all(folder: Path, expert: str, *, right: bool) -> None:
-    store = AnswerStore(folder / ANSWERS)
+    store = AnswerStore(folder / ANSWERS_FILE)
     for image, entry in key_of(folder).images.items():
-        answer = entry.kind if right else next(kind for kind in Kind if kind is not entry.kind)
+        answer = entry.kind if right else next(kind for kind in Origin if kind is not entry.kind)
         store.add(Answer(expert, image, answer, 1500))
     store.close()
 
@@ -65,8 +71,8 @@ def test_scores_of_two_experts(built: Path) -> None:
 
 def test_the_key_may_lie_elsewhere(built: Path, tmp_path: Path) -> None:
     answer_all(built, "anna", right=True)
-    (built / KEY).rename(tmp_path / "safe.json")
-    with pytest.raises(DataError, match=r"key.private.json: the key is missing; --key tells"):
+    (built / KEY_FILE).rename(tmp_path / "safe.json")
+    with pytest.raises(DataError, match=r"key.private.json: the key is missing; --key FILE says"):
         run("score", built)
     run("score", built, "--key", tmp_path / "safe.json", "-o", tmp_path / "elsewhere")
     assert (tmp_path / "elsewhere" / "score.html").is_file()
@@ -75,11 +81,11 @@ def test_the_key_may_lie_elsewhere(built: Path, tmp_path: Path) -> None:
 
 def test_a_key_of_another_set_and_missing_images_are_told(built: Path) -> None:
     answer_all(built, "anna", right=True)
-    key = json.loads((built / KEY).read_text())
-    (built / KEY).write_text(json.dumps({**key, "digest": "f" * 64}))
+    key = json.loads((built / KEY_FILE).read_text())
+    (built / KEY_FILE).write_text(json.dumps({**key, "digest": "f" * 64}))
     with pytest.raises(DataError, match="the key of another set"):
         run("score", built)
-    (built / KEY).write_text("{}")
+    (built / KEY_FILE).write_text("{}")
     with pytest.raises(DataError, match=r"key.private.json: digest: Field required"):
         run("score", built)
     next((built / "images").iterdir()).unlink()

@@ -1,4 +1,4 @@
-"""Scores with a closed form, and the paper's result as far as its numbers are at hand."""
+"""AnswerScores with a closed form, and the paper's result as far as its numbers are at hand."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.blind_test.agreement import agreement, cohens_kappa, fleiss_kappa
+from training.blind_test.agreement import cohens_kappa, fleiss_kappa, measure_agreement
 from training.blind_test.answers import Answer
-from training.blind_test.chance import against_chance, in_words
+from training.blind_test.blind_set import AnswerKey, BlindTestError, KeyEntry, Origin
+from training.blind_test.chance import against_chance, verdict_text
 from training.blind_test.confusion import Confusion
-from training.blind_test.documents import Key, KeyEntry
-from training.blind_test.errors import BlindTestError
-from training.blind_test.kind import Kind
 from training.blind_test.report import write_blind_test_report
-from training.blind_test.score import BlindTestScores, score
+from training.blind_test.scores import BlindTestScores, score_answers
 
-GENERATED, REAL = Kind.GENERATED, Kind.REAL
+GENERATED, REAL = Origin.GENERATED, Origin.REAL
 
 
 def confusion(
@@ -33,9 +31,9 @@ def confusion(
     )
 
 
-def make_key(generated: int, real: int) -> Key:
+def make_key(generated: int, real: int) -> AnswerKey:
     kinds = [GENERATED] * generated + [REAL] * real
-    return Key(
+    return AnswerKey(
         digest="0" * 64,
         checkpoint="made-up",
         generator_sha256="1" * 64,
@@ -100,9 +98,9 @@ def test_preferring_one_answer_is_no_discrimination() -> None:
 
 
 def test_words_for_each_direction() -> None:
-    assert in_words(against_chance(confusion(5, 0, 0, 5))).startswith("Above chance: 100.0%")
-    assert "named the wrong way round" in in_words(against_chance(confusion(0, 5, 5, 0)))
-    assert "no proof" in in_words(against_chance(confusion(2, 3, 3, 2)))
+    assert verdict_text(against_chance(confusion(5, 0, 0, 5))).startswith("Above chance: 100.0%")
+    assert "named the wrong way round" in verdict_text(against_chance(confusion(0, 5, 5, 0)))
+    assert "no proof" in verdict_text(against_chance(confusion(2, 3, 3, 2)))
 
 
 @pytest.mark.parametrize("correct", [590, 600, 610])
@@ -116,7 +114,7 @@ def test_what_the_paper_reports(correct: int) -> None:
         real_right = correct - generated_right
         matrix = confusion(generated_right, 1000 - generated_right, 1000 - real_right, real_right)
         found = against_chance(matrix)
-        scores = [matrix.class_score(kind) for kind in Kind]
+        scores = [matrix.class_score(kind) for kind in Origin]
         recalls = [one.recall for one in scores if one.recall is not None]
         assert found.accuracy == correct / 2000
         assert [one.support for one in scores] == [1000, 1000]
@@ -156,31 +154,42 @@ def test_fleiss_kappa_of_a_published_example() -> None:
 
 
 def test_agreement_is_of_the_images_that_all_have_answered() -> None:
-    def given(letters: str) -> dict[str, Kind]:
+    def given(letters: str) -> dict[str, Origin]:
         return {one.image: one.answer for one in answers_of("x", letters)}
 
-    two = agreement({"a": given("grgr"), "b": given("grgrrrrr")})
+    two = measure_agreement({"a": given("grgr"), "b": given("grgrrrrr")})
     assert (two.measure, two.images, two.observed, two.kappa) == ("Cohen's kappa", 4, 1, 1)
-    three = agreement({"a": given("grgr"), "b": given("grgr"), "c": given("gr")})
+    three = measure_agreement({"a": given("grgr"), "b": given("grgr"), "c": given("gr")})
     assert (three.measure, three.images, three.kappa) == ("Fleiss' kappa", 2, 1)
-    opposite = agreement({"a": given("grgr"), "b": given("rgrg")})
+    opposite = measure_agreement({"a": given("grgr"), "b": given("rgrg")})
     assert (opposite.observed, opposite.kappa) == (0, -1)
-    assert agreement({"a": given("gg"), "b": given("gg")}).kappa is None
-    nothing = agreement({"a": given("gg"), "b": {}})
+    assert measure_agreement({"a": given("gg"), "b": given("gg")}).kappa is None
+    nothing = measure_agreement({"a": given("gg"), "b": {}})
     assert (nothing.images, nothing.observed, nothing.kappa) == (0, None, None)
 
 
 def test_last_answer_and_first_time_count() -> None:
     first = [*answers_of("anna", "r", 1000), *answers_of("anna", "g", 9000), *answers_of("anna", "g", 9000)]
-    [scores] = score(make_key(1, 0), first).experts
+    [scores] = score_answers(make_key(1, 0), first).experts
     assert scores.confusion == confusion(1, 0, 0, 0)
     assert scores.changed == 1
     assert scores.times.overall.median == 1
 
 
+def test_a_time_belongs_to_the_answer_it_was_measured_for() -> None:
+    """First wrong after 1 s, then changed to right after 9 s: 1 s is the time of a wrong answer."""
+    answers = [*answers_of("anna", "r", 1000), *answers_of("anna", "g", 9000)]
+    [scores] = score_answers(make_key(1, 0), answers).experts
+    assert scores.confusion == confusion(1, 0, 0, 0)
+    wrong = scores.times.wrong[GENERATED]
+    assert wrong is not None
+    assert (wrong.answers, wrong.median) == (1, 1)
+    assert scores.times.right[GENERATED] is None
+
+
 def test_unfinished_experts_count_and_are_marked() -> None:
     answers = [*answers_of("bert", "ggrr"), *answers_of("anna", "gr")]
-    scores = score(make_key(2, 2), answers)
+    scores = score_answers(make_key(2, 2), answers)
     assert [(one.name, one.answered, one.finished) for one in scores.experts] == [
         ("anna", 2, False),
         ("bert", 4, True),
@@ -194,7 +203,7 @@ def test_unfinished_experts_count_and_are_marked() -> None:
 
 
 def test_one_expert_is_not_pooled() -> None:
-    scores = score(make_key(1, 1), answers_of("anna", "gr"))
+    scores = score_answers(make_key(1, 1), answers_of("anna", "gr"))
     assert (scores.pooled, scores.agreement) == (None, None)
 
 
@@ -203,7 +212,7 @@ def test_times_by_class_and_correctness() -> None:
     timed = [
         Answer("anna", one.image, one.answer, 1000 * (k + 1)) for k, one in enumerate(answers_of("", kinds))
     ]
-    [scores] = score(make_key(3, 1), timed).experts
+    [scores] = score_answers(make_key(3, 1), timed).experts
     right, wrong = scores.times.right[GENERATED], scores.times.wrong[REAL]
     assert right is not None
     assert (right.answers, right.lower, right.median, right.upper) == (3, 1.5, 2, 2.5)
@@ -214,16 +223,16 @@ def test_times_by_class_and_correctness() -> None:
 
 def test_answers_to_another_set_are_refused() -> None:
     with pytest.raises(BlindTestError, match="anna has answered an image 0000000000000002"):
-        score(make_key(1, 1), answers_of("anna", "ggg"))
+        score_answers(make_key(1, 1), answers_of("anna", "ggg"))
     with pytest.raises(BlindTestError, match="nobody has answered yet"):
-        score(make_key(1, 1), [])
+        score_answers(make_key(1, 1), [])
 
 
 def test_names_are_escaped_in_the_report(tmp_path: Path) -> None:
     script = "<script>alert(1)</script>"
     key = make_key(1, 1).model_copy(update={"checkpoint": script})
     answers = [*answers_of(script, "gr"), *answers_of("anna", "gr")]
-    write_blind_test_report(score(key, answers), tmp_path / "score.html")
+    write_blind_test_report(score_answers(key, answers), tmp_path / "score.html")
     page = (tmp_path / "score.html").read_text()
     assert "<script" not in page
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 6

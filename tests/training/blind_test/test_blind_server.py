@@ -13,10 +13,8 @@ from fastapi.testclient import TestClient
 
 from training.blind_test import answers as answers_module
 from training.blind_test.answers import AnswerStore
-from training.blind_test.documents import ANSWERS, KEY, read_set
-from training.blind_test.errors import BlindTestError
-from training.blind_test.listening import is_loopback, serve
-from training.blind_test.server import LONGEST_MS, make_app
+from training.blind_test.blind_set import ANSWERS_FILE, KEY_FILE, BlindTestError, read_blind_set
+from training.blind_test.server import LONGEST_MS, is_loopback, make_app, serve_blind_test
 
 TOTAL = 8
 
@@ -26,20 +24,20 @@ def folder(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """Return a blind test without its key: the server does not need it."""
     made = tmp_path_factory.mktemp("served")
     build_set(tiny_checkpoint, made, 4, 4)
-    (made / "set" / KEY).unlink()
+    (made / "set" / KEY_FILE).unlink()
     return made / "set"
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[AnswerStore]:
-    opened = AnswerStore(tmp_path / ANSWERS)
+    opened = AnswerStore(tmp_path / ANSWERS_FILE)
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def client(folder: Path, store: AnswerStore) -> TestClient:
-    return TestClient(make_app(folder, read_set(folder), store, ["testserver"]))
+    return TestClient(make_app(folder, read_blind_set(folder), store, ["testserver"]))
 
 
 def put(client: TestClient, place: int, expert: str = "anna", **changed: Any) -> Any:
@@ -61,7 +59,7 @@ def test_each_expert_sees_every_image_once_in_an_own_order(client: TestClient, f
             order.append(told["image"])
             assert put(client, place, expert).json()["answered"] == place + 1
         orders.append(order)
-    images = {f"/images/{name}.png" for name in read_set(folder).images}
+    images = {f"/images/{name}.png" for name in read_blind_set(folder).images}
     assert set(orders[0]) == set(orders[1]) == images
     assert orders[0] != orders[1]
 
@@ -139,9 +137,9 @@ def test_an_answer_that_cannot_be_stored_is_refused(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers_module, "WAIT_SECONDS", 0.1)
-    store = AnswerStore(tmp_path / ANSWERS)
-    client = TestClient(make_app(folder, read_set(folder), store, ["testserver"]))
-    other = sqlite3.connect(tmp_path / ANSWERS, isolation_level=None)
+    store = AnswerStore(tmp_path / ANSWERS_FILE)
+    client = TestClient(make_app(folder, read_blind_set(folder), store, ["testserver"]))
+    other = sqlite3.connect(tmp_path / ANSWERS_FILE, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     response = put(client, 0)
     assert response.status_code == 503
@@ -153,23 +151,23 @@ def test_an_answer_that_cannot_be_stored_is_refused(
 
 
 def test_no_answers_without_their_file(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / ANSWERS).write_text("no database, but long enough to be looked at as one " * 20)
+    (tmp_path / ANSWERS_FILE).write_text("no database, but long enough to be looked at as one " * 20)
     with pytest.raises(BlindTestError, match="the answers cannot be kept there: file is not a database"):
-        AnswerStore(tmp_path / ANSWERS)
+        AnswerStore(tmp_path / ANSWERS_FILE)
 
 
 def test_a_taken_port_and_a_missing_set_are_told(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BlindTestError, match=r"not a blind test: it has no blind-test\.json"):
-        serve(tmp_path, "127.0.0.1", 0, print)
+        serve_blind_test(tmp_path, "127.0.0.1", 0, print)
 
     def try_again(address: str) -> None:
         port = int(address.rstrip("/").rpartition(":")[2])
         with pytest.raises(BlindTestError, match=f"port {port}: Address already in use"):
-            serve(folder, "127.0.0.1", port, print)
+            serve_blind_test(folder, "127.0.0.1", port, print)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        serve(folder, "127.0.0.1", 0, try_again)
+        serve_blind_test(folder, "127.0.0.1", 0, try_again)
 
 
 def test_loopback_is_told_from_other_addresses() -> None:

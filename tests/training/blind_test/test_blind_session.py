@@ -10,8 +10,8 @@ from blind_sets import build_set
 from scripted_expert import ScriptedExpert, other
 
 from training.blind_test.answers import AnswerStore
-from training.blind_test.documents import ANSWERS
-from training.blind_test.score import score
+from training.blind_test.blind_set import ANSWERS_FILE
+from training.blind_test.scores import score_answers
 
 
 def test_session_with_a_killed_server(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -40,8 +40,8 @@ def test_session_with_a_killed_server(tiny_checkpoint: Path, tmp_path: Path) -> 
         for place in range(8, 20):
             answer(client, place)
 
-    store = AnswerStore(tmp_path / "set" / ANSWERS)
-    [scores] = score(key, store.all()).experts
+    store = AnswerStore(tmp_path / "set" / ANSWERS_FILE)
+    [scores] = score_answers(key, store.all()).experts
     store.close()
     assert scores.confusion == expert.confusion()
     assert scores.against_chance.accuracy == 13 / 20

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from blind_sets import draw_photograph
 
-from training.blind_test.levelling import ENDS, LEVELS, spread_levels
+from training.blind_test.grey_levels import ENDS, LEVELS, spread_levels
 
-IMAGES = {
+IMAGES_FOLDER = {
     "stretched": draw_photograph(1)[:128, :128],
     "dark": (draw_photograph(2)[:128, :128] // 16).astype(np.uint8),
     "saturated": np.maximum(draw_photograph(3)[:128, :128], 240),
@@ -19,9 +19,9 @@ IMAGES = {
 }
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", IMAGES_FOLDER)
 def test_range_and_number_of_levels_are_always_the_same(name: str) -> None:
-    spread = spread_levels(IMAGES[name], np.random.default_rng(0))
+    spread = spread_levels(IMAGES_FOLDER[name], np.random.default_rng(0))
     ends = round(ENDS * spread.size)
     levels, counts = np.unique(spread, return_counts=True)
     assert spread.dtype == np.uint8
@@ -32,7 +32,7 @@ def test_range_and_number_of_levels_are_always_the_same(name: str) -> None:
 
 
 def test_order_of_pixels_is_kept() -> None:
-    image = IMAGES["stretched"]
+    image = IMAGES_FOLDER["stretched"]
     spread = spread_levels(image, np.random.default_rng(0)).astype(int)
     by_level = [spread[image == level] for level in np.unique(image)]
     for darker, lighter in pairwise(by_level):
@@ -40,7 +40,7 @@ def test_order_of_pixels_is_kept() -> None:
 
 
 def test_contrast_and_brightness_are_not_told() -> None:
-    image = IMAGES["stretched"].astype(int)
+    image = IMAGES_FOLDER["stretched"].astype(int)
     darker = (image // 4 + 20).astype(np.uint8)  # every fourth level only: nothing is lost by the division
     one = spread_levels(darker, np.random.default_rng(0)).astype(int)
     other = spread_levels((image // 4 + 90).astype(np.uint8), np.random.default_rng(0))

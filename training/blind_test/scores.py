@@ -5,21 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from training.blind_test.agreement import Agreement, agreement
+from training.blind_test.agreement import Agreement, measure_agreement
 from training.blind_test.answers import Answer
+from training.blind_test.blind_set import AnswerKey, BlindTestError, Origin
 from training.blind_test.chance import AgainstChance, against_chance
 from training.blind_test.confusion import ClassScore, Confusion
-from training.blind_test.documents import Key
-from training.blind_test.errors import BlindTestError
-from training.blind_test.kind import Kind
-from training.blind_test.times import ResponseTimes, response_times
 
 POOLED = "all experts"
 
 
-class Scores(BaseModel):
+class Quartiles(BaseModel):
+    """Response times of some answers, in seconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    answers: int
+    lower: float
+    median: float
+    upper: float
+
+
+class ResponseTimes(BaseModel):
+    """Response times of all answers, and by class and by whether the answer was right.
+
+    Attributes:
+        overall: of all answers.
+        right: by class, of right answers; None where there is none.
+        wrong: by class, of wrong answers; None where there is none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    overall: Quartiles
+    right: dict[Origin, Quartiles | None]
+    wrong: dict[Origin, Quartiles | None]
+
+
+class AnswerScores(BaseModel):
     """What the answers of one expert, or of all together, come to.
 
     Attributes:
@@ -30,7 +55,7 @@ class Scores(BaseModel):
         confusion: absolute counts.
         classes: by class.
         against_chance: accuracy and its tests.
-        times: time until the first answer to an image.
+        times: time until the first answer to an image, by whether that answer was right.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,7 +65,7 @@ class Scores(BaseModel):
     asked: int
     changed: int
     confusion: Confusion
-    classes: dict[Kind, ClassScore]
+    classes: dict[Origin, ClassScore]
     against_chance: AgainstChance
     times: ResponseTimes
 
@@ -50,7 +75,7 @@ class Scores(BaseModel):
         return self.answered == self.asked
 
 
-class SetSummary(BaseModel):
+class ScoredSet(BaseModel):
     """The set that was answered, as far as a reader of the scores has to know it."""
 
     model_config = ConfigDict(frozen=True)
@@ -63,7 +88,7 @@ class SetSummary(BaseModel):
     real_images: int
     disjoint_crops: int
     seed: int
-    images: dict[Kind, int]
+    images: dict[Origin, int]
 
 
 class BlindTestScores(BaseModel):
@@ -80,23 +105,24 @@ class BlindTestScores(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     schema_version: int = 1
-    blind_set: SetSummary
-    experts: tuple[Scores, ...]
-    pooled: Scores | None
+    blind_set: ScoredSet
+    experts: tuple[AnswerScores, ...]
+    pooled: AnswerScores | None
     agreement: Agreement | None
 
 
 @dataclass
 class _Judged:
-    """What one expert made of one image."""
+    """One expert's answers to one image: the first with its time, and the last, which counts."""
 
-    kind: Kind
-    answer: Kind
+    kind: Origin
+    first: Origin
     seconds: float
+    answer: Origin
     changes: int = 0
 
 
-def score(key: Key, answers: Iterable[Answer]) -> BlindTestScores:
+def score_answers(key: AnswerKey, answers: Iterable[Answer]) -> BlindTestScores:
     """Score the answers to a blind test; experts that have not finished count with what they answered.
 
     Raises:
@@ -114,20 +140,20 @@ def score(key: Key, answers: Iterable[Answer]) -> BlindTestScores:
     }
     kinds = [entry.kind for entry in key.images.values()]
     return BlindTestScores(
-        blind_set=SetSummary(
+        blind_set=ScoredSet(
             **key.model_dump(exclude={"images", "data_sha256", "schema_version"}),
-            images={kind: kinds.count(kind) for kind in Kind},
+            images={kind: kinds.count(kind) for kind in Origin},
         ),
         experts=tuple(
             _scores(expert, list(of_expert.values()), total) for expert, of_expert in judged.items()
         ),
         pooled=_scores(POOLED, everything, total * len(judged)) if several else None,
-        agreement=agreement(given) if several else None,
+        agreement=measure_agreement(given) if several else None,
     )
 
 
-def _judge(key: Key, answers: Iterable[Answer]) -> dict[str, dict[str, _Judged]]:
-    """Return by expert and image what was answered: the last answer, and the time of the first."""
+def _judge(key: AnswerKey, answers: Iterable[Answer]) -> dict[str, dict[str, _Judged]]:
+    """Return the answers by expert and image."""
     judged: dict[str, dict[str, _Judged]] = {}
     for given in answers:
         entry = key.images.get(given.image)
@@ -139,22 +165,46 @@ def _judge(key: Key, answers: Iterable[Answer]) -> dict[str, dict[str, _Judged]]
         of_expert = judged.setdefault(given.expert, {})
         before = of_expert.get(given.image)
         if before is None:
-            of_expert[given.image] = _Judged(entry.kind, given.answer, given.visible_ms / 1000)
+            of_expert[given.image] = _Judged(
+                entry.kind, given.answer, given.visible_ms / 1000, given.answer
+            )
         elif before.answer is not given.answer:
             before.answer = given.answer
             before.changes += 1
     return dict(sorted(judged.items()))
 
 
-def _scores(name: str, judged: Sequence[_Judged], asked: int) -> Scores:
+def _scores(name: str, judged: Sequence[_Judged], asked: int) -> AnswerScores:
     confusion = Confusion.of((one.kind, one.answer) for one in judged)
-    return Scores(
+    return AnswerScores(
         name=name,
         answered=len(judged),
         asked=asked,
         changed=sum(one.changes for one in judged),
         confusion=confusion,
-        classes={kind: confusion.class_score(kind) for kind in Kind},
+        classes={kind: confusion.class_score(kind) for kind in Origin},
         against_chance=against_chance(confusion),
-        times=response_times((one.kind, one.answer, one.seconds) for one in judged),
+        times=response_times((one.kind, one.first, one.seconds) for one in judged),
     )
+
+
+def response_times(timed: Iterable[tuple[Origin, Origin, float]]) -> ResponseTimes:
+    """Summarise (class, answer, seconds), at least one."""
+    answers = list(timed)
+
+    def of(kind: Origin, *, right: bool) -> Quartiles | None:
+        chosen = [
+            seconds for truth, answer, seconds in answers if truth is kind and (truth is answer) is right
+        ]
+        return _quartiles(chosen) if chosen else None
+
+    return ResponseTimes(
+        overall=_quartiles([seconds for _, _, seconds in answers]),
+        right={kind: of(kind, right=True) for kind in Origin},
+        wrong={kind: of(kind, right=False) for kind in Origin},
+    )
+
+
+def _quartiles(seconds: Sequence[float]) -> Quartiles:
+    lower, median, upper = np.quantile(seconds, [0.25, 0.5, 0.75])
+    return Quartiles(answers=len(seconds), lower=float(lower), median=float(median), upper=float(upper))
