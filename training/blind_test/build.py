@@ -30,8 +30,8 @@ from training.blind_test.blind_set import (
 from training.blind_test.grey_levels import spread_levels
 from training.data.crops import draw_crops
 from training.data.split import Dataset, GreyImage
+from training.random_streams import Purpose, stream
 
-_REAL = 5  # second part of the seed of the crops; 1 to 4 are those of the recorded FID
 _TIME = 946_684_800  # 2000-01-01, of every file and folder
 
 
@@ -126,7 +126,7 @@ def _draw(
     for batch in Sampler(checkpoint, device).batches(ImageRange(plan.seed, 0, plan.generated)):
         parts.append(batch.images)
         progress(batch.range.count)
-    parts.append(draw_crops(images, plan.real, np.random.default_rng([plan.seed, _REAL])))
+    parts.append(draw_crops(images, plan.real, stream(plan.seed, Purpose.BLIND_TEST_CROPS)))
     entries = [KeyEntry(kind=Origin.GENERATED, index=k) for k in range(plan.generated)]
     entries += [KeyEntry(kind=Origin.REAL, index=k) for k in range(plan.real)]
     return entries, np.concatenate(parts)

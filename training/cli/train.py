@@ -120,7 +120,7 @@ def train_command(
         folder.write_text("settings.json", settings.model_dump_json(indent=2) + "\n")
     annotated = None
     if made_by.needs_annotations:
-        annotated = RealBatches(load_trial_data(images_from).training, seed)
+        annotated = RealBatches(load_trial_data(images_from).training, seed, Purpose.READER_CROPS)
     trainer = Trainer(settings, dataset, folder, device, beginning=beginning, annotated=annotated)
     if first:
         typer.echo(f"Run folder: {folder.path}")

@@ -26,6 +26,7 @@ from training.learning.run_folder import RunError, RunFolder
 from training.learning.settings import TrainingSettings
 from training.learning.stop_signals import stop_requested
 from training.learning.warm_start import WarmStartError, start_from
+from training.random_streams import Purpose, stream_of_step
 
 if TYPE_CHECKING:
     from training.trial.batches import RealBatches
@@ -225,8 +226,7 @@ class Trainer:
     def _step(self) -> dict[str, Tensor]:
         # Every step has its own seed: a resumed run needs no state of a random number generator.
         own = self.settings.batch // self.processes
-        seeds = np.random.SeedSequence([self.settings.seed, self.images, self.rank])
-        rng = np.random.default_rng(seeds)
+        rng = stream_of_step(self.settings.seed, Purpose.TRAINING_STEP, self.images, self.rank)
         randomness = torch.Generator().manual_seed(int(rng.integers(2**62)))
         crops = torch.from_numpy(draw_crops(self.dataset.training, own, rng))
         real = (crops[:, None].to(self.device).float() / 127.5) - 1.0

@@ -13,6 +13,7 @@ from endotwin.generator.sampler import Sampler
 from endotwin.image_size import IMAGE_SIZE
 from training.data.crops import draw_crops
 from training.data.split import Dataset
+from training.random_streams import Purpose, stream
 from training.scores.fid import cached_features, generated_features
 from training.scores.inception import load_inception
 from training.scores.request import DEFAULT_CACHE
@@ -22,13 +23,13 @@ DRAWS = 3
 
 SetName = Literal["generated", "training", "held_out", "noise"]
 
-_SEED_PARTS: dict[SetName, tuple[int, ...]] = {
-    "training": (1, 2, 5),
-    "held_out": (3, 6, 7),
-    "noise": (4, 4, 4),  # 3,000 images of noise have the features of any other 3,000
+_PURPOSES: dict[SetName, tuple[Purpose, ...]] = {
+    "training": (Purpose.TRAINING_CROPS_1, Purpose.TRAINING_CROPS_2, Purpose.TRAINING_CROPS_3),
+    "held_out": (Purpose.HELD_OUT_CROPS_1, Purpose.HELD_OUT_CROPS_2, Purpose.HELD_OUT_CROPS_3),
+    "noise": (Purpose.NOISE,) * DRAWS,  # 3,000 images of noise have the features of any other 3,000
 }
-"""Second part of the seed of each draw. The recorded score takes 1 to 4: the first draw of each, and the
-second of training crops for its real-against-real value."""
+"""The random stream of each draw. The recorded score takes the first draw of each set, and the second of
+training crops for its real-against-real value."""
 
 _WORDS = {
     "generated": "generated images",
@@ -58,7 +59,7 @@ class ImageSets:
         cache: Path | None = DEFAULT_CACHE,
         quiet: bool = False,
     ) -> None:
-        """Load the Inception network; images and features are made when they are asked for.
+        """Load the Inception network; images and features are made at first use.
 
         Args:
             checkpoint: the generator; of its card only the architecture is read.
@@ -95,8 +96,8 @@ class ImageSets:
             name: of the set; held-out crops only where there are held-out images.
             draw: 0 to 2.
         """
-        # By the seed's part, not by the draw: draws that share their images share their features.
-        key = (name, draw if name == "generated" else _SEED_PARTS[name][draw])
+        # By the stream, not by the draw: draws that share their images share their features.
+        key = (name, draw if name == "generated" else _PURPOSES[name][draw])
         if key not in self._features:
             description = f"Inception, {_WORDS[name]}, draw {draw + 1}"
             with progress_bar(description, self.count, quiet=self._quiet) as bar:
@@ -131,7 +132,7 @@ class ImageSets:
         # Of crops the whole set is drawn: fewer would be other crops.
         if name == "training":
             return draw_training_crops(self.dataset, self.count, self.seed, draw)[:limit]
-        rng = np.random.default_rng([self.seed, _SEED_PARTS[name][draw]])
+        rng = stream(self.seed, _PURPOSES[name][draw])
         if name == "held_out":
             return draw_crops(self.dataset.held_out, self.count, rng)[:limit]
         shape = (self.count, IMAGE_SIZE, IMAGE_SIZE)
@@ -151,4 +152,4 @@ def progress_bar(description: str, total: int, *, quiet: bool) -> tqdm:
 
 def draw_training_crops(dataset: Dataset, count: int, seed: int = 0, draw: int = 0) -> np.ndarray:
     """Draw the training crops of a draw of `ImageSets`, uint8 (count, 128, 128)."""
-    return draw_crops(dataset.training, count, np.random.default_rng([seed, _SEED_PARTS["training"][draw]]))
+    return draw_crops(dataset.training, count, stream(seed, _PURPOSES["training"][draw]))

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from endotwin.image_size import IMAGE_SIZE
+from training.random_streams import Purpose, stream_of_step
 from training.trial.annotated_images import AnnotatedImage
 from training.trial.borders import thick, thin
 from training.trial.labelled_source import BLOCK, LabelledSource
 from training.trial.segmenter_augmentation import displaced_borders
 from training.trial.trial_data import TrainingSet
-
-_DISPLACEMENT = 5  # last part of the seed: crops have [seed, step], augmentation [seed, step, 1]
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,11 @@ class RealBatches:
     mirrored at their edges, without annotation.
     """
 
-    def __init__(self, training: Sequence[TrainingSet], seed: int) -> None:
+    def __init__(
+        self, training: Sequence[TrainingSet], seed: int, purpose: Purpose = Purpose.TRIAL_CROPS
+    ) -> None:
         self._seed = seed
+        self._purpose = purpose
         weights = np.array([chosen.weight for chosen in training])
         self._shares = weights / weights.sum()
         self._sets = [[_Croppable(image) for image in chosen.images] for chosen in training]
@@ -48,8 +50,8 @@ class RealBatches:
         self._image_shares = [area / area.sum() for area in areas]
 
     def batch(self, step: int) -> Batch:
-        """Return the batch of a step; it depends on the seed and the step alone."""
-        rng = np.random.default_rng([self._seed, step])
+        """Return the batch of a step; it depends on the seed, the purpose and the step alone."""
+        rng = stream_of_step(self._seed, self._purpose, step)
         crops = []
         for chosen in rng.choice(len(self._sets), BLOCK, p=self._shares):
             image = self._sets[chosen][rng.choice(len(self._sets[chosen]), p=self._image_shares[chosen])]
@@ -66,6 +68,7 @@ class SyntheticBatches:
 
     def __init__(self, source: LabelledSource, seed: int, steps: int) -> None:
         self._source = source
+        self._seed = seed
         self._first = seed * steps
 
     def batch(self, step: int) -> Batch:
@@ -83,7 +86,7 @@ class SyntheticBatches:
                     f"{self._source.name}: {name} must be uint8 {shape}, got {part.dtype} {part.shape}"
                 )
         # Thinned as the experts' borders are, so that the bands learned are as wide, stairs included.
-        rng = np.random.default_rng([index, 0, _DISPLACEMENT])
+        rng = stream_of_step(self._seed, Purpose.TRIAL_BORDERS, step)
         bands = np.stack([displaced_borders(thick(thin(lines > 127)), rng) for lines in borders])
         return Batch(images, bands, np.ones(shape, dtype=bool))
 

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from endotwin.image_size import IMAGE_SIZE
+from training.random_streams import Purpose, stream_of_step
 from training.trial.batches import Batch
 from training.trial.segmenter_augmentation import augmented
 
@@ -21,7 +22,6 @@ FEATURES = (8, 16, 32, 64, 64, 8)
 OVERLAP = 0.25
 _WINDOWS = 16
 _WARM_UP = 0.1
-_AUGMENTATION = 1  # last part of the seed: the crops of a step have [seed, step]
 
 
 def new_segmenter(seed: int) -> nn.Module:
@@ -72,7 +72,7 @@ def train_segmenter(
     )
     losses = []
     for step in range(steps):
-        rng = np.random.default_rng([seed, step, _AUGMENTATION])
+        rng = stream_of_step(seed, Purpose.TRIAL_AUGMENTATION, step)
         images, borders, areas = (
             torch.from_numpy(part)[:, None].to(device, torch.float32)
             for part in augmented(batch_of(step), rng)

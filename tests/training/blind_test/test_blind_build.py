@@ -30,6 +30,7 @@ from training.blind_test.build import build_blind_test
 from training.data.crops import draw_crops
 from training.data.sources import sources_of_card
 from training.data.split import load_dataset
+from training.random_streams import Purpose, stream
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_key_is_right(built: tuple[Path, AnswerKey], tiny_checkpoint: Path) -> N
     folder, key = built
     generated = Sampler(load_checkpoint(tiny_checkpoint)).images(0, 150)
     dataset = drawn_dataset(folder.parent / "photographs")
-    crops = draw_crops(dataset.training, 150, np.random.default_rng([0, 5]))
+    crops = draw_crops(dataset.training, 150, stream(0, Purpose.BLIND_TEST_CROPS))
     for name in read_blind_set(folder).images[:40]:
         entry = key.images[name]
         source = (generated if entry.kind is Origin.GENERATED else crops)[entry.index]
@@ -136,7 +137,7 @@ def test_held_out_crops_are_of_held_out_images(tiny_checkpoint: Path, tmp_path: 
     dataset = drawn_dataset(tmp_path / "photographs")
     plan = BlindTestPlan(generated=2, real=4, real_from="held-out")
     key = build_blind_test(load_checkpoint(tiny_checkpoint), dataset, tmp_path / "set", plan)
-    crops = draw_crops(dataset.held_out, 4, np.random.default_rng([0, 5]))
+    crops = draw_crops(dataset.held_out, 4, stream(0, Purpose.BLIND_TEST_CROPS))
     assert key.real_images == len(dataset.held_out) == 1
     for name, entry in key.images.items():
         if entry.kind is Origin.REAL:

@@ -65,6 +65,16 @@ def test_kid_keeps_to_its_definition() -> None:
     assert kid(first, third).subset_deviation > 0
 
 
+@pytest.mark.parametrize(("first", "second", "times"), [(30, 30, 1), (30, 31, 20), (61, 60, 20)])
+def test_kid_of_all_images_is_measured_once(
+    first: int, second: int, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+    monkeypatch.setattr(scores, "_squared_mmd", lambda *sets: measured.append(len(sets[0])) or 0.5)
+    assert kid(normal(1, first), normal(2, second)) == (0.5, 0.0)
+    assert measured == [min(first, second)] * times
+
+
 def test_kid_has_no_bias_where_fid_has() -> None:
     """Small samples of one distribution: the mean over many pairs is 0 within its standard error."""
     found = [kid(normal(2 * k, 20), normal(2 * k + 1, 20)).mean for k in range(100)]

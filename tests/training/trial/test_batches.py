@@ -84,8 +84,10 @@ def test_synthetic_blocks_are_used_once_and_wholly_annotated() -> None:
     images, borders = VoronoiBlocks().block(2)
     assert (batch.images == images).all()
     drawn = borders == 255
-    away = ndimage.distance_transform_edt(~batch.borders, sampling=(1000, 1, 1))[drawn]  # images apart
-    assert np.quantile(away, 0.999) < 4  # a line that ends at the edge of the image is thinned there
+    distance = ndimage.distance_transform_edt(~batch.borders, sampling=(1000, 1, 1))  # images apart
+    inside = np.s_[:, 8:-8, 8:-8]  # a line that ends at the edge of the image is thinned there
+    assert distance[inside][drawn[inside]].max() < 4
+    away = distance[drawn]
     assert 0.8 < (away == 0).mean() < 0.99  # displaced by a pixel or so of the band's one and a half
     assert 2.0 < batch.borders.sum() / drawn.sum() < 3.2  # lines of one pixel → bands of three
     assert (first.batch(2).borders == batch.borders).all()

@@ -11,6 +11,7 @@ from scipy.stats import wasserstein_distance
 from endotwin.mosaic.labels import Label
 from training.data.crops import draw_crops
 from training.data.split import Dataset
+from training.random_streams import Purpose, stream
 from training.scores.cells.error import expert_error, label_error
 from training.scores.cells.record import PER_PIXELS, CellComparison, CellStatistics, Distances
 from training.scores.cells.segmentation import (
@@ -30,8 +31,6 @@ GROUPS = 100
 
 _AREA_PERCENTS = tuple(range(0, 101, 5))
 _FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS = 3, 9  # cells with fewer or more are counted with these
-
-_TRAINING, _TRAINING_AGAIN, _HELD_OUT, _GROUPS = 21, 22, 23, 24  # second part of the seed of each draw
 
 _METHOD = (
     "Size of the cells by the peak of the power spectrum, crop brought to one size of cells, dark ridges, "
@@ -57,8 +56,7 @@ def compare_cells(
     Args:
         generated: uint8 grey levels (n, 128, 128), n at least 1.
         dataset: the images the generator was trained on.
-        seed: crops are drawn by `numpy.random.default_rng([seed, k])`, k = 21 for training crops, 22 for
-            their second draw, 23 for held-out crops; groups by k = 24.
+        seed: of the crops and of the groups, see `Purpose`.
         experts: images with expert borders, to measure the method's own error on.
         labels: of the first generated images, for the same purpose.
         workers: threads.
@@ -67,18 +65,16 @@ def compare_cells(
     count = len(generated)
     sets = {
         "generated": generated,
-        "training": draw_crops(dataset.training, count, np.random.default_rng([seed, _TRAINING])),
-        "training_again": draw_crops(
-            dataset.training, count, np.random.default_rng([seed, _TRAINING_AGAIN])
-        ),
+        "training": draw_crops(dataset.training, count, stream(seed, Purpose.CELLS_TRAINING)),
+        "training_again": draw_crops(dataset.training, count, stream(seed, Purpose.CELLS_TRAINING_AGAIN)),
     }
     if dataset.held_out:
-        sets["held_out"] = draw_crops(dataset.held_out, count, np.random.default_rng([seed, _HELD_OUT]))
+        sets["held_out"] = draw_crops(dataset.held_out, count, stream(seed, Purpose.CELLS_HELD_OUT))
     found: dict[str, list[WholeCells]] = {}
     with ThreadPoolExecutor(workers) as pool:
         for name, images in sets.items():
             found[name] = list(_counted(pool.map(_cells_of, images), progress))
-    groups = np.random.default_rng([seed, _GROUPS]).integers(0, count, size=(GROUPS, CROPS_PER_GROUP))
+    groups = stream(seed, Purpose.CELL_GROUPS).integers(0, count, size=(GROUPS, CROPS_PER_GROUP))
     measured = {name: _statistics(cells, groups) for name, cells in found.items()}
 
     def apart(name: str) -> Distances:

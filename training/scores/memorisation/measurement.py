@@ -26,6 +26,7 @@ from endotwin.image_size import IMAGE_SIZE
 from training.data.crops import draw_crops
 from training.data.read import DataError
 from training.data.split import Dataset, GreyImage
+from training.random_streams import Purpose, stream
 from training.scores.memorisation.nearest_crop import (
     EDGE,
     FINEST,
@@ -60,7 +61,6 @@ _LISTED_PAIRS = 10
 _BINS = 50
 _PERCENTS = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 
-_CONTROL, _SUBSETS = 11, 12  # second part of the seed of each draw
 _SUBSET_DRAWS = 400
 
 
@@ -81,8 +81,7 @@ def measure_memorisation(
     Args:
         generated: uint8 grey levels (n, 128, 128), n at least 1.
         dataset: the images the generator was trained on, with held-out ones.
-        seed: the control is drawn by `numpy.random.default_rng([seed, 11])`, and the subsets of images at
-            equal numbers by `default_rng([seed, 12])`.
+        seed: of the control and of the subsets of images at equal numbers, see `Purpose`.
         workers: threads.
         progress: called with the number of comparisons done, of at most `comparison_count`.
 
@@ -103,7 +102,7 @@ def measure_memorisation(
             "them show places that training images show, too; images of one eye belong on one side"
         )
     held_out = _pixels(unseen)
-    crops = draw_crops(unseen, count, np.random.default_rng([seed, _CONTROL]))
+    crops = draw_crops(unseen, count, stream(seed, Purpose.MEMORISATION_CONTROL))
     to_training = find_nearest_crops(generated, training, workers=workers, progress=progress)
     to_held_out = find_nearest_crops(generated, held_out, workers=workers, progress=progress)
     control = find_nearest_crops(crops, training, workers=workers, progress=progress)
@@ -112,7 +111,7 @@ def measure_memorisation(
     beyond = int((to_training.similarity > threshold).sum())
     copies = int((to_training.similarity > max(threshold, COPY)).sum())
     preference = _preference(
-        to_training, to_held_out, dataset.training, unseen, np.random.default_rng([seed, _SUBSETS])
+        to_training, to_held_out, dataset.training, unseen, stream(seed, Purpose.MEMORISATION_SUBSETS)
     )
     verdict = _verdict(beyond, copies, threshold)
     return Memorisation(
