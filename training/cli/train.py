@@ -86,6 +86,7 @@ def train_command(
     from training.learning.recipes.registry import RECIPES, default_recipe
     from training.learning.run_folder import RunFolder
     from training.learning.trainer import ReportIntervals, Trainer
+    from training.random_streams import Purpose
     from training.scores.evaluation import quick_score
     from training.scores.figures import draw_run_figures
     from training.trial.batches import RealBatches
