@@ -26,7 +26,7 @@ CLEAN_UP_SECONDS = 4
 """What the processes need to end after the last stream: 2 measured, 3.4 on a machine with much to do."""
 
 PLAIN_VARIABLES = {"BENTOML_CONTAINERIZED", "BENTOML_DO_NOT_TRACK", "PATH", "PYTHONUNBUFFERED"}
-"""All variables that packages set: whoever has a package can read them, so a secret must never join."""
+"""All variables that packages set. Anyone with a package can read them: no secret may be among them."""
 
 # BentoML reads its patterns with a name that its library gave up.
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")

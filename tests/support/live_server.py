@@ -43,7 +43,7 @@ KUBERNETES = {
 """What Kubernetes sets in every pod for Services named endotwin and endotwin-some-sets."""
 
 PATIENCE_SECONDS = 300
-"""Nothing takes this long but on a machine with far too much to do."""
+"""Only an overloaded machine takes this long."""
 
 
 # A range for each worker of pytest-xdist, below the ports that Linux gives to clients.
@@ -63,7 +63,7 @@ def free_port() -> int:
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
-    """Return variables for a server that knows no setting but these, and keeps its files in `home`."""
+    """Return the variables of a server with these settings only, and with its files in `home`."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -82,7 +82,7 @@ def serve_command(port: int) -> list[str]:
 def wait_for(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s in vain for {what}"
+        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s for {what}"
         time.sleep(0.1)
 
 
@@ -94,7 +94,7 @@ class Reply:
 
     @property
     def error(self) -> dict[str, str]:
-        """The error, after a look at its shape."""
+        """The error, once its shape is checked."""
         content = json.loads(self.body)
         assert list(content) == ["error"]
         error = content["error"]
