@@ -32,6 +32,7 @@ GROUPS = {
 """Fixtures that start servers, and the group of tests that share one."""
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests that share a server in one worker, and else the tests of a module."""
     for item in items:
