@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from training.data.split import Dataset, GreyImage, ImageFolder, load_dataset
+
 SIZE = 160
 
 
@@ -38,3 +40,14 @@ def write_blobs(folder: Path, count: int = 5) -> Path:
     for k in range(count):
         write(folder, f"blobs-{k}.png", blobs(k))
     return folder
+
+
+def load_folders(*folders: Path | ImageFolder, share: float = 0.2, split_seed: int = 0) -> Dataset:
+    """Load a data set from folders."""
+    given = [folder if isinstance(folder, ImageFolder) else ImageFolder(folder) for folder in folders]
+    return load_dataset(given, validation_share=share, split_seed=split_seed)
+
+
+def levels(images: list[GreyImage]) -> set[int]:
+    """Return the grey levels of images that have one each."""
+    return {int(image.pixels[0, 0]) for image in images}

@@ -1,4 +1,4 @@
-"""Training runs small enough for tests; as a program, one that can be killed or started by torchrun."""
+"""Training runs small enough for tests; as a program, one that can be killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from endotwin.generator.compact import MosaicArchitecture
 from endotwin.generator.dcgan import DcganArchitecture
 from endotwin.generator.labelled import LabelledArchitecture
 from training.data.split import Dataset, ImageFolder, load_dataset
-from training.learning import distributed
 from training.learning.run_folder import RunFolder
 from training.learning.settings import TrainingSettings
 from training.learning.trainer import ReportIntervals, Trainer
@@ -105,11 +104,9 @@ def weights_digest(trainer: Trainer) -> str:
 
 
 def main(kind: str, data: str, runs: str, until: str) -> None:
-    """Train until `until` images; write this process's digest of the weights beside the state."""
+    """Train until `until` images."""
     trainer = start(kind, load(Path(data)), Path(runs))
     trainer.train(int(until), ReportIntervals(statistics=BATCH, save=SAVE_EVERY, samples=0, score=0))
-    trainer.folder.write_text(f"weights-{trainer.rank}.txt", weights_digest(trainer))
-    distributed.stop()
 
 
 if __name__ == "__main__":

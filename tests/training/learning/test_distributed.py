@@ -25,7 +25,7 @@ import recorded_writes
 import tiny_run
 
 from training.learning import distributed
-from training.learning.trainer import TrainingError
+from training.learning.trainer import ReportIntervals, TrainingError
 
 ROOT = Path(__file__).resolve().parents[3]
 PROCESSES = 2
@@ -122,23 +122,26 @@ def torchrun(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[s
     )
 
 
-def test_torchrun_trains_one_run_in_two_processes(tmp_path: Path) -> None:
+def test_two_processes_train_one_run(tmp_path: Path) -> None:
     data = write_blobs(tmp_path / "blobs")
+    dataset = tiny_run.load(data)
     until = 6 * tiny_run.BATCH
-    result = torchrun(tiny_run.__file__, "dcgan", str(data), str(tmp_path / "runs"), str(until))
-    assert result.returncode == 0, result.stderr
-    (folder,) = (tmp_path / "runs").iterdir()
-    digests = {(folder / f"weights-{rank}.txt").read_text() for rank in range(PROCESSES)}
+
+    def work(_rank: int) -> str:
+        distributed.stop()  # the trainer joins the group itself
+        trainer = tiny_run.start("dcgan", dataset, tmp_path / "runs")
+        trainer.train(until, ReportIntervals(statistics=tiny_run.BATCH, samples=0, score=0))
+        return tiny_run.weights_digest(trainer)
+
+    digests = set(in_two_processes(work))
     assert len(digests) == 1
-    alone = tiny_run.start("dcgan", tiny_run.load(data), tmp_path / "alone")
+    alone = tiny_run.start("dcgan", dataset, tmp_path / "alone")
     assert tiny_run.weights_digest(alone) not in digests  # they were trained
-    reported = [
-        json.loads(line)["images"] for line in (folder / "statistics.jsonl").read_text().splitlines()
-    ]
-    assert reported == list(range(tiny_run.BATCH, until + 1, tiny_run.BATCH))
-    resumed = tiny_run.start("dcgan", tiny_run.load(data), tmp_path / "runs")
+    resumed = tiny_run.start("dcgan", dataset, tmp_path / "runs")
     assert resumed.images == until
     assert tiny_run.weights_digest(resumed) in digests
+    reported = [record["images"] for record in resumed.folder.read_statistics()]
+    assert reported == list(range(tiny_run.BATCH, until + 1, tiny_run.BATCH))
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:

@@ -124,13 +124,14 @@ def images_reported(run: Trainer) -> int:
     return max((record["images"] for record in run.folder.read_statistics()), default=0)
 
 
+@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.long)])
 def test_a_kill_loses_at_most_the_interval_between_saves(
-    data: Path, dataset: Dataset, tmp_path: Path
+    kills: int, data: Path, dataset: Dataset, tmp_path: Path
 ) -> None:
-    """Two kills at moments that nobody chose, and in the end the weights of an uninterrupted run."""
+    """Kills at random moments, and in the end the weights of an uninterrupted run."""
     watched = start("dcgan", dataset, tmp_path / "killed")  # reads what the killed processes write
     moments = np.random.default_rng()
-    for progress in (20 * BATCH, 50 * BATCH):
+    for progress in range(20 * BATCH, (20 + 30 * kills) * BATCH, 30 * BATCH):
         process = run_as_program(data, tmp_path / "killed", until=10**6)
         wait_until(lambda p=progress: images_reported(watched) >= p, f"{progress} images")  # type: ignore[misc]
         time.sleep(0.3 * moments.random())
@@ -265,7 +266,7 @@ def test_samples_are_those_of_a_checkpoint_of_the_average(dataset: Dataset, tmp_
     trainer.train(2 * BATCH, QUIET)
     samples = trainer.sample(20, seed=5)
     assert samples.shape == (20, 128, 128)
-    checkpoint = Checkpoint(trainer.average, make_card(trainer), sha256="", path=tmp_path)
+    checkpoint = Checkpoint(trainer.average, make_card(trainer), path=tmp_path)
     np.testing.assert_array_equal(samples, Sampler(checkpoint).images(5, 20))
 
 
