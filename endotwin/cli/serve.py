@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,9 @@ def serve(
       endotwin serve
       curl -X POST "http://127.0.0.1:3000/generate?n=500&seed=7" -o images.tar
     """
+    if find_spec("bentoml") is None:
+        typer.echo("Error: serving needs bentoml: pip install 'endotwin[service]'", err=True)
+        raise typer.Exit(1)
     command = [sys.executable, "-m", "bentoml", "serve", "service:Service", "--working-dir", str(_ROOT)]
     command += ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", str(_SHUTDOWN_SECONDS)]
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"

@@ -316,3 +316,29 @@ def test_the_script_and_the_module_are_the_same_command() -> None:
         for command in ([str(script)], [sys.executable, "-m", "training"])
     }
     assert len(helps) == 1
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments"),
+    [
+        ("monai", ["trial", "--sources", "sources.toml", "--arms", "real"]),
+        pytest.param("pytorch_fid", ["train", "--data", "scans"], marks=pytest.mark.long),
+        pytest.param("pydicom", ["curate", "raw", "curated"], marks=pytest.mark.long),
+    ],
+)
+def test_a_plain_installation_names_the_extra(missing: str, arguments: list[str], tmp_path: Path) -> None:
+    """In a process of its own, in which a package of the extra cannot be found."""
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv[1:] = {arguments!r}\n"
+        "from training.cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"Error: this command needs {missing}: pip install 'endotwin[training]'\n"

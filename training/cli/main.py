@@ -35,6 +35,12 @@ def main() -> None:
     warnings.filterwarnings("ignore", message=".*weights.*are None.*")
     try:
         app()
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "endotwin", "training"):
+            raise
+        typer.echo(f"Error: this command needs {package}: pip install 'endotwin[training]'", err=True)
+        sys.exit(1)
     except Exception as error:
         from training.cli.failures import OF_OPTIONS, OF_WORK
 

@@ -67,16 +67,12 @@ def trial_command(
     budget. The same command resumes a stopped trial; with more seeds, other arms or another checkpoint it
     adds to the same table.
     """
-    try:
-        from training.data.sources import read_sources
-        from training.trial.labelled_source import checkpoint_source
-        from training.trial.report import markdown_table
-        from training.trial.run import run_trial
-        from training.trial.trial_data import load_trial_data, sources_below
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"this command needs {error.name}: install the extra, pip install 'endotwin[training]'"
-        ) from error
+    from training.data.sources import read_sources
+    from training.trial.labelled_source import checkpoint_source
+    from training.trial.report import markdown_table
+    from training.trial.run import run_trial
+    from training.trial.trial_data import load_trial_data, sources_below
+
     chosen_arms = _arms(arms)
     settings = _settings(steps=steps, learning_rate=learning_rate)
     torch_device = chosen_device(device)

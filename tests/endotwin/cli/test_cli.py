@@ -347,6 +347,13 @@ def test_serve_serves_from_any_folder(tiny_checkpoint: Path, tmp_path: Path) -> 
         assert process.wait(PATIENCE_SECONDS) == 0
 
 
+def test_serve_names_the_extra_that_it_needs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endotwin.cli.serve.find_spec", lambda name: None)
+    result = run("serve")
+    assert result.exit_code == 1
+    assert result.output == "Error: serving needs bentoml: pip install 'endotwin[service]'\n"
+
+
 def test_help_shows_examples(run: Run) -> None:
     for command in ("generate", "sheet", "models", "serve"):
         result = run(command, "--help")

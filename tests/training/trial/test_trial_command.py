@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -118,20 +116,3 @@ def test_options_that_cannot_be_are_refused(
     with pytest.raises(UsageError, match=message):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert not (tmp_path / "out").exists()
-
-
-def test_without_the_extra_the_message_names_it() -> None:
-    """In a process of its own, in which MONAI cannot be found; the command itself is there all the same."""
-    program = """
-import sys
-sys.modules["monai"] = None
-import typer
-from training.trial.command import trial_command
-app = typer.Typer()
-app.command()(trial_command)
-app(["--sources", "sources.toml", "--arms", "real"])
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert "UsageError: this command needs monai" in done.stderr
-    assert "endotwin[training]" in done.stderr
