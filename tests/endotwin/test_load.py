@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import endotwin
 from endotwin.catalogue import ChoiceError
 from endotwin.generator.checkpoint import CheckpointError, load_checkpoint
 from endotwin.generator.sampler import Sampler
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -32,6 +35,13 @@ def test_the_same_images_by_name_and_by_file(one_folder: Path, tiny_checkpoint: 
 
 def test_a_shipped_checkpoint_by_its_name() -> None:
     assert endotwin.load("compact").images(seed=7, count=1).shape == (1, 128, 128)
+
+
+def test_the_snippet_of_the_readme() -> None:
+    [snippet] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(snippet, names)
+    assert names["images"].shape == (4, 128, 128)
 
 
 def test_what_is_not_there_is_refused(one_folder: Path, tmp_path: Path) -> None:
