@@ -27,7 +27,7 @@ from endotwin.cli.options import (
 from endotwin.files import OutputError
 from endotwin.samples.labelling import Labelling, LabellingError, parse_labels
 from endotwin.samples.layouts.writing import LAYOUTS
-from endotwin.sets.sizes import DEFAULT_SHARD_SIZE
+from endotwin.sets import DEFAULT_SHARD_SIZE
 from endotwin.sets.storage.place import PlaceError, parse_place
 
 _MAKE = "(make)"

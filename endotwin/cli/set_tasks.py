@@ -22,7 +22,6 @@ from endotwin.generator.sampler import sampler_in
 from endotwin.samples.labelling import Labelling
 from endotwin.samples.layouts.layout import Layout
 from endotwin.sets.card import conditions_in_words
-from endotwin.sets.estimate import estimate
 from endotwin.sets.export import export_set
 from endotwin.sets.inspection import inspect_shards
 from endotwin.sets.make import SetResult, check_destination, make_set
@@ -31,6 +30,7 @@ from endotwin.sets.plan import PartError, Shard, choose_part, choose_share, plan
 from endotwin.sets.progress import ProgressBar, format_bytes, print_note
 from endotwin.sets.ray.cluster import check_cluster, connected
 from endotwin.sets.ray.workers import RayWorkers
+from endotwin.sets.shard import estimate
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.destination import Destination, StorageError
 from endotwin.sets.storage.open_destination import open_destination

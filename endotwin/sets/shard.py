@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from endotwin.samples.formats import FORMATS
 from endotwin.samples.sample import Provenance
 from endotwin.sets.plan import Shard
 from endotwin.sets.spec import SetSpec
+
+_SAMPLE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -75,3 +78,24 @@ def write_shard(
             pixels.update(batch.images.tobytes())
             on_images(batch.range.count)
     return Digests(size, content.hexdigest(), pixels.hexdigest())
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes and seconds for one image, without the time that storage takes."""
+
+    bytes: float
+    seconds: float
+
+
+def estimate(maker: BatchMaker, spec: SetSpec, shard: Shard) -> Estimate:
+    """Make the beginning of a shard, three seconds of it, and forget it."""
+    size = images = 0
+    began = time.perf_counter()
+    for batch, data in shard_pieces(maker, spec, shard):
+        images += 0 if batch is None else batch.range.count
+        size += len(data)
+        if images and time.perf_counter() - began > _SAMPLE_SECONDS:
+            break
+    elapsed = time.perf_counter() - began
+    return Estimate(size / images, elapsed / images)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
+from itertools import islice
 
 from endotwin.generator.batch import BatchMaker
 from endotwin.generator.versions import installed_versions
@@ -60,7 +60,7 @@ class ShardMaker:
         self._failed = threading.Event()
 
     def make_all(self, shards: Iterable[Shard]) -> Iterator[tuple[Shard, ShardRecord | None]]:
-        """Make shards in their order.
+        """Make shards, in their order but for neighbours.
 
         Yields:
             Every shard with what `make` returns.
@@ -69,16 +69,17 @@ class ShardMaker:
             SetError: something that is not of this set was put under a shard's key meanwhile.
             StorageError: storage failed for good.
         """
-        at_work: deque[tuple[Shard, Future[ShardRecord | None]]] = deque()
+        waiting = iter(shards)
+        at_work: dict[Future[ShardRecord | None], Shard] = {}
         with ThreadPoolExecutor(SHARDS_AT_ONCE, "shards") as threads:
             try:
-                for shard in shards:
-                    if len(at_work) == SHARDS_AT_ONCE:
-                        first, made = at_work.popleft()
-                        yield first, made.result()
-                    at_work.append((shard, threads.submit(self.make, shard)))
-                for shard, made in at_work:
-                    yield shard, made.result()
+                while True:
+                    for shard in islice(waiting, SHARDS_AT_ONCE - len(at_work)):
+                        at_work[threads.submit(self.make, shard)] = shard
+                    if not at_work:
+                        return
+                    for made in wait(at_work, return_when=FIRST_COMPLETED).done:
+                        yield at_work.pop(made), made.result()
             except BaseException:
                 self._failed.set()  # else the other thread would finish its shard first
                 raise

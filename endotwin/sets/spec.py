@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from endotwin.image_range import MAX_INDEX, MAX_SEED, ImageRange
 from endotwin.samples.conditions import parse_conditions
 from endotwin.samples.labelling import Labelling, parse_labels
-from endotwin.sets.sizes import DEFAULT_SHARD_SIZE, LARGEST_SHARD, MAX_SHARDS
+from endotwin.sets import DEFAULT_SHARD_SIZE, LARGEST_SHARD, MAX_SHARDS
 
 
 class SetSpec(BaseModel):

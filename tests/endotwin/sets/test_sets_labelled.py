@@ -23,10 +23,10 @@ from endotwin.image_range import ImageRange
 from endotwin.mosaic.labels import Label
 from endotwin.mosaic.parameters import Conditions, Range
 from endotwin.samples.sample import is_label_file
-from endotwin.sets.estimate import estimate
 from endotwin.sets.inspection import inspect_shards
 from endotwin.sets.manifest import Manifest, SetError
 from endotwin.sets.plan import plan_set
+from endotwin.sets.shard import estimate
 from endotwin.sets.storage.folder import FolderDestination
 
 Run = Callable[..., Result]
