@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from endotwin.quoting import shorten
 from endotwin.samples.conditions import CONDITIONS
 from endotwin.samples.labelling import LABELS, Labelling
-from endotwin.sets.spec import DEFAULT_SHARD_SIZE, SetSpec
+from endotwin.sets import DEFAULT_SHARD_SIZE
+from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.place import Bucket, PlaceError, check_allowed, parse_place
 from endotwin.settings import Settings
 from service.errors import ApiError, invalid_parameter

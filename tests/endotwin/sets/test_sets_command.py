@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -11,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from live_server import PATIENCE_SECONDS, ROOT, wait_for
 from set_tools import Workshop, digests, start_command
+from tiny_checkpoints import make_card
 from typer.testing import CliRunner, Result
 
 from endotwin.cli.main import app
@@ -74,14 +77,19 @@ def test_only_the_checkpoint_that_made_a_set_repairs_it(
     run(*SMALL, "data")
     (tmp_path / "data" / "README.md").unlink()
     other = tmp_path / "other.safetensors"
-    save_checkpoint(
-        other, workshop.checkpoint.generator, workshop.card.model_copy(update={"name": "other"})
-    )
+    generator = copy.deepcopy(workshop.checkpoint.generator)
+    with torch.no_grad():
+        next(generator.parameters()).add_(1)
+    save_checkpoint(other, generator, workshop.card)
     refused = run("--verify", "--replace-wrong", "--checkpoint", other, "data")
     assert refused.exit_code == 1
     assert (
         f"{load_checkpoint(other).generator_sha256}; name the right one with --checkpoint" in refused.output
     )
+    rescored = tmp_path / "rescored.safetensors"
+    save_checkpoint(rescored, workshop.checkpoint.generator, make_card("tiny", 99.0))
+    repaired = run("--verify", "--replace-wrong", "--checkpoint", rescored, "data")
+    assert repaired.exit_code == 0, repaired.output
 
 
 def test_a_dry_run_tells_and_writes_nothing(run: Run, tmp_path: Path) -> None:
@@ -135,7 +143,7 @@ def test_a_failure_is_one_line(run: Run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_stopped_command_leaves_nothing_half(
     number: signal.Signals, tiny_checkpoint: Path, workshop: Workshop, tmp_path: Path
 ) -> None:

@@ -71,14 +71,14 @@ def test_the_commands_of_all_indices_make_the_set_of_one_command(
     """Fewer and smaller shards than there are parts; all else is the command as it stands there."""
     monkeypatch.setenv("ENDOTWIN_CHECKPOINT_DIR", str(tiny_checkpoint.parent))
     monkeypatch.setenv("ENDOTWIN_DEVICE", "cpu")
-    changes = {"1000000": "480", "s3://bucket/sets/first": str(tmp_path / "parts")}
+    changes = {"1000000": "120", "s3://bucket/sets/first": str(tmp_path / "parts")}
     parts = FolderDestination(tmp_path / "parts")
     for index in range(COMPLETIONS):
         assert parts.stat("manifest.json") is None
         words = [changes.get(word, word) for word in command_of(index)[3:]]
-        result = CliRunner().invoke(app, [*words, "--shard-size", "16"])
+        result = CliRunner().invoke(app, [*words, "--shard-size", "4"])
         assert result.exit_code == 0, result.output
     whole = FolderDestination(tmp_path / "whole")
-    workshop.finished(workshop.spec(name="endotwin-tiny-7", n=480, shard_size=16), whole)
+    workshop.finished(workshop.spec(name="endotwin-tiny-7", n=120, shard_size=4), whole)
     assert digests(parts) == digests(whole)
     assert command_of(3)[-2] == f"3/{COMPLETIONS}"

@@ -179,7 +179,7 @@ def test_the_estimate_counts_the_files_of_labels(
     original: FolderDestination, labelled_workshop: Workshop
 ) -> None:
     spec = labelled_workshop.spec(n=16, shard_size=16, **LABELLED)
-    cost = estimate(labelled_workshop.generator, spec, plan_set(spec)[0])
+    cost = estimate(labelled_workshop.maker, spec, plan_set(spec)[0])
     size = original.path("train/shard-000000.tar").stat().st_size
     assert cost.bytes * 16 == pytest.approx(size, rel=0.05)
 

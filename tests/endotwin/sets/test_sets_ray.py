@@ -25,6 +25,7 @@ from endotwin.sets.ray import workers as ray_workers
 from endotwin.sets.ray.cluster import ClusterError, connected
 from endotwin.sets.ray.worker import Worker, WorkerConfig, WorkerFailure, versions_here
 from endotwin.sets.ray.workers import RayWorkers
+from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.destination import Destination
 from endotwin.sets.storage.folder import FolderDestination
 from endotwin.sets.storage.place import Folder
@@ -38,7 +39,7 @@ SECRET = "a-secret-of-this-test-alone"
 
 @pytest.fixture(scope="module")
 def undisturbed(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the digests of the set of `ORDER`, manifest and all, made by one process in peace."""
+    """Return the digests of the set of `ORDER`, manifest and all, made by one process."""
     folder = FolderDestination(tmp_path_factory.mktemp("undisturbed"))
     workshop.finished(workshop.spec(name="endotwin-tiny-7", n=N, shard_size=SHARD_SIZE), folder)
     return digests(folder)
@@ -93,7 +94,8 @@ def check_that_a_killed_worker_is_replaced(
     assert int(counts[1]) + int(counts[2]) == N // SHARD_SIZE
 
 
-def test_a_killed_worker_is_replaced_and_the_set_is_the_same(
+@pytest.mark.long
+def test_a_killed_worker_of_the_command_is_replaced_and_the_set_is_the_same(
     tiny_checkpoint: Path, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
     folder = FolderDestination(tmp_path / "set")
@@ -102,6 +104,7 @@ def test_a_killed_worker_is_replaced_and_the_set_is_the_same(
     assert not list(folder.unfinished.iterdir())
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_replaced_and_the_set_in_s3_is_the_same(
     tiny_checkpoint: Path,
     undisturbed: dict[str, str],
@@ -117,9 +120,17 @@ def test_a_killed_worker_is_replaced_and_the_set_in_s3_is_the_same(
     assert "Uploads" not in swift_server.client().list_multipart_uploads(Bucket=bucket)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("number", "whole_cluster"),
+    [
+        (signal.SIGINT, True),
+        (signal.SIGKILL, False),
+        pytest.param(signal.SIGKILL, True, marks=pytest.mark.long),  # Ray takes a minute to notice
+    ],
+)
 def test_no_worker_outlives_the_command_and_the_next_run_goes_on(
     number: signal.Signals,
+    whole_cluster: bool,
     tiny_checkpoint: Path,
     workshop: Workshop,
     undisturbed: dict[str, str],
@@ -128,13 +139,16 @@ def test_no_worker_outlives_the_command_and_the_next_run_goes_on(
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     folder = FolderDestination(tmp_path / "set")
     process, children = start(tiny_checkpoint, tmp_path, folder.path(""), folder)
+    workers = workers_of(psutil.Process(process.pid))
     try:
         process.send_signal(number)
         output, _ = process.communicate(timeout=2 * PATIENCE_SECONDS)
     finally:
         process.kill()
     assert len(children) > 2
-    wait_for(lambda: all(has_ended(child) for child in children), "the cluster to end")
+    assert workers
+    ended = children if whole_cluster else workers
+    wait_for(lambda: all(has_ended(child) for child in ended), "the cluster to end")
     assert "manifest.json" not in digests(folder)
     if number == signal.SIGINT:
         assert process.returncode == 130
@@ -161,10 +175,16 @@ RayRun = Callable[..., RayWorkers]
 
 @pytest.fixture
 def ray_run(cluster: Any, workshop: Workshop, tmp_path: Path) -> RayRun:
-    """Return a function that prepares a run of 100 images in `tmp_path / "set"`."""
-    spec, folder = workshop.spec(), FolderDestination(tmp_path / "set")
+    """Return a function that prepares a run in `tmp_path / "set"`, of 100 images unless given a spec."""
 
-    def prepare(cpus: int = 1, device: str = "auto", progress: Counting | None = None) -> RayWorkers:
+    def prepare(
+        spec: SetSpec | None = None,
+        cpus: int = 1,
+        device: str = "auto",
+        progress: Counting | None = None,
+        note: Callable[[str], None] = print,
+    ) -> RayWorkers:
+        spec, folder = spec or workshop.spec(), FolderDestination(tmp_path / "set")
         mark_destination(spec, folder)
         return RayWorkers(
             cluster,
@@ -175,11 +195,34 @@ def ray_run(cluster: Any, workshop: Workshop, tmp_path: Path) -> RayRun:
             folder,
             cpus=cpus,
             progress=progress or Counting(),
-            note=print,
+            note=note,
             stop_if_asked=never,
         )
 
     return prepare
+
+
+class KillingAWorker(Counting):
+    """Kills a worker of this process' cluster when the first shard is made."""
+
+    def made(self, shard: Shard, record: ShardRecord) -> None:
+        super().made(shard, record)
+        if len(self.new) == 1:
+            workers_of(psutil.Process())[0].kill()
+
+
+def test_a_killed_worker_is_replaced_and_the_set_is_the_same(
+    ray_run: RayRun, workshop: Workshop, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    spec, folder = workshop.spec(name="endotwin-tiny-7", n=N, shard_size=SHARD_SIZE), tmp_path / "set"
+    progress, notes = KillingAWorker(), []
+    run = ray_run(spec, progress=progress, note=notes.append)
+    workshop.finished(spec, FolderDestination(folder), make_shards=run.make_all, progress=progress)
+    assert digests(FolderDestination(folder)) == undisturbed
+    assert not list(FolderDestination(folder).unfinished.iterdir())
+    assert "a worker has died; another makes its shards" in notes
+    assert len(progress.new) + len(progress.there) == N // SHARD_SIZE
+    assert progress.images == SHARD_SIZE * len(progress.new)
 
 
 def test_the_report_is_that_of_a_local_run(

@@ -1,4 +1,4 @@
-"""A set over TLS, on a server that is less strict than Swift: it ignores conditions, refuses trailers."""
+"""Sets over TLS, on a server that is less strict than Swift: it ignores conditions, refuses trailers."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from set_tools import (
     kill_again_and_again,
     make_at_once,
     never,
+    sleep_briefly,
     start_command,
 )
 from swift_server import BIN
@@ -125,7 +126,11 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rclone]:
 
 def opened(**settings: object) -> Destination:
     return open_destination(
-        parse_place("s3://data/set"), Settings(**settings), stop_if_asked=never, note=print
+        parse_place("s3://data/set"),
+        Settings(**settings),
+        stop_if_asked=never,
+        note=print,
+        sleep=sleep_briefly,
     )
 
 
@@ -136,6 +141,7 @@ def test_a_set_over_tls(workshop: Workshop, undisturbed: dict[str, str]) -> None
     assert digests(place) == undisturbed
 
 
+@pytest.mark.long
 def test_killed_again_and_again_over_tls(
     workshop: Workshop, server: Rclone, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -150,11 +156,12 @@ def test_killed_again_and_again_over_tls(
     process = start()
     output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, output
-    peaceful = FolderDestination(tmp_path / "peaceful")
-    workshop.finished(workshop.spec(name="endotwin-tiny-7", n=320, shard_size=16), peaceful)
-    assert digests(place) == digests(peaceful)
+    expected = FolderDestination(tmp_path / "expected")
+    workshop.finished(workshop.spec(name="endotwin-tiny-7", n=320, shard_size=16), expected)
+    assert digests(place) == digests(expected)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("server")
 def test_two_processes_at_once_over_tls(workshop: Workshop, undisturbed: dict[str, str]) -> None:
     make_at_once(workshop, opened)
@@ -164,9 +171,9 @@ def test_two_processes_at_once_over_tls(workshop: Workshop, undisturbed: dict[st
 def test_the_server_is_killed_and_comes_back_without_records(
     workshop: Workshop, server: Rclone, undisturbed: dict[str, str]
 ) -> None:
-    """It forgets metadata then: what was there before cannot be told from foreign objects."""
+    """It loses metadata then: what was there before cannot be distinguished from objects of others."""
     place = opened(storage_timeout_seconds=10)
-    report = Killing(server, seconds=2)
+    report = Killing(server, seconds=1)
     try:
         with pytest.raises(SetError, match="not all are there as they were written"):
             workshop.make(workshop.spec(), place, progress=report)
@@ -178,6 +185,7 @@ def test_the_server_is_killed_and_comes_back_without_records(
     assert digests(place) == undisturbed
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("server")
 def test_a_planted_object_is_found_over_tls(workshop: Workshop, undisturbed: dict[str, str]) -> None:
     place, key = opened(), "train/shard-000001.tar"
@@ -193,6 +201,7 @@ def test_a_planted_object_is_found_over_tls(workshop: Workshop, undisturbed: dic
     assert digests(place) == undisturbed
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("server")
 def test_a_large_object_over_tls() -> None:
     content = os.urandom(2 * PART + 1)

@@ -28,8 +28,6 @@ from endotwin.sets.storage.folder import FolderDestination
 from endotwin.sets.storage.record import ObjectRecord
 from endotwin.sets.verify import verify_set
 
-KILLS = 3
-
 
 def open_uploads(swift: Swift, bucket: str) -> list[dict[str, object]]:
     return swift.client().list_multipart_uploads(Bucket=bucket).get("Uploads", [])
@@ -54,7 +52,9 @@ def test_a_set_in_s3_is_the_one_in_a_folder(
     assert report.images == 0
 
 
+@pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.long)])
 def test_killed_again_and_again(  # the real command, at random moments
+    kills: int,
     workshop: Workshop,
     tiny_checkpoint: Path,
     open_place: Open,
@@ -66,7 +66,7 @@ def test_killed_again_and_again(  # the real command, at random moments
     place = open_place(f"s3://{bucket}/set")
     spec = workshop.spec(name="endotwin-tiny-7", n=320, shard_size=16)
     arguments = ["--n", 320, "--seed", 7, "--shard-size", 16, str(place.place)]
-    kill_again_and_again(KILLS, place, lambda: start_command(tiny_checkpoint, tmp_path, *arguments, **aws))
+    kill_again_and_again(kills, place, lambda: start_command(tiny_checkpoint, tmp_path, *arguments, **aws))
     assert place.stat("manifest.json") is None
     left = swift_server.client().create_multipart_upload(
         Bucket=bucket, Key="set/train/shard-000019.tar"
@@ -78,9 +78,9 @@ def test_killed_again_and_again(  # the real command, at random moments
     output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, output
     assert "320 images of seed 7" in output
-    peaceful = FolderDestination(tmp_path / "peaceful")
-    workshop.finished(spec, peaceful)
-    assert digests(place) == digests(peaceful)
+    expected = FolderDestination(tmp_path / "expected")
+    workshop.finished(spec, expected)
+    assert digests(place) == digests(expected)
     assert open_uploads(swift_server, bucket) == []
 
 
@@ -88,7 +88,7 @@ def test_the_server_is_killed_and_comes_back(
     workshop: Workshop, undisturbed: dict[str, str], open_place: Open, bucket: str, swift_server: Swift
 ) -> None:
     place = open_place(f"s3://{bucket}/set", timeout_seconds=10)
-    report = Killing(swift_server, seconds=3)
+    report = Killing(swift_server, seconds=1)
     try:
         workshop.finished(workshop.spec(), place, progress=report)
     finally:
