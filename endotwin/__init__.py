@@ -31,13 +31,13 @@ def load(checkpoint: str | Path, device: str = "auto") -> Sampler:
     """
     # Torch takes seconds to import.
     from endotwin.catalogue import choose_checkpoint, with_device  # noqa: PLC0415
-    from endotwin.generator.checkpoint import SUFFIX  # noqa: PLC0415
+    from endotwin.generator.checkpoint import CHECKPOINT_SUFFIX  # noqa: PLC0415
     from endotwin.generator.device import resolve_device  # noqa: PLC0415
     from endotwin.generator.sampler import Sampler  # noqa: PLC0415
     from endotwin.samples.labelling import PLAIN  # noqa: PLC0415
     from endotwin.settings import load_settings  # noqa: PLC0415
 
     settings = with_device(load_settings(), device)
-    is_file = isinstance(checkpoint, Path) or checkpoint.endswith(SUFFIX)
+    is_file = isinstance(checkpoint, Path) or checkpoint.endswith(CHECKPOINT_SUFFIX)
     model, path = (None, Path(checkpoint)) if is_file else (str(checkpoint), None)
     return Sampler(choose_checkpoint(settings, PLAIN, model, path), str(resolve_device(settings.device)))

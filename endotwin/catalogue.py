@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from endotwin.generator.card import Card
-from endotwin.generator.checkpoint import SUFFIX, Checkpoint, load_checkpoint
+from endotwin.generator.checkpoint import CHECKPOINT_SUFFIX, Checkpoint, load_checkpoint
 from endotwin.generator.labelled import LabelledArchitecture
 from endotwin.mosaic.parameters import ImagePopulation
 from endotwin.samples.labelling import Labelling, LabellingError
@@ -47,10 +47,11 @@ def load_checkpoints(folder: Path, *, allow_unscored: bool) -> dict[str, Checkpo
         raise SettingsError(
             f"{variable('checkpoint_dir')}: there is no folder {folder} to load checkpoints from"
         )
-    paths = sorted(path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+    paths = sorted(path for path in folder.glob(f"*{CHECKPOINT_SUFFIX}") if not path.name.startswith("."))
     if not paths:
         raise SettingsError(
-            f"{variable('checkpoint_dir')}: no *{SUFFIX} in {folder}; train one, or name another folder"
+            f"{variable('checkpoint_dir')}: no *{CHECKPOINT_SUFFIX} in {folder}; train one, or name another "
+            "folder"
         )
     checkpoints: dict[str, Checkpoint] = {}
     for path in paths:

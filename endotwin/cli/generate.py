@@ -29,10 +29,10 @@ from endotwin.cli.options import (
 from endotwin.samples.formats import FORMATS
 from endotwin.samples.labelling import Labelling, LabellingError
 from endotwin.samples.layouts.writing import LAYOUTS
-from endotwin.samples.npz import SUFFIX
+from endotwin.samples.npz import NPZ_SUFFIX
 
 
-class Format(StrEnum):
+class FormatName(StrEnum):
     """What `endotwin generate` writes."""
 
     FOLDER = "folder"
@@ -42,7 +42,7 @@ class Format(StrEnum):
     NPZ = "npz"
 
 
-class Layout(StrEnum):
+class LayoutName(StrEnum):
     """Folders for the software of segmentation teams."""
 
     NNUNET = "nnunet"
@@ -60,11 +60,11 @@ def generate_command(
     ] = None,
     start: Annotated[int, typer.Option(min=0, help="Index of the first image.")] = 0,
     kind: Annotated[
-        Format | None,
+        FormatName | None,
         typer.Option("--format", help="Default: what the output's suffix says, else folder."),
     ] = None,
     layout: Annotated[
-        Layout | None,
+        LayoutName | None,
         typer.Option(help="Instead of a format: a labelled folder that other software loads as it is."),
     ] = None,
     validation_every: Annotated[
@@ -113,9 +113,9 @@ def generate_command(
         from endotwin.catalogue import ChoiceError  # noqa: PLC0415
         from endotwin.image_range import ImageRange, ImageRangeError  # noqa: PLC0415
         from endotwin.samples.conditions import parse_labelling  # noqa: PLC0415
-        from endotwin.samples.write import FAILURES, generate  # noqa: PLC0415
+        from endotwin.samples.write import WRITE_FAILURES, generate  # noqa: PLC0415
 
-        with reported(*FAILURES):
+        with reported(*WRITE_FAILURES):
             try:
                 labelling = parse_labelling(labels, conditions)
                 if layout is not None:
@@ -145,5 +145,5 @@ def generate_command(
 
 def _format_of(output: Path) -> str:
     """Choose the format of an output by its suffix."""
-    suffixes = {kind: archive.suffix for kind, archive in FORMATS.items()} | {"npz": SUFFIX}
+    suffixes = {kind: archive.suffix for kind, archive in FORMATS.items()} | {"npz": NPZ_SUFFIX}
     return next((kind for kind, suffix in suffixes.items() if output.suffix == suffix), "folder")

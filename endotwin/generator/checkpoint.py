@@ -24,7 +24,7 @@ from endotwin.mosaic.scene import MOSAIC_VERSION
 
 _CARD_KEY = "endotwin_card"
 _DIGEST_KEY = "endotwin_sha256"
-SUFFIX = ".safetensors"
+CHECKPOINT_SUFFIX = ".safetensors"
 
 
 class CheckpointError(Exception):
@@ -65,8 +65,8 @@ def save_checkpoint(path: Path, generator: Generator, card: Card) -> None:
     """
     if card.fid is None:
         raise CheckpointError(f"{path}: a checkpoint is only written with a recorded FID")
-    if path.suffix != SUFFIX:
-        raise CheckpointError(f"{path}: a checkpoint's name ends in {SUFFIX}")
+    if path.suffix != CHECKPOINT_SUFFIX:
+        raise CheckpointError(f"{path}: a checkpoint's name ends in {CHECKPOINT_SUFFIX}")
     tensors = _tensors(generator)
     text = card.model_dump_json()
     metadata = {_CARD_KEY: text, _DIGEST_KEY: _digest(text, tensors)}

@@ -28,10 +28,10 @@ from endotwin.generator.renderer import (
 )
 from endotwin.image_size import IMAGE_SIZE
 
-GRID = 24
+SITE_TABLE = 24
 """Sites per side of the periodic site table: more than the smallest spacing ever needs."""
 
-MOSAIC_CHANNELS = 6
+_MOSAIC_CHANNELS = 6
 MIN_SPACING, MAX_SPACING = 13.0, 60.0
 _SITE_NUMBERS = 4  # two for the position, two for the look of a cell
 _LATTICE_NUMBERS = 8  # spacing, jitter, rotation, two of stretch, two of offset, field parity
@@ -77,7 +77,7 @@ def draw_jittered_grid(
 
     Args:
         lattice: (B, 8) standard normal: spacing, jitter, rotation, stretch (2), offset (2), parity.
-        sites: (B, GRID * GRID, 4) standard normal: displacement (2), look (2).
+        sites: (B, SITE_TABLE * SITE_TABLE, 4) standard normal: displacement (2), look (2).
         warp: (B, 2, h, w) standard normal: a smooth displacement that bends borders and varies sizes.
         median: median spacing in pixels.
         log_sd: standard deviation of the logarithm of the spacing.
@@ -103,16 +103,16 @@ def draw_jittered_grid(
     cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
     x, y = cos * x - sin * y, sin * x + cos * y
     x = x * (1.0 + stretch[:, None, None]) + y * shear[:, None, None]
-    x = x + uniform[:, 5, None, None] * GRID
-    y = y + uniform[:, 6, None, None] * GRID
+    x = x + uniform[:, 5, None, None] * SITE_TABLE
+    y = y + uniform[:, 6, None, None] * SITE_TABLE
 
     # Axial coordinates of a hexagonal grid with unit spacing: p = a * (1, 0) + b * (1/2, √3/2).
     b = torch.round(y * (2.0 / math.sqrt(3.0)))
     a = torch.round(x - 0.5 * b)
     moved = (jitter[:, None, None] * sites[:, :, :2]).clamp(-0.45, 0.45)
     table = torch.cat([moved, sites[:, :, 2:]], dim=2)
-    rows = torch.arange(batch, device=lattice.device)[:, None, None] * (GRID * GRID)
-    flat = table.reshape(batch * GRID * GRID, _SITE_NUMBERS)
+    rows = torch.arange(batch, device=lattice.device)[:, None, None] * (SITE_TABLE * SITE_TABLE)
+    flat = table.reshape(batch * SITE_TABLE * SITE_TABLE, _SITE_NUMBERS)
     moved_x, moved_y = flat[:, 0].contiguous(), flat[:, 1].contiguous()
 
     first = torch.full_like(x, 1e6)
@@ -120,7 +120,9 @@ def draw_jittered_grid(
     owner = torch.zeros_like(x, dtype=torch.long)
     for i, j in _OFFSETS:
         site_a, site_b = a + i, b + j
-        site = (torch.remainder(site_a, GRID) * GRID + torch.remainder(site_b, GRID)).long() + rows
+        site = (
+            torch.remainder(site_a, SITE_TABLE) * SITE_TABLE + torch.remainder(site_b, SITE_TABLE)
+        ).long() + rows
         dx = x - (site_a + 0.5 * site_b + moved_x[site])
         dy = y - (site_b * (math.sqrt(3.0) / 2.0) + moved_y[site])
         squared = dx * dx + dy * dy
@@ -149,12 +151,12 @@ class MosaicGenerator(RenderingNetwork):
     """A random mosaic on a jittered grid, rendered."""
 
     def __init__(self, architecture: MosaicArchitecture) -> None:
-        super().__init__(architecture.latent, architecture.width, MOSAIC_CHANNELS + LIGHT_CHANNELS)
+        super().__init__(architecture.latent, architecture.width, _MOSAIC_CHANNELS + LIGHT_CHANNELS)
         self.architecture = architecture
         self.draws = (
             architecture.latent
             + _LATTICE_NUMBERS
-            + GRID * GRID * _SITE_NUMBERS
+            + SITE_TABLE * SITE_TABLE * _SITE_NUMBERS
             + 2 * _WARP_SIZE**2
             + 2 * LIGHT_SIZE**2
             + 2
@@ -167,7 +169,7 @@ class MosaicGenerator(RenderingNetwork):
         numbers = DrawsReader(draws)
         latent = numbers.take(self.architecture.latent)
         lattice = numbers.take(_LATTICE_NUMBERS)
-        sites = numbers.take(GRID * GRID, _SITE_NUMBERS)
+        sites = numbers.take(SITE_TABLE * SITE_TABLE, _SITE_NUMBERS)
         warp = numbers.take(2, _WARP_SIZE, _WARP_SIZE)
         light = numbers.take(2, LIGHT_SIZE, LIGHT_SIZE)
         slope = numbers.take(2)

@@ -32,7 +32,7 @@ from endotwin.mosaic.guttae import soften
 from endotwin.mosaic.parameters import PARAMETER_NUMBERS, Conditions, ImagePopulation
 from endotwin.mosaic.scene import SCENE_NUMBERS, Scene, draw_scene
 
-MOSAIC_CHANNELS = 6
+_MOSAIC_CHANNELS = 6
 GUTTAE_CHANNELS = 1
 FINE_CHANNELS = 1
 _UNIT_SPACING, _UNIT_LOG_SD = 24.0, 0.2
@@ -67,7 +67,7 @@ class LabelledGenerator(RenderingNetwork):
         super().__init__(
             architecture.latent,
             architecture.width,
-            MOSAIC_CHANNELS + LIGHT_CHANNELS,
+            _MOSAIC_CHANNELS + LIGHT_CHANNELS,
             FINE_CHANNELS,
         )
         self.architecture = architecture
@@ -124,7 +124,7 @@ class LabelledGenerator(RenderingNetwork):
         noise = {s: numbers.take(c, s, s) for s, c in NOISE_CHANNELS.items()}
 
         drawn = torch.from_numpy(np.stack([_fields(scene) for scene in scenes])).to(draws.device)
-        mosaic, guttae, fine = torch.split(drawn, [MOSAIC_CHANNELS, GUTTAE_CHANNELS, FINE_CHANNELS], dim=1)
+        mosaic, guttae, fine = torch.split(drawn, [_MOSAIC_CHANNELS, GUTTAE_CHANNELS, FINE_CHANNELS], dim=1)
         about = torch.from_numpy(np.stack([self._about(scene) for scene in scenes])).to(draws.device)
         half = IMAGE_SIZE // MOSAIC_SIZE
         images = self.render(

@@ -13,7 +13,7 @@ from endotwin.image_size import IMAGE_SIZE
 from endotwin.samples.labelling import LABELS, LabellingError
 from endotwin.samples.sample import Provenance, labels_of
 
-SUFFIX = ".npz"
+NPZ_SUFFIX = ".npz"
 
 _PARAMETERS = {
     f"{part}_{field}": (part, field)

@@ -28,7 +28,7 @@ from endotwin.samples.npz import check_npz, write_npz
 from endotwin.samples.sample import Provenance, require_only_samples, sample_files
 from endotwin.settings import SettingsError, load_settings
 
-FAILURES = (CheckpointError, OSError, OutputError, SettingsError)
+WRITE_FAILURES = (CheckpointError, OSError, OutputError, SettingsError)
 """What can go wrong with valid options; each says so in words for the caller."""
 
 

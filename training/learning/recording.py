@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from endotwin.generator.card import Card, Data, FidRecord, Training
-from endotwin.generator.checkpoint import SUFFIX, Checkpoint, save_checkpoint
+from endotwin.generator.checkpoint import CHECKPOINT_SUFFIX, Checkpoint, save_checkpoint
 from endotwin.image_size import IMAGE_SIZE
 from training.learning.recipes.registry import RECIPES
 from training.learning.trainer import Trainer
@@ -45,7 +45,7 @@ def record(
         InceptionError: the Inception weights are missing or not the known ones.
     """
     card = make_card(trainer)
-    path = destination / f"{trainer.settings.name}{SUFFIX}"
+    path = destination / f"{trainer.settings.name}{CHECKPOINT_SUFFIX}"
     unscored = Checkpoint(generator=trainer.average, card=card, path=path)
     fid, statistics = evaluate(
         unscored, trainer.dataset, count=count, seed=seed, device=trainer.device, inception=inception

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from endotwin.generator.batch import BatchMaker
-from endotwin.generator.checkpoint import SUFFIX, Checkpoint, CheckpointError, load_checkpoint
+from endotwin.generator.checkpoint import CHECKPOINT_SUFFIX, Checkpoint, CheckpointError, load_checkpoint
 from endotwin.generator.device import resolve_device
 from endotwin.generator.sampler import sampler_in
 from endotwin.generator.versions import installed_versions
@@ -154,7 +154,7 @@ class Worker:
 
     def _load_checkpoint(self, content: bytes) -> Checkpoint:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{self._config.spec.model}{SUFFIX}"
+            path = Path(folder) / f"{self._config.spec.model}{CHECKPOINT_SUFFIX}"
             path.write_bytes(content)
             loaded = load_checkpoint(path, require_fid=False)
         if loaded.generator_sha256 != self._config.spec.generator_sha256:

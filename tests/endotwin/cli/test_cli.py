@@ -17,7 +17,7 @@ from live_server import PATIENCE_SECONDS, ROOT, Client, LiveServer, environment,
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from endotwin.cli.generate import Format
+from endotwin.cli.generate import FormatName
 from endotwin.cli.main import app
 from endotwin.generator.checkpoint import load_checkpoint, save_checkpoint
 from endotwin.generator.sampler import Sampler
@@ -56,7 +56,7 @@ def entries(folder: Path) -> list[str]:
 
 
 def test_every_archive_format_can_be_asked_for() -> None:
-    assert {str(kind) for kind in Format} == {"folder", "npz", *FORMATS}
+    assert {str(kind) for kind in FormatName} == {"folder", "npz", *FORMATS}
 
 
 @pytest.mark.parametrize("kind", FORMATS)

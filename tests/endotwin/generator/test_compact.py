@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from endotwin.generator.compact import (
-    GRID,
     MAX_SPACING,
     MIN_SPACING,
+    SITE_TABLE,
     MosaicArchitecture,
     MosaicGenerator,
     draw_jittered_grid,
@@ -30,8 +30,10 @@ ROW = math.sqrt(3) / 2
 
 def draw(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Draw what `draw_jittered_grid` takes: lattice, sites, warp."""
-    numbers = torch.from_numpy(draw_normals(ImageRange(seed, 0, count), 8 + GRID * GRID * 4 + 32))
-    lattice, sites, warp = numbers.split([8, GRID * GRID * 4, 32], dim=1)
+    numbers = torch.from_numpy(
+        draw_normals(ImageRange(seed, 0, count), 8 + SITE_TABLE * SITE_TABLE * 4 + 32)
+    )
+    lattice, sites, warp = numbers.split([8, SITE_TABLE * SITE_TABLE * 4, 32], dim=1)
     return lattice.clone(), sites.reshape(count, -1, 4).clone(), warp.reshape(count, 2, 4, 4).clone()
 
 
@@ -53,13 +55,13 @@ def brute_force(lattice: Tensor, sites: Tensor, warp: Tensor) -> tuple[np.ndarra
     axis = np.arange(MOSAIC_SIZE) * 2.0 + 1.0 - IMAGE_SIZE / 2
     x, y = axis[None, :] / spacing + 0.15 * bend[0], axis[:, None] / spacing + 0.15 * bend[1]
     x, y = math.cos(angle) * x - math.sin(angle) * y, math.sin(angle) * x + math.cos(angle) * y
-    x = x * (1 + stretch) + y * shear + uniform[5] * GRID
-    y = y + uniform[6] * GRID
+    x = x * (1 + stretch) + y * shear + uniform[5] * SITE_TABLE
+    y = y + uniform[6] * SITE_TABLE
 
     b = np.arange(math.floor(y.min() / ROW) - 4, math.ceil(y.max() / ROW) + 5)
     a = np.arange(math.floor((x - y / ROW / 2).min()) - 4, math.ceil((x - y / ROW / 2).max()) + 5)
     a, b = (grid.ravel() for grid in np.meshgrid(a, b))
-    table = (a % GRID) * GRID + b % GRID
+    table = (a % SITE_TABLE) * SITE_TABLE + b % SITE_TABLE
     moved = np.clip(jitter * sites[table, :2].double().numpy(), -0.45, 0.45)
     distances = np.hypot(
         x.reshape(-1, 1) - (a + 0.5 * b + moved[:, 0]), y.reshape(-1, 1) - (b * ROW + moved[:, 1])
@@ -137,8 +139,8 @@ def regular(spacing: float) -> Tensor:
     lattice[0, 0] = math.log(spacing / MEDIAN) / LOG_SD
     lattice[0, 2] = -40.0  # no rotation
     lattice[0, 5] = lattice[0, 6] = -40.0  # no offset
-    looks = torch.zeros(1, GRID * GRID, 4)
-    looks[0, :, 2] = torch.arange(GRID * GRID)
+    looks = torch.zeros(1, SITE_TABLE * SITE_TABLE, 4)
+    looks[0, :, 2] = torch.arange(SITE_TABLE * SITE_TABLE)
     return draw_jittered_grid(lattice, looks, torch.zeros(1, 2, 4, 4), MEDIAN, LOG_SD)[0]
 
 

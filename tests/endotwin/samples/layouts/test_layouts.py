@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from layout_batches import layout_set
 from typer.testing import CliRunner, Result
 
-from endotwin.cli.generate import Layout as LayoutOption
+from endotwin.cli.generate import LayoutName
 from endotwin.cli.main import app
 from endotwin.files import OutputError
 from endotwin.image_range import MAX_INDEX, ImageRange
@@ -117,7 +117,7 @@ def test_a_layout_is_the_same_again(name: str, write: Callable[..., None], tmp_p
 
 
 def test_every_layout_can_be_asked_for() -> None:
-    assert {str(layout) for layout in LayoutOption} == set(LAYOUTS)
+    assert {str(layout) for layout in LayoutName} == set(LAYOUTS)
 
 
 def test_the_command_writes_the_images_and_labels_of_the_tar(run: Run, tmp_path: Path) -> None:
