@@ -50,8 +50,8 @@ def load_checkpoints(folder: Path, *, allow_unscored: bool) -> dict[str, Checkpo
     paths = sorted(path for path in folder.glob(f"*{CHECKPOINT_SUFFIX}") if not path.name.startswith("."))
     if not paths:
         raise SettingsError(
-            f"{variable('checkpoint_dir')}: no *{CHECKPOINT_SUFFIX} in {folder}; train one, or name another "
-            "folder"
+            f"{variable('checkpoint_dir')}: no *{CHECKPOINT_SUFFIX} in {folder}; train one, or name "
+            "another folder"
         )
     checkpoints: dict[str, Checkpoint] = {}
     for path in paths:
