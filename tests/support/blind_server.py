@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @dataclass
@@ -26,6 +29,11 @@ class Server:
         """End it as a loss of power would."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+
+def browser_path() -> str | None:
+    """Return the path of a browser that Playwright can drive; None without one."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
 @contextmanager

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from blind_server import serving
+from blind_server import BROWSERS, browser_path, serving
 from blind_sets import build_set
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from scripted_expert import ScriptedExpert, other
@@ -18,16 +17,15 @@ from training.blind_test.scores import score_answers
 
 PATIENCE_MS = 120_000
 GENERATED, REAL = 11, 9
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TABLET = {"viewport": {"width": 820, "height": 1180}, "has_touch": True, "device_scale_factor": 2}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "device_scale_factor": 3}
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    found = browser_path()
     if found is None:
-        pytest.skip(f"no browser here ({', '.join(NAMES)}); test_blind_session plays the same session")
+        pytest.skip(f"no browser here ({', '.join(BROWSERS)}); test_blind_session plays the same session")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=found, args=["--no-sandbox"], timeout=PATIENCE_MS

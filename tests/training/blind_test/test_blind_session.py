@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
-from blind_server import serving
+import pytest
+from blind_server import browser_path, serving
 from blind_sets import build_set
 from scripted_expert import ScriptedExpert, other
 
 from training.blind_test.answers import AnswerStore
 from training.blind_test.blind_set import ANSWERS_FILE
 from training.blind_test.scores import score_answers
+
+# Where there is a browser, test_blind_browser plays the same session.
+pytestmark = [pytest.mark.long] if browser_path() else []
 
 
 def test_session_with_a_killed_server(tiny_checkpoint: Path, tmp_path: Path) -> None:
