@@ -14,11 +14,11 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class OutputError(Exception):
-    """A destination that must not be written to; the message names it and says why."""
+    """A destination must not be written to; the message names it and the reason."""
 
 
 class DiskFullError(OSError):
-    """There is no space for a file; the message names it and says how much there is."""
+    """There is no space for a file; the message names it and the free space."""
 
     def __str__(self) -> str:
         """Return the message alone, without the number of the error."""

@@ -1,4 +1,4 @@
-"""Images made up for tests: dark cells on noise, and images that are told apart by their grey level."""
+"""Made-up images for tests: blobs on noise, and images of one grey level each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def blobs(seed: int, height: int = SIZE, width: int = SIZE) -> np.ndarray:
 
 
 def level(grey: int, height: int = SIZE, width: int = SIZE) -> np.ndarray:
-    """Return an image of one grey level: every crop of it tells which image it is of."""
+    """Return an image of one grey level, by which every crop of it can be recognised."""
     return np.full((height, width), grey, dtype=np.uint8)
 
 

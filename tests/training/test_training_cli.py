@@ -1,4 +1,4 @@
-"""`endotwin-training`: a run from end to end, and errors that say what is allowed."""
+"""`endotwin-training`: a run from end to end, and errors that name what is allowed."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(data: Path, console: Console,
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 0
-    stopped = re.search(r"Stopped at (\d+) images; the state is saved\. The same command goes on", out)
+    stopped = re.search(r"Stopped at (\d+) images; the state is saved\. The same command resumes", out)
     assert stopped
     images = int(stopped.group(1))
     code, out, _ = console(*arguments, "--images", images + 4)

@@ -12,10 +12,10 @@ from training.learning.trainer import TrainingError
 from training.learning.warm_start import WarmStartError
 from training.scores.request import EvaluationError, InceptionError
 
-OF_OPTIONS = (UsageError, RecipeError)
-"""Options that make no sense: exit code 2."""
+USAGE_ERRORS = (UsageError, RecipeError)
+"""The options are wrong: exit code 2."""
 
-OF_WORK = (
+WORK_ERRORS = (
     CheckpointError,
     DataError,
     EvaluationError,
@@ -26,4 +26,4 @@ OF_WORK = (
     TrainingError,
     WarmStartError,
 )
-"""What went wrong with an order that makes sense: exit code 1."""
+"""The options are right, and the work failed: exit code 1."""

@@ -42,9 +42,9 @@ def main() -> None:
         typer.echo(f"Error: this command needs {package}: pip install 'endotwin[training]'", err=True)
         sys.exit(1)
     except Exception as error:
-        from training.cli.failures import OF_OPTIONS, OF_WORK
+        from training.cli.failures import USAGE_ERRORS, WORK_ERRORS
 
-        if not isinstance(error, OF_OPTIONS + OF_WORK):
+        if not isinstance(error, USAGE_ERRORS + WORK_ERRORS):
             raise
         typer.echo(f"Error: {error}", err=True)
-        sys.exit(2 if isinstance(error, OF_OPTIONS) else 1)
+        sys.exit(2 if isinstance(error, USAGE_ERRORS) else 1)

@@ -22,7 +22,7 @@ DataFolders = Annotated[
 SourcesFile = Annotated[
     Path | None, typer.Option("--sources", help="TOML file that lists the folders (docs/training.md).")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+DeviceName = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 InceptionFile = Annotated[Path | None, typer.Option(help="File of the Inception weights.")]
 
 

@@ -9,7 +9,7 @@ import typer
 
 from training.cli.options import (
     DataFolders,
-    Device,
+    DeviceName,
     InceptionFile,
     SourcesFile,
     chosen_device,
@@ -33,7 +33,7 @@ def record_command(
         typer.Option("--output", "-o", help="Folder of the checkpoint; default: the run folder."),
     ] = None,
     count: Annotated[int, typer.Option(help="Images on each side of the scores.")] = COUNT,
-    device: Device = "auto",
+    device: DeviceName = "auto",
     inception: InceptionFile = None,
     max_upscale: Annotated[float, typer.Option(help="As it was for `train`.")] = 1.0,
     validation_share: Annotated[float, typer.Option(help="As it was for `train`.")] = 0.2,

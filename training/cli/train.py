@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from training.cli.options import (
     DataFolders,
-    Device,
+    DeviceName,
     InceptionFile,
     SourcesFile,
     UsageError,
@@ -57,7 +57,7 @@ def train_command(
     precision: Annotated[
         str, typer.Option(help="float32 or bfloat16 (faster on a recent GPU).")
     ] = "float32",
-    device: Device = "auto",
+    device: DeviceName = "auto",
     runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
     save_every: Annotated[int, typer.Option(min=1, help="Images between two saves of the state.")] = 4_000,
     score_every: Annotated[
@@ -75,7 +75,7 @@ def train_command(
 ) -> None:
     """Train a generator; the same command again resumes. Ends with a checkpoint and its recorded FID.
 
-    The run is a folder below --runs whose name tells the configuration: resumable state, statistics
+    The run is a folder below --runs named for its configuration: resumable state, statistics
     (statistics.jsonl), sample grids, figures, and at the end NAME.safetensors. Ctrl-C saves and stops.
     """
     from endotwin.generator.architectures import PRESETS
@@ -146,7 +146,7 @@ def train_command(
         draw_run_figures(folder.path, folder.read_statistics())
         if not complete:
             typer.echo(
-                f"Stopped at {trainer.images} images; the state is saved. The same command goes on; "
+                f"Stopped at {trainer.images} images; the state is saved. The same command resumes; "
                 f"`endotwin-training record {folder.path}` makes a checkpoint of it as it is."
             )
     finally:
@@ -165,7 +165,7 @@ def _settings(**values: object) -> TrainingSettings:
 
 
 def _checked_name(name: str) -> str:
-    """Check a checkpoint's name before hours are spent on it."""
+    """Return a checkpoint's name, checked before hours are spent on it."""
     from endotwin.generator.card import Card
 
     pattern = Card.model_json_schema()["properties"]["name"]["pattern"]

@@ -1,4 +1,4 @@
-"""Where in an image an expert has drawn cells: what a generator of labelled images is to look like."""
+"""The box around the cells that an expert drew in an image."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_annotated_box(image: Path) -> AnnotatedBox | None:
 def move_box(
     box: AnnotatedBox, offset: tuple[int, int], factor: float, shape: tuple[int, int], size: int
 ) -> AnnotatedBox | None:
-    """Follow a box through the cutting and enlarging of its image, and widen it to hold a crop.
+    """Return a box after its image was cut and enlarged, widened to hold a crop.
 
     Args:
         box: in the image as it was.

@@ -29,7 +29,7 @@ _FOREIGN = {
 
 
 class DataError(Exception):
-    """The images cannot be used for training; the message names the folder and says why."""
+    """Images cannot be used; the message names the file or folder and the reason."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def read_grey(path: Path) -> np.ndarray:
     Raises:
         DataError: the file cannot be read as an image; the message names it.
     """
-    if not path.is_file():  # a link to nothing, or a pipe, which would be waited for without end
+    if not path.is_file():  # a broken link, or a pipe, which would block
         raise DataError(f"{path}: not a file")
     try:
         with warnings.catch_warnings():
@@ -65,7 +65,7 @@ def read_grey(path: Path) -> np.ndarray:
         raise
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: not an image that Pillow reads") from error
-    except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
+    except Exception as error:  # Pillow's decoders raise errors of any class on broken files
         # The message of an error of the file system repeats the path; its reason does not.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"{path}: {reason}") from error
@@ -80,7 +80,7 @@ def read_grey(path: Path) -> np.ndarray:
 def find_image_files(root: Path) -> tuple[list[Path], list[LeftOut]]:
     """Return the files below a folder that may be images, sorted, and the folders that cannot be read.
 
-    What is hidden, in hidden folders, or of a type that lies beside images is passed over.
+    Hidden files and folders, and files of other types such as .txt or .json, are skipped.
     """
     closed: list[LeftOut] = []
 

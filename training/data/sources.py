@@ -1,4 +1,4 @@
-"""Which images a run trains on: folders on the command line, or a TOML file that says it in full."""
+"""The folders of images of a run, from the command line, a TOML file or a checkpoint's card."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def sources_of_card(card: Card, data: Path) -> Sources:
 
 
 def chosen_sources(card: Card, *, data: Path | None, file: Path | None) -> tuple[Sources, Path]:
-    """Find the images for a checkpoint as a command was told: below a folder, or as a file lists them.
+    """Find the images of a checkpoint below a folder, or as a file lists them.
 
     Args:
         card: of the checkpoint.
@@ -139,7 +139,7 @@ def chosen_sources(card: Card, *, data: Path | None, file: Path | None) -> tuple
         file: see `read_sources`.
 
     Returns:
-        The sources, and the folder or file that they were found by.
+        The sources, and the folder or file that was given.
 
     Raises:
         DataError: a source is not there, or the file cannot be used.

@@ -1,4 +1,4 @@
-"""Folders of grey images → a data set that is split by image."""
+"""Read folders of grey images and split them by image into training and held-out images."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class ImageFolder:
     Attributes:
         path: the folder; a subfolder `images` is used instead if there is one.
         weight: its share of the crops, relative to the other folders.
-        region: the part of every image that is used (left, top, right, bottom as shares of the size):
-            leaves out what a microscope burns into a corner.
+        region: the part of every image that is used (left, top, right, bottom as shares of the size), to
+            leave out what a microscope burns into a corner.
         citation: where the images come from.
         terms: their terms of use.
         annotated: use only images in which an expert has drawn cells, and of them only the box around the
@@ -55,7 +55,7 @@ class GreyImage:
         source: name of its folder.
         file: its name.
         weight: its share of the crops.
-        box: where an expert has drawn cells, if that was asked for and is so.
+        box: the box around the cells that an expert drew; None if there are none or nobody asks.
     """
 
     pixels: np.ndarray
@@ -97,8 +97,8 @@ def load_dataset(
 
     The split depends on the images' contents, not on their names or order: an image does not change sides
     when it is renamed, and identical copies stay together, also across folders. The share is met as
-    closely as whole images allow, so images that are added can push others over the boundary; the digest
-    tells such a data set from the one before.
+    closely as whole images allow, so images that are added can push others over the boundary; such a data
+    set has another digest.
 
     Args:
         folders: each with at least one usable image; a subfolder `images` is used if there is one.
@@ -118,7 +118,7 @@ def load_dataset(
     names = [folder.name for folder in folders]
     if len(set(names)) != len(names):
         raise DataError(
-            f"two folders have the same name ({', '.join(names)}): a card tells sources by name"
+            f"two folders have the same name ({', '.join(names)}): a card lists sources by name"
         )
     read = []
     held_ranks: set[str] = set()
@@ -226,7 +226,7 @@ def _find_box(
 
 
 def _inside_boxes(images: list[GreyImage]) -> list[GreyImage]:
-    """Keep the images in which cells are drawn, each cut to its box."""
+    """Return the images in which cells are drawn, each cut to its box."""
     return [
         replace(image, pixels=image.pixels[image.box[0] : image.box[2], image.box[1] : image.box[3]])
         for image in images
@@ -235,7 +235,7 @@ def _inside_boxes(images: list[GreyImage]) -> list[GreyImage]:
 
 
 def _weighted(images: list[GreyImage], weight: float) -> list[GreyImage]:
-    """Share a folder's weight among its images by area, so that every place in it is as likely."""
+    """Share a folder's weight among its images by area, so that every place in it is equally likely."""
     area = sum(image.pixels.size for image in images)
     return [replace(image, weight=weight * image.pixels.size / area) for image in images]
 

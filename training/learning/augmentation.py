@@ -1,7 +1,7 @@
 """Differentiable augmentation of what a discriminator sees (Zhao et al., NeurIPS 2020).
 
-Mirroring is not among it: real crops are mirrored when they are drawn. Mirroring fakes as well would
-hide from the discriminator that a generator lights every image from the same side.
+Without mirroring: real crops are mirrored when they are drawn, and mirroring fakes as well would hide from
+the discriminator that a generator lights every image from the same side.
 """
 
 from __future__ import annotations

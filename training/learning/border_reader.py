@@ -1,7 +1,7 @@
-"""A small network that reads borders off an image, by which the renderer is held to its label.
+"""A small network that finds the borders in an image, used to train the renderer to follow its label.
 
-It sees only some twenty pixels around each place, and everything mirrored and turned at random, so a border
-that is drawn beside its place cannot be read as if it were in it.
+It sees only some twenty pixels around each place, and images are mirrored and turned at random, so a border
+that is drawn beside its place cannot be read as if it were there.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class BorderReader(nn.Module):
 def disturb(
     images: Tensor, others: list[Tensor], generator: torch.Generator
 ) -> tuple[Tensor, list[Tensor]]:
-    """Mirror and turn images, and what belongs to them, alike; then change the images' grey levels.
+    """Mirror and turn images together with their maps, then change the images' grey levels.
 
     The noise hides what a generator might write into an image for this reader alone.
 

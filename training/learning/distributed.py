@@ -1,4 +1,4 @@
-"""Several processes under torchrun: each draws its own images, all average their gradients."""
+"""Several processes under torchrun: each draws its own images; gradients are averaged over all."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def average_gradients(optimiser: torch.optim.Optimizer) -> None:
 
 
 def agree(value: bool, device: str) -> bool:
-    """Return whether any process says yes, so that all of them stop at the same step."""
+    """Return whether the value is true in any process, so that all of them stop at the same step."""
     if not dist.is_initialized():
         return value
     flag = torch.tensor([float(value)], device=device)

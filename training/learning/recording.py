@@ -1,4 +1,4 @@
-"""From a training run to a checkpoint: the averaged generator, its card, and the recorded score."""
+"""Turn a training run into a checkpoint: the averaged generator, its card, and the recorded score."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def make_card(trainer: Trainer) -> Card:
 
 
 def describe_hardware(device: str, processes: int = 1) -> str:
-    """Return what a run runs on, in words that fit a card: no host name, no path."""
+    """Return the hardware of a run for a card, without host name or path."""
     if device.startswith("cuda"):
         return f"{processes} × {torch.cuda.get_device_name(device)}"
     model = platform.processor() or platform.machine()

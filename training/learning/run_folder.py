@@ -1,4 +1,4 @@
-"""The folder of one training run: its name tells the configuration, its state survives a kill."""
+"""The folder of one training run, named for its configuration; its state survives a kill."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.learning.settings import TrainingSettings
 
 
 class RunError(Exception):
-    """A run folder cannot be used; the message names it and says why."""
+    """A run folder cannot be used; the message names it and the reason."""
 
 
 class RunFolder:
@@ -28,24 +28,24 @@ class RunFolder:
 
     @classmethod
     def of(cls, runs: Path, settings: TrainingSettings, image_list: str) -> RunFolder:
-        """Return the folder below `runs` that belongs to these settings and images; makes it if new."""
+        """Return the folder below `runs` of these settings and images; make it if it is new."""
         folder = cls(runs / cls.name_of(settings, image_list))
         folder.path.mkdir(parents=True, exist_ok=True)
         return folder
 
     @staticmethod
     def name_of(settings: TrainingSettings, image_list: str) -> str:
-        """Return the name that belongs to these settings and images."""
+        """Return the folder name of these settings and images."""
         return (
             f"{settings.name}-{settings.recipe}-b{settings.batch}-s{settings.seed}"
             f"-{settings.digest(image_list)}"
         )
 
     def read_settings(self) -> TrainingSettings:
-        """Return what the run was asked for.
+        """Return the settings of the run.
 
         Raises:
-            RunError: the folder is none of a run, or of one of another version.
+            RunError: the folder is not that of a run, or of a run of another version.
         """
         path = self.path / "settings.json"
         if not path.is_file():
@@ -60,7 +60,7 @@ class RunFolder:
         with whole_file(self.state_path) as file:
             try:
                 torch.save(state, file)
-            except RuntimeError as error:  # torch's own, about a zip file that it could not end
+            except RuntimeError as error:  # of torch, which cannot close its zip file after a failed write
                 raise error.__context__ if isinstance(error.__context__, OSError) else error from None
             file.flush()
             os.fsync(file.fileno())
@@ -108,11 +108,11 @@ class RunFolder:
             try:
                 records.append(json.loads(line))
             except json.JSONDecodeError:
-                continue  # the line that a kill cut short
+                continue  # cut by a kill
         return records
 
     def clear_after(self, images: int) -> None:
-        """Remove what a kill left: lines that the resumed run writes again, half a line, half a state."""
+        """Remove what a killed run left: lines that are written again, a cut line, unfinished files."""
         remove_unfinished(self.path)
         kept = [record for record in self.read_statistics() if record["images"] <= images]
         if kept or self.statistics_path.exists():

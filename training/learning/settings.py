@@ -1,4 +1,4 @@
-"""The settings of a training run: everything that decides what comes out, in one place."""
+"""The settings of a training run: everything that decides its result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(default="compact", description="name of the checkpoint that comes out")
+    name: str = Field(default="compact", description="name of the checkpoint")
     architecture: Architecture = Field(default=PRESETS["compact"], description="the generator")
     recipe: RecipeName = Field(default="projected", description="losses, augmentation, optimiser")
     images: int = Field(default=200_000, ge=1, description="images to see in all")
@@ -31,14 +31,15 @@ class TrainingSettings(BaseModel):
     )
 
     start_from: str | None = Field(
-        default=None, description="sha256 of the checkpoint whose weights the generator starts from"
+        default=None,
+        description="generator_sha256 of the checkpoint that the generator starts from",
     )
 
     def digest(self, image_list: str) -> str:
-        """Return eight hexadecimal digits that tell these settings on these images from others.
+        """Return eight hexadecimal digits that identify these settings on these images.
 
         The number of images to see is left out: a run may be made longer.
         """
-        # Without what is not set, so that runs from before a setting existed keep their names.
+        # Without unset values, so that runs from before a setting existed keep their names.
         text = self.model_dump_json(exclude={"images"}, exclude_none=True) + image_list
         return hashlib.sha256(text.encode()).hexdigest()[:8]

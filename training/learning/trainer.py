@@ -1,4 +1,4 @@
-"""The training loop: resumable at any step, and the same whether it was resumed or not."""
+"""The training loop: resumable at any step; a resumed run equals an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _EVALUATION_BATCH = 16
 
 
 class TrainingError(Exception):
-    """A run cannot start or go on; the message says why."""
+    """A run cannot start or continue; the message gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Trainer:
         beginning: Checkpoint | None = None,
         annotated: RealBatches | None = None,
     ) -> None:
-        """Start a run, or take it up where its folder's state left it.
+        """Start a run, or resume it from the state in its folder.
 
         Args:
             settings: of the run.
@@ -250,7 +250,7 @@ class Trainer:
 
     @torch.no_grad()
     def _average_weights(self) -> None:
-        # A short memory at first, so that the random start is forgotten (Karras et al. 2020).
+        # A short half-life at first, so that the random start is forgotten (Karras et al. 2020).
         half_life = min(self.settings.average_half_life, 0.05 * (self.images + self.settings.batch))
         keep = 0.5 ** (self.settings.batch / half_life) if half_life > 0 else 0.0
         for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):

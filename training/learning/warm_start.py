@@ -1,4 +1,4 @@
-"""Starting a generator from the weights of another one that is built alike."""
+"""Start a generator from the weights of another one of the same layers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from endotwin.generator.checkpoint import Checkpoint
 
 
 class WarmStartError(Exception):
-    """The weights do not fit; the message says where."""
+    """The weights do not fit; the message names the first that do not."""
 
 
 def start_from(generator: Generator, checkpoint: Checkpoint) -> None:

@@ -41,7 +41,7 @@ def test_folders_have_the_share_of_crops_that_their_weights_say(tmp_path: Path) 
 
 
 def corner_image() -> GreyImage:
-    """Return an image whose grey levels tell row and column: 140 × 150, all places of a crop differ."""
+    """Return an image, 140 × 150, of which every place has a crop of its own."""
     y, x = np.mgrid[:140, :150]
     return GreyImage((y + x // 2).astype(np.uint8), "made-up", "a.png", 1.0)
 

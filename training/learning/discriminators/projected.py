@@ -1,8 +1,8 @@
 """The discriminator of the `projected` recipe.
 
-Sauer et al., "Projected GANs converge faster" (NeurIPS 2021): small discriminators look at frozen
-pretrained features, mixed across channels and scales by random, frozen convolutions. One more looks at
-the pixels themselves, since the rows and grain of the instrument are lost in those features; it starts
+Sauer et al., "Projected GANs converge faster" (NeurIPS 2021): small discriminators on frozen pretrained
+features, mixed across channels and scales by random, frozen convolutions. One more sees the pixels
+themselves, since the rows and grain of the instrument are lost in those features; it starts
 with a pixel-unshuffle by two, so that it sees every row without the cost of full resolution.
 """
 
@@ -45,7 +45,7 @@ class FeatureProjector(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Map images (B, 1, 128, 128) in -1..1 to what the six heads look at, finest features first."""
+        """Map images (B, 1, 128, 128) in -1..1 to the inputs of the six heads, finest features first."""
         features = self.features(images)
         mixed: list[Tensor] = []
         below: Tensor | None = None

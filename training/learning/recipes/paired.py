@@ -30,7 +30,7 @@ class PairedRecipe(RenderedRecipe):
     needs_annotations = True
 
     def excess(self, unread: Tensor, taught: Tensor) -> Tensor:
-        """Return what is harder to read than real images are; see `RenderedRecipe.excess`."""
+        """Return by how much the loss exceeds that on real images; see `RenderedRecipe.excess`."""
         return F.relu(unread - _AS_READABLE * taught)
 
     def _teaching_loss(

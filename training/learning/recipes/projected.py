@@ -20,7 +20,7 @@ from training.learning.recipes.recipe import AnnotatedCrops, Recipe
 
 
 class ProjectedRecipe(Recipe):
-    """Projected discriminators, hinge loss, differentiable augmentation: the best FID per hour here."""
+    """Projected discriminators, hinge loss, differentiable augmentation."""
 
     pretrained = DESCRIPTION
 
@@ -57,7 +57,7 @@ class ProjectedRecipe(Recipe):
             real: (B, 1, 128, 128) in -1..1.
             fake: the same, with the gradient of the generator.
             randomness: for augmentation, on the CPU.
-            penalty: what the generator is also to make small, if anything.
+            penalty: an additional loss of the generator, if any.
         """
         with self.precision():
             with torch.no_grad():

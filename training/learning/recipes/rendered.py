@@ -1,4 +1,4 @@
-"""The recipe `rendered`: `projected`, and a network that reads the label's borders off rendered images."""
+"""The recipe `rendered`: `projected`, and a reader that finds the label's borders in rendered images."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from training.learning.recipes.projected import ProjectedRecipe
 from training.learning.recipes.recipe import AnnotatedCrops, RecipeError
 
 _READING_WEIGHT = 3.0
-"""Weight of what cannot be read beside the adversarial losses of six heads."""
+"""Weight of the reader's loss beside the adversarial losses of six heads."""
 
 _READER_RATE = 5.0
 """Learning rate of the reader over that of the others: it has to follow the generator."""
 
 
 class RenderedRecipe(ProjectedRecipe):
-    """The projected recipe for a labelled generator, whose borders have to be where its label says.
+    """The projected recipe for a labelled generator, whose borders have to be at those of its label.
 
     A reader learns to find the label's borders in rendered images, and the generator is penalised for what
     cannot be read. No annotated image is needed: label → image → label is the cycle of cycle-consistent
@@ -74,7 +74,7 @@ class RenderedRecipe(ProjectedRecipe):
         return {**losses, "loss_reader": loss_r.detach(), "unread": unread.detach()}
 
     def excess(self, unread: Tensor, taught: Tensor) -> Tensor:
-        """Return what the generator is to make small besides: here everything that cannot be read.
+        """Return the additional loss of the generator: here all that the reader loses on rendered images.
 
         Args:
             unread: the reader's loss on rendered images, with the generator's gradient.
@@ -85,7 +85,7 @@ class RenderedRecipe(ProjectedRecipe):
     def _teaching_loss(
         self, rendered: AnnotatedCrops, annotated: AnnotatedCrops | None, randomness: torch.Generator
     ) -> Tensor:
-        """Return what the reader is to make small; it learns from the rendered images."""
+        """Return the loss of the reader; it learns from the rendered images."""
         return self._read(rendered.images, rendered.borders, rendered.areas, randomness)
 
     def _read(self, images: Tensor, borders: Tensor, seen: Tensor, randomness: torch.Generator) -> Tensor:
