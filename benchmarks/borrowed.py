@@ -1,4 +1,4 @@
-"""What benchmarks borrow from the tests: a real S3 server, and an untrained network that is fast."""
+"""What benchmarks use of the tests: a real S3 server, and an untrained network that is fast."""
 
 from __future__ import annotations
 

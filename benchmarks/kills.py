@@ -1,6 +1,6 @@
 """A set in S3 whose command is killed again and again, compared with one that nothing disturbed.
 
-Run it as `python -m benchmarks.kills`; README.md in this folder tells what it does.
+Run it as `python -m benchmarks.kills`; README.md in this folder says what it does.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main(
         "out/benchmarks"
     ),
 ) -> None:
-    """Make a set in a folder in peace, and in a Swift server with SIGKILLs; compare every object.
+    """Make a set in a folder undisturbed, and in a Swift server with SIGKILLs; compare every object.
 
     Ends with 1 if anything differs or is left behind.
     """
@@ -56,10 +56,10 @@ def main(
         folder = Path(name)
         if untrained:
             order += ["--checkpoint", str(untrained_checkpoint(folder / "checkpoints"))]
-        peaceful = run_set([*order, str(folder / "set")], {}, log)
+        undisturbed = run_set([*order, str(folder / "set")], {}, log)
         expected = _digests_of_folder(folder / "set")
-        working = n / peaceful.rate
-        start_up = peaceful.seconds - working
+        working = n / undisturbed.rate
+        start_up = undisturbed.seconds - working
         typer.echo(f"undisturbed: {start_up:.1f} s to start, {working:.1f} s at work")
         with swift_with_bucket(folder / "swift") as (swift, variables):
             place = f"s3://{BUCKET}/{PREFIX}"
@@ -92,7 +92,7 @@ def main(
         "n": n,
         "shard_size": shard_size,
         "seed_of_kills": chance,
-        "undisturbed_seconds": peaceful.seconds,
+        "undisturbed_seconds": undisturbed.seconds,
         "lives": lives,
         "last_seconds": last.seconds,
         "objects": len(there),
@@ -120,12 +120,12 @@ def _kill_again_and_again(
     working: float,
     shards: int,
 ) -> list[dict[str, Any]]:
-    """Start the command and kill it at a random moment, again and again.
+    """Start the command and kill it at a random moment, several times.
 
     Args:
         arguments: of the command.
         variables: that lead to the server.
-        log: gets what the command says.
+        log: gets the output of the command.
         swift: the server.
         moments: decides.
         kills: how often.

@@ -1,4 +1,4 @@
-"""`endotwin set` as a process of its own, watched from outside."""
+"""Run `endotwin set` as a process of its own, and measure it from outside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOOK_SECONDS = 0.2
 
 
 class CommandError(Exception):
-    """The command failed; the message ends with what it said."""
+    """The command failed; the message ends with its output."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Run:
 
     Attributes:
         seconds: with start-up.
-        rate: images per second as the command says them, without start-up; 0 if it made none.
+        rate: images per second as the command prints them, without start-up; 0 if it made none.
         peak_mib: the most resident memory, looked at five times a second (Linux).
     """
 
@@ -35,7 +35,7 @@ class Run:
 
 
 def start_set(arguments: list[str], variables: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Start `endotwin set`; what it says goes to a file."""
+    """Start `endotwin set`; its output goes to a file."""
     with log.open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "endotwin.cli.main", "set", *arguments],

@@ -1,6 +1,6 @@
 """Images per second of a large set to disk and to S3, against the bare generator, in one run; and memory.
 
-Run it as `python -m benchmarks.sets`; README.md in this folder tells what it measures.
+Run it as `python -m benchmarks.sets`; README.md in this folder says what it measures.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ To train and test methods that segment or measure the corneal endothelium, besid
 
 
 def _labels(spec: SetSpec) -> str:
-    """Return what every label is and where it stands, a paragraph, or nothing."""
+    """Return a paragraph about every label and its file; "" if there are none."""
     labels = spec.labelling.labels
     if not labels:
         return ""
@@ -133,7 +133,7 @@ Beside every image its labels, which are what it was drawn from, not segmented:
 
 
 def _instances(spec: SetSpec, suffix: str) -> str:
-    """Return how to read the one label that a decoder of 8 bits would spoil, or nothing."""
+    """Return how to read instances, which decoders convert to 8 bits; "" if there are none."""
     if "instances" not in spec.labelling.labels:
         return ""
     return f"""
@@ -175,7 +175,7 @@ def _sources(card: Card) -> str:
 
 
 def _size_category(n: int) -> str:
-    """Return Hugging Face's word for a number of samples."""
+    """Return the size category of Hugging Face for a number of samples."""
     if n < 1000:
         return "n<1K"
     exponent = len(str(n)) - 4

@@ -1,4 +1,4 @@
-"""croissant.json: the set in the vocabulary of MLCommons Croissant 1.0, for tools and search engines."""
+"""croissant.json: the set as MLCommons Croissant 1.0 describes data sets, for tools and search engines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _METHOD = (
     "adversarial networks, QCAV 2021"
 )
 
-# What the specification prescribes word for word.
+# Prescribed by the specification.
 _CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -59,7 +59,7 @@ _CONTEXT: dict[str, Any] = {
 
 
 def croissant(spec: SetSpec, card: Card, shards: Sequence[ShardEntry], description: str) -> bytes:
-    """Return the file. Addresses are relative: the file describes the set wherever it is copied to.
+    """Return the file. Its addresses are relative, so it holds for copies of the set, too.
 
     Args:
         spec: the set.
@@ -80,7 +80,7 @@ def croissant(spec: SetSpec, card: Card, shards: Sequence[ShardEntry], descripti
         }
         for entry in shards
     ]
-    # Files that fit are taken: those of labels, such as 7-00000042.borders.png, must not count as images.
+    # The pattern must not match labels, such as 7-00000042.borders.png.
     pattern = "*[0-9].png" if spec.labelling.image_labels else "*.png"
     images = _file_set("images", "one 8-bit grey PNG file of 128 x 128 pixels per image", pattern, shards)
     labels = [

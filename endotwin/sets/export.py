@@ -1,4 +1,4 @@
-"""A finished set as a layout: its shards read back, checked, and written as folders of other software."""
+"""Export a finished set as a layout: read its shards, check them, write a folder for other software."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _choose_labels(layout: type[Layout], there: Sequence[str], asked: Sequence[s
 
 
 def _terms(manifest: Manifest, destination: Destination, stop_if_asked: Callable[[], None]) -> str:
-    """Return the terms of use, which the set states for machines in croissant.json."""
+    """Return the terms of use, from croissant.json."""
     [entry] = (entry for entry in manifest.documents if entry.key == CROISSANT_KEY)
     try:
         with verified_copy(entry, destination, stop_if_asked) as file:
@@ -169,7 +169,7 @@ def _sample(name: str, files: dict[str, bytes], wanted: LayoutSet) -> LayoutSamp
 
 
 def _in_order(values: dict[str, Any], kind: type[Parameters] | type[Measured]) -> dict[str, Any]:
-    """Return values in the order in which they are generated: in a record they are sorted by name."""
+    """Return values in the order of generation: in a record they are sorted by name."""
     return {field.name: values[field.name] for field in fields(kind)}
 
 

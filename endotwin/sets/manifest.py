@@ -1,4 +1,4 @@
-"""The manifest: what a finished set consists of. A set without one is not finished."""
+"""The manifest: the list of the files of a finished set. A set without one is not finished."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from endotwin.sets.storage.record import ShardRecord
 
 
 class SetError(Exception):
-    """A set that cannot be made, read or grown as it was asked for; the message says why."""
+    """A set cannot be made, read or grown as requested; the message says why."""
 
 
 class _Entry(BaseModel):
@@ -65,7 +65,7 @@ class Manifest(BaseModel):
 
     @classmethod
     def of(cls, spec: SetSpec, shards: Iterable[ShardEntry], documents: Iterable[DocumentEntry]) -> Self:
-        """Put a manifest together from all shards in order and the other files."""
+        """Build a manifest from all shards in order and the other files."""
         entries = tuple(shards)
         return cls(
             spec=spec,
@@ -76,7 +76,7 @@ class Manifest(BaseModel):
         )
 
     def to_json(self) -> builtins.bytes:
-        """Return the file: the same bytes for the same set, whoever made which part and when."""
+        """Return the file: the same bytes for the same set, whichever process made which part and when."""
         return (json.dumps(self.model_dump(exclude_none=True), indent=1) + "\n").encode()
 
 

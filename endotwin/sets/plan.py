@@ -1,4 +1,4 @@
-"""Which shards a set has, and what every object of it is called."""
+"""The shards of a set, and the keys of all its objects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHARE = re.compile(r"([0-9]{1,7})/([0-9]{1,7})")
 
 
 class PartError(ValueError):
-    """A choice of shards that a set does not have; the message says which there are."""
+    """A choice of shards that a set does not have; the message says which it has."""
 
 
 @dataclass(frozen=True, order=True)
@@ -52,11 +52,10 @@ def plan_set(spec: SetSpec) -> list[Shard]:
 def choose_part(shards: list[Shard], part: str) -> list[Shard]:
     """Return shards A to B - 1, for `A:B` as Python slices write it.
 
-    An end beyond the last shard stands for the last: a job that is split evenly need not know the
-    remainder.
+    An end beyond the last shard is the last: a job that is split evenly need not know the remainder.
 
     Raises:
-        PartError: not such a range, or no shard is in it.
+        PartError: the text is no such range, or no shard is in it.
     """
     match = _RANGE.fullmatch(part)
     chosen = shards[int(match[1]) : int(match[2])] if match else []
@@ -74,7 +73,7 @@ def choose_share(shards: list[Shard], share: str) -> list[Shard]:
     Together the N shares hold each shard once. Some are empty if N is larger than the number of shards.
 
     Raises:
-        PartError: not such a share.
+        PartError: the text is no such share.
     """
     match = _SHARE.fullmatch(share)
     index, count = (int(match[1]), int(match[2])) if match else (0, 0)

@@ -20,7 +20,7 @@ _SAMPLE_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Digests:
-    """What a shard turned out to be.
+    """Size and digests of a shard.
 
     Attributes:
         size: bytes of the file.
@@ -67,7 +67,7 @@ def write_shard(
         spec: the set.
         shard: which part of it.
         file: empty.
-        on_images: is called after every batch with its number of images; what it raises ends the work.
+        on_images: called after every batch with its number of images; what it raises ends the work.
     """
     content, pixels, size = hashlib.sha256(), hashlib.sha256(), 0
     for batch, data in shard_pieces(maker, spec, shard):
@@ -89,7 +89,7 @@ class Estimate:
 
 
 def estimate(maker: BatchMaker, spec: SetSpec, shard: Shard) -> Estimate:
-    """Make the beginning of a shard, three seconds of it, and forget it."""
+    """Generate a shard for three seconds and measure; nothing is kept."""
     size = images = 0
     began = time.perf_counter()
     for batch, data in shard_pieces(maker, spec, shard):

@@ -1,4 +1,4 @@
-"""What a set is: everything its bytes follow from."""
+"""The specification of a set: everything that decides its bytes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class SetSpec(BaseModel):
 
     @model_validator(mode="after")
     def _check_labelling(self) -> Self:
-        """Refuse what is unknown, and every way of writing but one: the digest is over what is written."""
+        """Refuse unknown values, and every spelling but one: the digest is over the spelling."""
         labels = None if self.labels is None else parse_labels(",".join(self.labels))
         if labels != self.labels:
             raise ValueError(f"labels must be in the order {labels}, got {self.labels}")
@@ -69,7 +69,7 @@ class SetSpec(BaseModel):
 
     @cached_property
     def labelling(self) -> Labelling:
-        """What comes with the images, and what they meet."""
+        """Labels and conditions of the images."""
         return Labelling(self.labels or (), parse_conditions(self.conditions or {}))
 
     @property

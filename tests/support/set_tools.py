@@ -97,7 +97,7 @@ class Workshop:
         return self.checkpoint.card
 
     def spec(self, **fields: object) -> SetSpec:
-        """Return a spec: 100 images in shards of 24 unless told otherwise, so the last has 4."""
+        """Return a spec: 100 images in shards of 24 unless given otherwise, so the last has 4."""
         usual = {"name": "test", "n": 100, "seed": 7, "shard_size": 24}
         own = {"model": self.card.name, "generator_sha256": self.checkpoint.generator_sha256}
         return SetSpec(**{**usual, **own, **fields})
@@ -182,7 +182,7 @@ def make_at_once(workshop: Workshop, open_it: Callable[[], Destination]) -> list
 
 
 def clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the settings and the AWS configuration of whoever runs the tests out of them."""
+    """Keep the settings and the AWS configuration of the user out of the tests."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "ENDOTWIN_"))]:
         monkeypatch.delenv(name)
     for name, value in without_aws_configuration().items():

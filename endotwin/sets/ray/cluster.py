@@ -1,4 +1,4 @@
-"""Connecting to a Ray cluster, or starting one on this machine for as long as the command runs."""
+"""Connect to a Ray cluster, or start one on this machine for as long as the command runs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from typing import Any
 from endotwin.sets.manifest import SetError
 
 LOCAL = "local"
-"""The address that stands for a cluster of this machine alone."""
+"""The address of a cluster of this machine alone."""
 
-_OBJECT_STORE_BYTES = 100 << 20  # it holds the checkpoint and nothing else; Ray wants at least 75 MiB
+_OBJECT_STORE_BYTES = 100 << 20  # it holds only the checkpoint; Ray takes at least 75 MiB
 _REACHABLE_WITHIN_SECONDS = 10
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _LOCAL_ENVIRONMENT = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-"""Ray listens on all interfaces; with a token nobody else gets in. One token for each process: Ray reads it
-once."""
+"""Ray listens on all interfaces; the token keeps others out. Ray reads it once, so each process has one."""
 
 
 class ClusterError(SetError):
-    """A Ray cluster that cannot be used; the message says why and what to do."""
+    """A Ray cluster cannot be used; the message says why and what to do."""
 
 
 @contextmanager
@@ -71,10 +70,10 @@ def connected(address: str) -> Iterator[Any]:
 
 
 def check_cluster(address: str) -> None:
-    """Check what can be checked in seconds; Ray itself takes a minute to notice that nobody is there.
+    """Check what can be checked in seconds; Ray takes a minute to notice that no server answers.
 
     Raises:
-        ClusterError: Ray is not installed, or the address makes no sense or leads nowhere.
+        ClusterError: Ray is not installed, or the address is invalid or nothing answers there.
     """
     if find_spec("ray") is None:
         raise ClusterError("--ray takes Ray, which is not installed here: pip install 'endotwin[ray]'")
@@ -90,5 +89,5 @@ def check_cluster(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), _REACHABLE_WITHIN_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise ClusterError(
-            f"--ray {address}: nobody answers there ({error}); `ray start --head` prints its address"
+            f"--ray {address}: nothing answers there ({error}); `ray start --head` prints its address"
         ) from error

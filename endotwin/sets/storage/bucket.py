@@ -1,10 +1,10 @@
 """A set below a prefix of an S3-compatible bucket.
 
-An object's record is its metadata, which S3 wants before the first byte of an upload. It holds the digest
-of the content, so content is first written to a temporary file without a name (it vanishes with its
-process), and sent when it is complete. This also lets any part be sent again, and keeps a slow network
-from holding up the device, which is at the next shard meanwhile. Large files go in parts; an object is
-there when all of it is.
+An object's record is its metadata, which S3 takes before the first byte of an upload. It holds the digest
+of the content, so content is first written to a temporary file without a name (it is removed with its
+process), and sent when it is complete. So any part can be sent again, and the device can work on the next
+shard while a slow network sends this one. Large files are sent in parts; an object is there when all of
+it is.
 """
 
 from __future__ import annotations
@@ -32,14 +32,13 @@ from endotwin.sets.storage.s3_errors import FAILURES, code_of, explain, is_passi
 from endotwin.settings import Settings
 
 PART = 16 << 20
-"""Bytes of a part, and of the largest file that is sent in one piece. S3 wants at least 5 MiB and takes
-at most 10,000 parts: enough for 160 GB."""
+"""Bytes of a part, and of the largest file that is sent in one piece. S3 takes at most
+10,000 parts, of 5 MiB or more: enough for 160 GB."""
 
 _PARTS_AT_ONCE = 4
 _CHUNK = 1 << 20
 _LOOKS = 3
-"""How often to look before an object counts as one without a record: the headers of an answer that is cut
-off look complete."""
+"""Requests until an object counts as one without a record: truncated headers look complete."""
 
 _GONE = {"NoSuchUpload", "PreconditionFailed", "412"}
 _MISSING = {"404", "NoSuchKey"}
@@ -49,13 +48,13 @@ _Result = TypeVar("_Result")
 
 
 class BucketDestination:
-    """See `endotwin.sets.storage.destination.Destination`."""
+    """A prefix of a bucket; a `endotwin.sets.storage.destination.Destination`."""
 
     def __init__(self, place: Bucket, settings: Settings, retry: Retry) -> None:
-        """Make a client from the usual AWS variables and files; nothing is sent yet.
+        """Create a client from the usual AWS variables and files; nothing is sent yet.
 
         Raises:
-            StorageError: what is configured there makes no sense.
+            StorageError: the configuration there is invalid.
         """
         self.place = place
         self._retry = retry
@@ -65,7 +64,7 @@ class BucketDestination:
             raise StorageError(f"{place}: {error}; check the AWS variables and configuration") from error
 
     def call(self, action: str, key: str, function: Callable[..., _Result], **arguments: Any) -> _Result:
-        """Send a request about an object, again while that helps.
+        """Send a request about an object; retry while that helps.
 
         Args:
             action: for messages, such as `writing`.
@@ -74,7 +73,7 @@ class BucketDestination:
             **arguments: of the request, without bucket and key.
 
         Raises:
-            ContentionError: a condition of the request does not hold, or its upload is gone.
+            ContentionError: a condition of the request does not hold, or its upload was removed.
             StorageError: it failed for good, or for too long.
         """
         what = f"{action} s3://{self.place.name}/{self.place.key(key)}"
@@ -90,7 +89,7 @@ class BucketDestination:
                 yield entry["Key"][len(self.place.key("")) :]
 
     def stat(self, key: str) -> Stored | None:
-        """Look at an object and its metadata."""
+        """Return size and record of an object; None if it is missing."""
         stored = None
         for _ in range(_LOOKS):
             head = self.call("looking at", key, self._head)
@@ -102,7 +101,7 @@ class BucketDestination:
         return stored
 
     def read(self, key: str) -> Iterator[bytes]:
-        """Yield an object's content in ranges, each asked for again if it does not come whole."""
+        """Yield an object's content in ranges, each requested again if it comes incomplete."""
         head = self.call("reading", key, self._head)
         if head is None:
             raise StorageError(f"{self.place}/{key} is not there")
@@ -126,7 +125,7 @@ class BucketDestination:
     def discard_unfinished(self) -> None:
         """Abort all multipart uploads below the place.
 
-        One that belongs to a living process may be among them: that process sees it and looks again.
+        One of a living process may be among them: that process gets a ContentionError and looks again.
         """
         prefix = self.place.key("")
         what = f"listing uploads below {self.place}"
@@ -136,12 +135,12 @@ class BucketDestination:
                     self.abort(upload["Key"][len(prefix) :], upload["UploadId"])
 
     def abort(self, key: str, upload: str) -> None:
-        """Abort a multipart upload; it is no error if it is gone."""
+        """Abort a multipart upload; it is no error if it is missing."""
         with suppress(ContentionError):
             self.call("aborting", key, self.client.abort_multipart_upload, UploadId=upload)
 
     def abort_now(self, key: str, upload: str) -> None:
-        """Abort a multipart upload without patience: `discard_unfinished` gets what this does not."""
+        """Abort a multipart upload without retries: `discard_unfinished` removes it otherwise."""
         with suppress(*FAILURES):
             self.client.abort_multipart_upload(
                 Bucket=self.place.name, Key=self.place.key(key), UploadId=upload
@@ -155,11 +154,11 @@ class BucketDestination:
 
     def _head(self, **arguments: str) -> dict[str, Any] | None:
         try:
-            return whole(self.client.head_object(**arguments), "ContentLength", "ETag")
+            return _complete(self.client.head_object(**arguments), "ContentLength", "ETag")
         except FAILURES as error:
             if code_of(error) in _MISSING:
                 return None
-            if not is_passing(error):  # this kind of request is answered without the reason
+            if not is_passing(error):  # a HEAD request is answered without the reason
                 self.client.list_objects_v2(Bucket=self.place.name, Prefix=arguments["Key"], MaxKeys=1)
             raise
 
@@ -181,18 +180,18 @@ class BucketDestination:
 
 
 class StagedObject:
-    """An object that is being written; see `endotwin.sets.storage.destination.Staged`."""
+    """An object that is being written; a `endotwin.sets.storage.destination.Staged`."""
 
     def __init__(self, destination: BucketDestination, key: str) -> None:
         """Open the temporary file."""
         self._destination = destination
         self._key = key
-        with _explained_spool():
+        with _spool_errors():
             self.file: BinaryIO = cast(BinaryIO, tempfile.TemporaryFile(buffering=_CHUNK))  # noqa: SIM115
 
     def publish(self, record: ObjectRecord, *, replace: bool) -> None:
         """Send the content; see `endotwin.sets.storage.destination.Staged.publish`."""
-        with _explained_spool():
+        with _spool_errors():
             self.file.flush()
         suffix = os.path.splitext(self._key)[1]  # noqa: PTH122
         about = {"ContentType": _CONTENT_TYPES.get(suffix, "text/plain; charset=utf-8")}
@@ -212,7 +211,7 @@ class StagedObject:
             reply = self._destination.call(
                 "writing",
                 self._key,
-                lambda **arguments: whole(self._destination.client.upload_part(**arguments), "ETag"),
+                lambda **arguments: _complete(self._destination.client.upload_part(**arguments), "ETag"),
                 UploadId=upload,
                 PartNumber=number + 1,
                 Body=body,
@@ -242,18 +241,18 @@ class StagedObject:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Forget the content. A failure to write it is explained."""
-        with _explained_spool():
+        """Remove the temporary file. A failure to write becomes a StorageError."""
+        with _spool_errors():
             self.file.close()
             if isinstance(error, OSError):
                 raise error
 
 
-def whole(reply: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Return an answer that has what it must have.
+def _complete(reply: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return an answer after a check that it is complete.
 
     Raises:
-        ResponseParserError: it was cut off; the request can be tried again.
+        ResponseParserError: it was truncated; the request can be retried.
     """
     missing = [name for name in names if name not in reply]
     if missing:
@@ -262,7 +261,7 @@ def whole(reply: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _explained_spool() -> Iterator[None]:
+def _spool_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -273,7 +272,7 @@ def _explained_spool() -> Iterator[None]:
 
 
 def _make_client(settings: Settings) -> Any:
-    """Make a client; servers other than AWS get requests that all of them understand.
+    """Create a client; servers other than AWS get requests that all of them understand.
 
     Those are checksums only where S3 demands them, because over TLS the others are sent as trailers,
     which some servers refuse (TLS itself and, over plain HTTP, the signature protect the content on its

@@ -1,4 +1,4 @@
-"""The small interface between a set and the place where it is kept."""
+"""The interface between a set and its storage: folder or bucket."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from endotwin.sets.storage.record import ObjectRecord
 
 
 class StorageError(Exception):
-    """Storage that cannot be used, or not now; the message names the object and says what to do."""
+    """Storage cannot be used, or not now; the message names the object and says what to do."""
 
 
 class ContentionError(Exception):
-    """Somebody else wrote the object first, or took away what was written of it: look again."""
+    """Another process wrote the object first, or removed what was written of it: look again."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An object that is there: its size in bytes, and its record if it has one."""
+    """A stored object: its size in bytes, and its record if it has one."""
 
     size: int
     record: ObjectRecord | None
 
 
 class Staged(Protocol):
-    """An object in the making. Leaving its block without `publish` leaves nothing behind."""
+    """An object that is being written. Leaving its block without `publish` leaves nothing behind."""
 
     file: BinaryIO
 
@@ -36,10 +36,10 @@ class Staged(Protocol):
 
         Args:
             record: of the content.
-            replace: whether an object that is there already gives way.
+            replace: whether an object that is there already is replaced.
 
         Raises:
-            ContentionError: there is one and it must not, or this one was taken away.
+            ContentionError: there is one and `replace` is false, or this one was removed.
             StorageError: it cannot be written.
         """
         ...
@@ -62,7 +62,7 @@ class Destination(Protocol):
         ...
 
     def stat(self, key: str) -> Stored | None:
-        """Look at an object; None if there is none."""
+        """Return size and record of an object; None if it is missing."""
         ...
 
     def read(self, key: str) -> Iterator[bytes]:
@@ -74,9 +74,9 @@ class Destination(Protocol):
         ...
 
     def delete(self, key: str) -> None:
-        """Remove an object; it is no error if there is none."""
+        """Remove an object; it is no error if it is missing."""
         ...
 
     def discard_unfinished(self) -> None:
-        """Remove what writers left behind that were killed."""
+        """Remove what killed writers left behind."""
         ...

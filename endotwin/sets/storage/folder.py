@@ -1,8 +1,8 @@
 """A set in a folder of this machine.
 
 Files are written under another name and renamed. What S3 keeps as metadata is a small file here, in the
-hidden folder `.endotwin`; a set is read without it, but only with it can an interrupted one go on or a
-finished one grow.
+hidden folder `.endotwin`; a set is read without it, but an interrupted one continues and a finished one
+grows only with it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class FolderDestination:
-    """See `endotwin.sets.storage.destination.Destination`."""
+    """A folder; a `endotwin.sets.storage.destination.Destination`."""
 
     def __init__(self, folder: Path) -> None:
-        """Name the folder; it is made when something is written to it."""
+        """Name the folder; it is created when something is written to it."""
         self._folder = folder
         self._records = folder / HIDDEN / "records"
         self.unfinished = folder / HIDDEN / "unfinished"
@@ -41,16 +41,16 @@ class FolderDestination:
 
     def list_keys(self, folder: str) -> Iterator[str]:
         """Yield the keys of all files below a folder, but those of `.endotwin`."""
-        with _explained(self._folder / folder):
+        with _storage_errors(self._folder / folder):
             for path in sorted((self._folder / folder).rglob("*")):
                 key = path.relative_to(self._folder).as_posix()
                 if not path.is_dir() and not key.startswith(f"{HIDDEN}/"):
                     yield key
 
     def stat(self, key: str) -> Stored | None:
-        """Look at a file and its record."""
+        """Return size and record of a file; None if it is missing."""
         path = self.path(key)
-        with _explained(path):
+        with _storage_errors(path):
             try:
                 size = path.lstat().st_size
             except FileNotFoundError:
@@ -59,25 +59,25 @@ class FolderDestination:
 
     def read(self, key: str) -> Iterator[bytes]:
         """Yield the content of a file."""
-        with _explained(self.path(key)), self.path(key).open("rb") as file:
+        with _storage_errors(self.path(key)), self.path(key).open("rb") as file:
             while chunk := file.read(_CHUNK):
                 yield chunk
 
     def stage(self, key: str) -> StagedFile:
-        """Begin a file, on the disk that it is to lie on."""
+        """Begin a file, on the same disk."""
         return StagedFile(self, key)
 
     def delete(self, key: str) -> None:
         """Remove a file and its record."""
-        with _explained(self.path(key)):
+        with _storage_errors(self.path(key)):
             self.path(key).unlink(missing_ok=True)
             self._record_path(key).unlink(missing_ok=True)
 
     def discard_unfinished(self) -> None:
-        """Remove files whose writer is dead: a living one holds a lock on its own."""
+        """Remove files whose writer is dead: a living one holds a lock on its file."""
         if not self.unfinished.is_dir():
             return
-        with _explained(self.unfinished), self.lock():
+        with _storage_errors(self.unfinished), self.lock():
             for path in self.unfinished.iterdir():
                 with path.open("rb") as file:
                     if _try_lock(file):
@@ -85,29 +85,29 @@ class FolderDestination:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes from changing names in this folder."""
+        """Lock the folder: other processes cannot rename files in it."""
         self.unfinished.mkdir(parents=True, exist_ok=True)
         with (self._folder / HIDDEN / "lock").open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def place(self, temporary: Path, key: str, record: ObjectRecord, *, replace: bool) -> None:
-        """Give a file its name and its record, under the lock.
+        """Rename a file and write its record, under the lock.
 
         Raises:
-            ContentionError: there is one of that name and it must not be replaced.
+            ContentionError: there is a file of that name and `replace` is false.
         """
         path = self.path(key)
         with self.lock():
             if path.exists() and not replace:
                 raise ContentionError(f"{path} is there already")
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)  # never a file beside the record of another
+            path.unlink(missing_ok=True)  # so that a file is never beside the record of another
             record_path = self._record_path(key)
             record_path.parent.mkdir(parents=True, exist_ok=True)
-            half = temporary.with_suffix(".record")
-            half.write_text(json.dumps(record.to_metadata(), sort_keys=True))
-            half.replace(record_path)
+            unfinished = temporary.with_suffix(".record")
+            unfinished.write_text(json.dumps(record.to_metadata(), sort_keys=True))
+            unfinished.replace(record_path)
             temporary.replace(path)
 
     def _record_path(self, key: str) -> Path:
@@ -122,13 +122,13 @@ class FolderDestination:
 
 
 class StagedFile:
-    """A file that is being written; see `endotwin.sets.storage.destination.Staged`."""
+    """A file that is being written; a `endotwin.sets.storage.destination.Staged`."""
 
     def __init__(self, destination: FolderDestination, key: str) -> None:
-        """Open a file that nobody takes for abandoned: it is locked as long as this process lives."""
+        """Open a file that is locked as long as this process lives, so that no other one discards it."""
         self._destination = destination
         self._key = key
-        with _explained(destination.path(key)), destination.lock():
+        with _storage_errors(destination.path(key)), destination.lock():
             self.file: BinaryIO = cast(
                 BinaryIO,
                 tempfile.NamedTemporaryFile(  # noqa: SIM115
@@ -140,7 +140,7 @@ class StagedFile:
 
     def publish(self, record: ObjectRecord, *, replace: bool) -> None:
         """Put the file in place; see `endotwin.sets.storage.destination.Staged.publish`."""
-        with _explained(self._destination.path(self._key)):
+        with _storage_errors(self._destination.path(self._key)):
             self.file.flush()
             os.fsync(self.file.fileno())
             self._path.chmod(0o644)
@@ -152,8 +152,8 @@ class StagedFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove what was not published. A failure to write is explained."""
-        with _explained(self._destination.path(self._key)):
+        """Remove what was not published. A failure to write becomes a StorageError."""
+        with _storage_errors(self._destination.path(self._key)):
             self._path.unlink(missing_ok=True)
             self.file.close()
             if isinstance(error, OSError):
@@ -161,12 +161,12 @@ class StagedFile:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn an error of the file system into one that says what to do."""
+def _storage_errors(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into a StorageError that says what to do."""
     try:
         yield
     except OSError as error:
-        advice = "make room on that disk" if error.errno in _FULL else "see to that"
+        advice = "make room on that disk" if error.errno in _FULL else "correct that"
         raise StorageError(
             f"{error.filename or path}: {error.strerror or error}; {advice} and run the same command again"
         ) from error

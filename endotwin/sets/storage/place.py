@@ -1,4 +1,4 @@
-"""Where a set may go: a folder, or a prefix of a bucket; and what an operator lets clients write to."""
+"""Places for sets: a folder, or a prefix of a bucket; and those that an operator lets clients write to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST_PREFIX = 900  # a key has at most 1,024 bytes, and the set's own names 
 
 
 class PlaceError(ValueError):
-    """A text that names no place for a set, or one that is not allowed; the message says what is."""
+    """A text names no place for a set, or one that is not allowed; the message says what is."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A prefix of a bucket, without a slash at either end; "" stands for the whole bucket."""
+    """A prefix of a bucket, without a slash at either end; "" is the whole bucket."""
 
     name: str
     prefix: str
@@ -46,7 +46,7 @@ Place = Folder | Bucket
 
 
 def parse_place(text: str) -> Place:
-    """Read a destination: `s3://bucket/prefix`, or a folder.
+    """Parse a destination: `s3://bucket/prefix`, or a folder.
 
     Raises:
         PlaceError: it is neither.
@@ -64,10 +64,10 @@ def parse_place(text: str) -> Place:
 
 
 def parse_bucket(text: str) -> Bucket:
-    """Read `bucket/prefix`, or `bucket` for all of it; one slash at the end does not matter.
+    """Parse `bucket/prefix`, or `bucket` for all of it; one slash at the end is ignored.
 
     Raises:
-        PlaceError: not names that every S3-compatible server takes as they are.
+        PlaceError: the names are not ones that every S3-compatible server takes as they are.
     """
     name, _, prefix = text.partition("/")
     prefix = prefix.removesuffix("/")

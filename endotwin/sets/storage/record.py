@@ -1,4 +1,4 @@
-"""What is kept beside an object's bytes: which set it belongs to, and what they should be."""
+"""The record beside an object's bytes: which set it belongs to, its size and digest."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ObjectRecord(BaseModel):
 
 
 class ShardRecord(ObjectRecord):
-    """The record of a shard: also what it holds, and what it was made on."""
+    """The record of a shard: also which images it holds, and what it was made on."""
 
     start: int = Field(ge=0, description="index of its first image")
     samples: int = Field(ge=1, description="number of its images")

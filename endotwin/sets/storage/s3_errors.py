@@ -19,7 +19,7 @@ from botocore.parsers import ResponseParserError
 from endotwin.sets.storage.destination import StorageError
 
 FAILURES = (BotoCoreError, ClientError, ResponseParserError)
-"""Everything that boto3 raises when a request fails."""
+"""The exceptions of a failed request."""
 
 _PASSING_CODES = {
     "BadDigest",  # damaged on its way
@@ -113,7 +113,9 @@ def explain(error: Exception, what: str) -> StorageError:
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         advice = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or configure AWS as for any of its tools"
     elif is_passing(error):
-        advice = "the storage did not recover in time: see whether AWS_ENDPOINT_URL is right and it is well"
+        advice = (
+            "the storage did not recover in time: see whether AWS_ENDPOINT_URL is right and the server runs"
+        )
     else:
-        advice = _ADVICE.get(code_of(error)) or _STATUS_ADVICE.get(status_of(error)) or "see to that"
+        advice = _ADVICE.get(code_of(error)) or _STATUS_ADVICE.get(status_of(error)) or "correct that"
     return StorageError(f"{what}: {error}; {advice}. The same command goes on from here")

@@ -52,7 +52,7 @@ def undisturbed(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the settings and the AWS configuration of whoever runs the tests out of them."""
+    """Keep the settings and the AWS configuration of the user out of the tests."""
     clear_environment(monkeypatch)
 
 

@@ -92,12 +92,12 @@ def test_only_the_checkpoint_that_made_a_set_repairs_it(
     assert repaired.exit_code == 0, repaired.output
 
 
-def test_a_dry_run_tells_and_writes_nothing(run: Run, tmp_path: Path) -> None:
-    told = run(*SMALL, "--dry-run", "data")
-    assert told.exit_code == 0, told.output
-    assert "train/shard-000000.tar to train/shard-000002.tar" in told.output
-    assert "to make: 3 shards with 40 images, about" in told.output
-    assert "images/s" in told.output
+def test_a_dry_run_writes_nothing(run: Run, tmp_path: Path) -> None:
+    result = run(*SMALL, "--dry-run", "data")
+    assert result.exit_code == 0, result.output
+    assert "train/shard-000000.tar to train/shard-000002.tar" in result.output
+    assert "to make: 3 shards with 40 images, about" in result.output
+    assert "images/s" in result.output
     assert list(tmp_path.iterdir()) == []
     run(*SMALL, "data", "--shards", "0:2")
     assert "to make: 1 shards with 8 images" in run(*SMALL, "--dry-run", "data").output

@@ -95,7 +95,7 @@ def test_the_card_states_checkpoint_score_and_terms(
     ("n", "category"),
     [(999, "n<1K"), (1000, "1K<n<10K"), (9999, "1K<n<10K"), (10**6, "1M<n<10M"), (10**12, "n>1T")],
 )
-def test_the_size_is_told_in_hugging_faces_words(n: int, category: str, workshop: Workshop) -> None:
+def test_the_size_category_is_that_of_hugging_face(n: int, category: str, workshop: Workshop) -> None:
     entry = ShardEntry(
         key="train/shard-000000.tar", bytes=1, sha256="0" * 64, start=0, samples=1,
         pixels_sha256="0" * 64, device="cpu", torch="2", numpy="2", scipy="1", pillow="11",

@@ -210,7 +210,7 @@ def test_a_shard_that_vanished_is_missed_and_made(workshop: Workshop, finished: 
 
 
 def test_pixels_that_are_not_those_of_the_manifest_are_found(finished: FolderDestination) -> None:
-    """Somebody put another set's shard in, and made the file's digest in the manifest fit."""
+    """As if another set's shard was put in, and the file's digest in the manifest was changed."""
     manifest = load_manifest(finished, "here")
     other = manifest.shards[0].model_copy(update={"pixels_sha256": "0" * 64})
     forged = manifest.model_copy(update={"shards": (other, *manifest.shards[1:])})

@@ -25,7 +25,7 @@ COMPLETIONS: int = JOB["spec"]["completions"]
 
 
 def command_of(index: int) -> list[str]:
-    """Return the command that Kubernetes starts for an index: `$(NAME)` stands for a variable."""
+    """Return the command that Kubernetes starts for an index: `$(NAME)` is a variable."""
     variables = {"JOB_COMPLETION_INDEX": str(index)}
     return [re.sub(r"\$\((\w+)\)", lambda match: variables[match[1]], word) for word in COMMAND]
 
@@ -40,12 +40,12 @@ def test_a_mistake_in_the_job_would_be_seen() -> None:
         validate({**JOB, "spec": {**JOB["spec"], "backoffLimitPerShard": 5}}, "1.35", strict=True)
 
 
-def test_failed_parts_are_tried_again_and_orders_without_sense_are_not() -> None:
+def test_failed_parts_are_retried_and_invalid_commands_are_not() -> None:
     assert POD["restartPolicy"] == "Never"  # or Kubernetes takes no podFailurePolicy
-    disrupted, senseless = JOB["spec"]["podFailurePolicy"]["rules"]
+    disrupted, invalid = JOB["spec"]["podFailurePolicy"]["rules"]
     assert disrupted["action"] == "Ignore"
-    assert (senseless["action"], senseless["onExitCodes"]["values"]) == ("FailJob", [2])
-    assert senseless["onExitCodes"]["containerName"] == CONTAINER["name"]
+    assert (invalid["action"], invalid["onExitCodes"]["values"]) == ("FailJob", [2])
+    assert invalid["onExitCodes"]["containerName"] == CONTAINER["name"]
 
 
 def test_the_pod_is_the_image_as_it_is_built() -> None:

@@ -184,15 +184,15 @@ def test_the_estimate_counts_the_files_of_labels(
     assert cost.bytes * 16 == pytest.approx(size, rel=0.05)
 
 
-def test_a_dry_run_tells_the_labelling_and_writes_nothing(run: Run, tmp_path: Path) -> None:
-    told = run("set", *SMALL, *OPTIONS, "--dry-run", "data")
-    assert told.exit_code == 0, told.output
-    assert "labels borders, instances, parameters\nconditions density 1500:2500\n" in told.output
-    assert "to make: 2 shards with 20 images" in told.output
+def test_a_dry_run_prints_the_labelling_and_writes_nothing(run: Run, tmp_path: Path) -> None:
+    result = run("set", *SMALL, *OPTIONS, "--dry-run", "data")
+    assert result.exit_code == 0, result.output
+    assert "labels borders, instances, parameters\nconditions density 1500:2500\n" in result.output
+    assert "to make: 2 shards with 20 images" in result.output
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_manifest_tells_the_labelling(original: FolderDestination) -> None:
+def test_the_manifest_states_the_labelling(original: FolderDestination) -> None:
     content = original.path("manifest.json").read_bytes()
     spec = Manifest.model_validate_json(content).spec
     assert spec.labelling.labels == LABELS
@@ -204,7 +204,7 @@ def test_the_manifest_tells_the_labelling(original: FolderDestination) -> None:
 
 
 @pytest.mark.usefixtures("empty_croissant_cache")
-def test_mlcroissant_tells_images_from_labels(
+def test_mlcroissant_distinguishes_images_from_labels(
     original: FolderDestination, expected: tuple[np.ndarray, list[Label]]
 ) -> None:
     dataset = mlcroissant.Dataset(jsonld=str(original.path("croissant.json")))

@@ -348,9 +348,9 @@ def run(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     [
         ("cluster", "takes local, auto or the HOST:PORT of a cluster's head node"),
         ("ray://127.0.0.1:10001", "takes local, auto or the HOST:PORT"),
-        (f"127.0.0.1:{free_port()}", "nobody answers there"),
+        (f"127.0.0.1:{free_port()}", "nothing answers there"),
     ],
-    ids=["no port", "a client's address", "nobody there"],  # the same names in every worker
+    ids=["no port", "a client's address", "nothing there"],  # the same names in every worker
 )
 def test_an_address_that_leads_nowhere_is_an_error_before_any_work(
     address: str, message: str, run: Callable[..., Result], tmp_path: Path

@@ -47,7 +47,7 @@ def images(workshop: Workshop) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def reader(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of somebody who has a set of three shards in `sets/first`."""
+    """Return a folder with a set of three shards in `sets/first`."""
     folder = tmp_path_factory.mktemp("reader")
     workshop.finished(workshop.spec(n=N), FolderDestination(folder / "sets" / "first"))
     return folder

@@ -133,7 +133,7 @@ def test_a_planted_object_is_found(
     client.put_object(Bucket=bucket, Key=f"set/{key}", Body=other)
     with pytest.raises(SetError, match=f"{key}: it has no record of Endotwin's.*--replace-wrong"):
         workshop.make(workshop.spec(), place)
-    # with the metadata of the right one: only its content tells
+    # with the metadata of the right one: only its content differs
     metadata = client.head_object(Bucket=bucket, Key="set/train/shard-000000.tar")["Metadata"]
     forged = b"x" * int(metadata["size"])
     client.put_object(Bucket=bucket, Key="set/train/shard-000000.tar", Body=forged, Metadata=metadata)
@@ -184,7 +184,7 @@ def test_a_large_object_goes_in_parts(open_place: Open, bucket: str, swift_serve
     assert open_uploads(swift_server, bucket) == []
 
 
-def test_an_upload_that_is_taken_away_is_a_contest(
+def test_an_upload_that_is_removed_raises_contention(
     open_place: Open, bucket: str, swift_server: Swift, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = os.urandom(bucket_module.PART + 1)

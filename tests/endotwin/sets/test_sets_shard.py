@@ -27,13 +27,13 @@ def test_a_shard_is_the_archive_of_its_images(kind: str, start: int, workshop: W
     images = Sampler(workshop.checkpoint).images(7, 30, start + 40)
     archive = FORMATS[kind](shard.images, Provenance(spec.model, spec.generator_sha256))
     expected = archive.head() + archive.add(Batch(shard.images, images)) + archive.tail()
-    file, told = io.BytesIO(), []
-    digests = write_shard(workshop.maker, spec, shard, file, told.append)
+    file, counts = io.BytesIO(), []
+    digests = write_shard(workshop.maker, spec, shard, file, counts.append)
     assert file.getvalue() == expected
     assert digests.size == len(expected)
     assert digests.sha256 == hashlib.sha256(expected).hexdigest()
     assert digests.pixels_sha256 == hashlib.sha256(images.tobytes()).hexdigest()
-    assert sum(told) == 30
+    assert sum(counts) == 30
 
 
 def test_the_device_is_one_batch_ahead_and_no_more(workshop: Workshop) -> None:
