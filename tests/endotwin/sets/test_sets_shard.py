@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+from pathlib import Path
 
 import pytest
 from set_tools import Workshop
@@ -17,6 +18,9 @@ from endotwin.samples.formats import FORMATS
 from endotwin.samples.sample import Provenance
 from endotwin.sets.plan import plan_set
 from endotwin.sets.shard import shard_pieces, write_shard
+from endotwin.sets.shard_maker import ShardMaker
+from endotwin.sets.storage.destination import StorageError
+from endotwin.sets.storage.folder import FolderDestination
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
@@ -62,3 +66,25 @@ def test_a_failure_of_the_device_is_raised(workshop: Workshop) -> None:
     maker = dataclasses.replace(workshop.maker, make=make)
     with pytest.raises(RuntimeError, match="out of memory"):
         write_shard(maker, spec, plan_set(spec)[0], io.BytesIO(), lambda _: None)
+
+
+def test_a_shard_that_cannot_be_published_ends_the_one_that_is_generated(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    """The other shard has a million images: without an early end the test would take minutes."""
+
+    class Full(FolderDestination):
+        def place(self, *_: object, **__: object) -> None:
+            raise StorageError("the disk is full")
+
+    spec = workshop.spec(n=10**6 + 4, shard_size=10**6)
+    large, small = plan_set(spec)
+    images: list[int] = []
+    place = Full(tmp_path)
+    maker = ShardMaker(
+        spec, place, lambda: workshop.maker, on_images=images.append, stop_if_asked=lambda: None
+    )
+    with pytest.raises(StorageError, match="the disk is full"):
+        list(maker.make_all([small, large]))
+    assert sum(images) < 10**6
+    assert list(place.unfinished.iterdir()) == []
