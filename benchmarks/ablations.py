@@ -1,6 +1,6 @@
 """What each part of the labelled generator is worth to a segmenter: the same trial without it.
 
-Run it as `python -m benchmarks.ablations --sources S --checkpoint C`; README.md in this folder tells more.
+Run it as `python -m benchmarks.ablations --sources S --checkpoint C`; see README.md in this folder.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How well borders can be seen: on real images where experts drew them, on rendered ones where labels do.
 
-Run it as `python -m benchmarks.readability --sources S --checkpoint C`; README.md here tells more.
+Run it as `python -m benchmarks.readability --sources S --checkpoint C`; see README.md in this folder.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def main(
     )
     typer.echo("|---|---|---|---|---|---|")
     for chosen in load_trial_data(read_sources(sources)).training:
-        _tell(chosen.name, islice(_real(chosen), batches))
+        _print_row(chosen.name, islice(_real(chosen), batches))
     for path in checkpoint:
-        _tell(path.name, islice(_rendered(path), batches))
+        _print_row(path.name, islice(_rendered(path), batches))
 
 
 def _real(chosen: TrainingSet) -> Iterator[Batch]:
@@ -86,7 +86,7 @@ def _rendered(checkpoint: Path) -> Iterator[Batch]:
         index += 2  # the even ones: mosaics as the checkpoint draws them by itself
 
 
-def _tell(name: str, batches: Iterable[Batch]) -> None:
+def _print_row(name: str, batches: Iterable[Batch]) -> None:
     contrasts, displacements = [], []
     for batch in batches:
         for image, bands, area in zip(batch.images, batch.borders, batch.areas, strict=True):

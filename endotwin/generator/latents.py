@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 
 from endotwin.image_range import ImageRange
 
@@ -34,6 +33,8 @@ def draw_normals(images: ImageRange, draws: int) -> np.ndarray:
     Raises:
         ValueError: `draws` is out of range.
     """
+    import torch  # noqa: PLC0415
+
     if draws < 1:
         raise ValueError(f"draws must be at least 1, got {draws}")
     blocks = -(-draws // _NORMALS_PER_BLOCK)
@@ -47,5 +48,5 @@ def draw_normals(images: ImageRange, draws: int) -> np.ndarray:
 
 
 def to_uniform(normal: float) -> float:
-    """Turn a standard normal number into one that is uniform in 0..1: its share of the distribution."""
+    """Return the quantile of a standard normal number, uniform in 0..1."""
     return 0.5 * math.erfc(-float(normal) / math.sqrt(2.0))

@@ -7,10 +7,10 @@ cells per mm², by 0.6 % a year; the coefficient of variation of the area rose f
 (0.06); the share of hexagons fell from 0.67 (0.08) to 0.64 (0.06). In ten children density fell by 1.1 % a
 year.
 
-Instruments that outline cells by themselves find other values (Duman et al., Saudi Journal of Ophthalmology
-30(4), 2016, 236-239, 282 persons: 0.34 and 0.46); these here go with borders drawn by hand, as labels are.
-Beyond the ages of the adults who were studied, 30 to 84 years, only the density is continued: a straight
-line would give children more regular cells than anyone has measured.
+Instruments that outline cells by themselves report other values (Duman et al., Saudi Journal of
+Ophthalmology 30(4), 2016, 236-239, 282 persons: 0.34 and 0.46); these norms are for borders drawn by hand.
+Beyond the ages of the adults who were studied, 30 to 84 years, only the density is extrapolated: a straight
+line would give children more regular cells than have been measured.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import math
 from dataclasses import dataclass
 
 _MEAN_AGE = 59.5
-_GROWN_UP = 20.0
+_ADULT_AGE = 20.0
 _ADULT_LOSS = 0.006
 _CHILD_LOSS = 0.011
 _YEARS = 10.6
@@ -49,7 +49,7 @@ class Norms:
 
 def norms_at(age: float) -> Norms:
     """Return the norms at an age in years, 5 to 105."""
-    adult = max(age, _GROWN_UP)
+    adult = max(age, _ADULT_AGE)
     log_density = math.log(2539.0) - _ADULT_LOSS * (adult - _MEAN_AGE) - _CHILD_LOSS * (age - adult)
     since = (min(max(age, _YOUNGEST), _OLDEST) - _MEAN_AGE) / _YEARS
     return Norms(

@@ -1,8 +1,8 @@
-"""From a coefficient of variation and a hexagonality to the jitter and spread that bring them about.
+"""Find the jitter and spread that give a mosaic a coefficient of variation and a hexagonality.
 
-The table was measured on mosaics (`benchmarks.mosaic.calibrate`); smooth surfaces go through it, so that
-the chance in each of its points averages out. The coefficient of variation grows with the spread, so for
-every jitter there is one spread that brings it about; along those the hexagonality falls with the jitter.
+The table was measured on mosaics (`benchmarks.mosaic.calibrate`); smooth surfaces are fitted to it, so that
+the noise of its points averages out. The coefficient of variation grows with the spread, so for every
+jitter one spread gives it; along these pairs the hexagonality falls with the jitter.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.interpolate import RectBivariateSpline
 
 from endotwin.mosaic.drawing import MosaicShape
 
@@ -22,19 +21,19 @@ TABLE_PATH = Path(__file__).with_name("calibration.json")
 
 _FINE_JITTERS, _FINE_SPREADS = 251, 201
 _CV_NOISE, _ANGLE_NOISE, _AREA_NOISE = 0.013, 0.007, 0.002
-"""Chance in a point of the table: in the logarithm of the cv, in the arcsine of the root of the
-hexagonality, and in the area. On these scales it is the same at every point."""
+"""Standard errors of a point of the table: of the logarithm of the cv, of the arcsine of the root of the
+hexagonality, and of the area. On these scales they are the same at every point."""
 
 _TOLERANCE = 0.005
-"""Hexagonality so far beyond what is reachable is taken for the nearest that is."""
+"""Hexagonality so far beyond what is reachable is replaced by the nearest that is reachable."""
 
 
 class UnreachableError(ValueError):
-    """No mosaic has these parameters; the message says what can be had."""
+    """No mosaic has these parameters; the message says what is possible."""
 
 
 def shape_for(cell_area: float, cv: float, hexagonality: float) -> MosaicShape:
-    """Find what to draw a mosaic with.
+    """Return what to draw a mosaic with.
 
     Args:
         cell_area: mean area of a cell in square pixels.
@@ -67,13 +66,13 @@ def reachable_hexagonality(cv: float) -> tuple[float, float]:
         UnreachableError: no mosaic has this coefficient of variation.
     """
     reachable = _shapes_with(cv).hexagonality
-    # Rounded inwards: whoever asks for a value that the message names gets it.
+    # Rounded inwards, so that the values named in a message are reachable.
     return math.ceil(float(reachable[-1]) * 100) / 100, math.floor(float(reachable[0]) * 100) / 100
 
 
 @dataclass(frozen=True)
 class _Shapes:
-    """Shapes of one coefficient of variation, by rising jitter and so by falling hexagonality."""
+    """Shapes of one coefficient of variation, in order of rising jitter and so of falling hexagonality."""
 
     jitter: np.ndarray
     spread: np.ndarray
@@ -83,21 +82,21 @@ class _Shapes:
 
 def _shapes_with(cv: float) -> _Shapes:
     table = _table()
-    able = np.flatnonzero((table.cv[:, 0] <= cv) & (cv < table.cv[:, -1]))
-    if len(able) == 0:
+    rows = np.flatnonzero((table.cv[:, 0] <= cv) & (cv < table.cv[:, -1]))
+    if len(rows) == 0:
         raise UnreachableError(
             f"no mosaic has cv {cv:g}: it can be from {table.cv.min():.2f} to {table.cv.max():.2f}"
         )
-    left = (table.cv[able] <= cv).sum(axis=1) - 1
-    low, high = table.cv[able, left], table.cv[able, left + 1]
+    left = (table.cv[rows] <= cv).sum(axis=1) - 1
+    low, high = table.cv[rows, left], table.cv[rows, left + 1]
     share = (cv - low) / (high - low)
 
     def between(values: np.ndarray) -> np.ndarray:
-        mixed: np.ndarray = (1.0 - share) * values[able, left] + share * values[able, left + 1]
+        mixed: np.ndarray = (1.0 - share) * values[rows, left] + share * values[rows, left + 1]
         return mixed
 
     return _Shapes(
-        jitter=table.jitters[able],
+        jitter=table.jitters[rows],
         spread=(1.0 - share) * table.spreads[left] + share * table.spreads[left + 1],
         hexagonality=np.minimum.accumulate(between(table.hexagonality)),
         area=between(table.area),
@@ -108,6 +107,8 @@ class _Table:
     """The measured table, smoothed, on a fine grid: arrays (jitters, spreads)."""
 
     def __init__(self) -> None:
+        from scipy.interpolate import RectBivariateSpline  # noqa: PLC0415
+
         raw = json.loads(TABLE_PATH.read_text())
         axes = np.array(raw["jitters"]), np.array(raw["spreads"])
         self.jitters = np.linspace(axes[0][0], axes[0][-1], _FINE_JITTERS)

@@ -1,4 +1,4 @@
-"""Random numbers → a mosaic with a wanted cell area, spread of areas and disorder.
+"""Draw a mosaic with a wanted cell area, spread of areas and disorder from random numbers.
 
 Sites start on a hexagonal grid and are displaced at random: the displacement (`jitter`) decides how many
 cells keep six sides. Each cell is given an area from a log-normal distribution (`spread` decides the
@@ -46,7 +46,7 @@ _MOVES = 2
 """Rounds in which sites move, the first ones; in the others only weights change."""
 
 _MOVE = 0.5
-"""Share of the way to the centroid (a whole one is Lloyd's method)."""
+"""Share of the way to the centroid that a site moves (1 is Lloyd's method)."""
 
 _FULL_MOVE_JITTER, _NO_MOVE_JITTER = 0.3, 0.5
 """Jitters up to which sites move all of that way, and from which on they do not move at all."""
@@ -126,7 +126,7 @@ def draw_mosaic(lattice: np.ndarray, sites: np.ndarray, shape: MosaicShape) -> M
     wanted = np.exp(shape.spread * size + gradient)
     wanted *= shape.cell_area / wanted[free].mean()
 
-    # Moves even out the number of sides, too: the most disordered mosaics have none.
+    # Moves also even out the numbers of sides, so the most disordered mosaics make none.
     move = _MOVE * min(
         1.0, max(0.0, (_NO_MOVE_JITTER - shape.jitter) / (_NO_MOVE_JITTER - _FULL_MOVE_JITTER))
     )
@@ -167,7 +167,7 @@ def _grid(lattice: np.ndarray, spacing: float, margin: float) -> tuple[np.ndarra
 
 
 def _outside(positions: np.ndarray, margin: float, spacing: float) -> np.ndarray:
-    """Tell which positions are further than so many spacings from the image."""
+    """Return which positions are further than so many spacings from the image."""
     half = IMAGE_SIZE / 2.0
     outside: np.ndarray = np.any(np.abs(positions - half) > half + margin * spacing, axis=1)
     return outside

@@ -26,7 +26,7 @@ _SOFTNESS = 3.0
 
 
 def draw_guttae(numbers: np.ndarray, share: float) -> np.ndarray:
-    """Draw guttae that cover a share of the image, exactly up to one pixel.
+    """Draw guttae that cover a share of the image, to within one pixel.
 
     Rough discs grow together until they cover the share, so that many guttae become confluent.
 
@@ -59,7 +59,7 @@ def draw_guttae(numbers: np.ndarray, share: float) -> np.ndarray:
 
 
 def soften(guttae: np.ndarray) -> np.ndarray:
-    """Turn a mask of guttae into how much of a gutta a pixel shows: float32 (128, 128), 0 to 1."""
+    """Blur a mask of guttae: float32 (128, 128), 0 to 1."""
     if not guttae.any():
         return np.zeros(guttae.shape, dtype=np.float32)
     soft: np.ndarray = gaussian_filter(guttae.astype(np.float32), _SOFTNESS, mode="nearest")

@@ -107,7 +107,7 @@ def make_label(mosaic: Mosaic, raster: Raster, guttae: np.ndarray, parameters: P
 
 
 def soft_borders(distance: np.ndarray) -> np.ndarray:
-    """Turn distances to the border in pixels into the soft border map, uint8; see `Label.soft`."""
+    """Return the soft border map, uint8, of distances to the border in pixels; see `Label.soft`."""
     return np.asarray(np.round(255.0 * np.exp(-0.5 * (distance / SOFT_WIDTH) ** 2)).astype(np.uint8))
 
 

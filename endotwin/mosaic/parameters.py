@@ -1,4 +1,4 @@
-"""What a caller may ask of a mosaic, and the parameters of one image that follow.
+"""What may be asked of a mosaic, and how the parameters of one image are drawn from it.
 
 Every parameter can be fixed, drawn from a range, or left open. An open one comes from the donor's age if
 that is given, else from the distribution of the images that the model was trained on.
@@ -24,7 +24,7 @@ AGE = (5.0, 105.0)
 PIXEL_SIZE = (0.3, 3.0)
 
 DEFAULT_PIXEL_SIZE = 0.9
-"""Micrometres per pixel, where a caller says nothing. The training images come without a pixel size; with
+"""Micrometres per pixel, unless one is given. The training images come without a pixel size; with
 this one they have 740 to 4,570 cells per mm² (270 to 1,670 pixels per cell), as human corneas do."""
 
 CELL_AREAS = (200.0, 3200.0)
@@ -127,7 +127,7 @@ _CV_STEPS = tuple(np.linspace(*CV, 46).round(3).tolist())
 
 
 class ImagePopulation(BaseModel):
-    """The cells of the images that a model was trained on: what is drawn where a caller asks for nothing.
+    """The cells of the images that a model was trained on, from which open parameters are drawn.
 
     Attributes:
         area_median: median over images of the mean cell area, in square pixels.
@@ -233,7 +233,7 @@ def _draw_form(
     conditions: Conditions,
     population: ImagePopulation,
 ) -> tuple[float, float]:
-    """Draw cv and hexagonality; what is open is kept to what goes with what was asked for."""
+    """Draw cv and hexagonality; an open one is kept within reach of the one that was asked for."""
     if age is None:
         usual_cv = population.cv_mean + population.cv_sd * cv_number
         usual_hexagonality = population.hexagonality_mean + population.hexagonality_sd * hexagonality_number

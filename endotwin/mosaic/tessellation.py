@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve
-from scipy.spatial import ConvexHull
 
 _NEWTON_STEP = 0.8
 """Share of a Newton step that is taken: a whole one can lose a small cell."""
@@ -55,6 +53,8 @@ def tessellate(sites: np.ndarray, weights: np.ndarray) -> Tessellation:
         sites: float64 (N, 2), at least four, not all on a line.
         weights: float64 (N,).
     """
+    from scipy.spatial import ConvexHull  # noqa: PLC0415
+
     count = len(sites)
     lifted = np.column_stack([sites, (sites * sites).sum(axis=1) - weights])
     hull = ConvexHull(lifted)
@@ -98,7 +98,7 @@ def tessellate(sites: np.ndarray, weights: np.ndarray) -> Tessellation:
 
 
 def correct_weights(tessellation: Tessellation, wanted: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """Take one damped Newton step of the weights towards wanted areas.
+    """Return the weights after one damped Newton step towards wanted areas.
 
     The area of i grows with its weight and shrinks with that of a neighbour j by the length of their border
     over twice the distance of their sites.
@@ -111,6 +111,8 @@ def correct_weights(tessellation: Tessellation, wanted: np.ndarray, free: np.nda
     Returns:
         float64 (N,), new weights.
     """
+    from scipy.linalg import solve  # noqa: PLC0415
+
     i, j = tessellation.neighbours.T
     distances = np.hypot(*(tessellation.sites[j] - tessellation.sites[i]).T)
     rates = tessellation.lengths / (2.0 * distances)

@@ -45,10 +45,13 @@ class Evidence(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
-    command: str = Field(description="reproduces every number here; paths are relative to where it ran")
+    command: str = Field(description="measures every number here again; paths are relative to where it ran")
     created: str = Field(description="date, ISO 8601")
     name: str = Field(description="of the checkpoint")
     checkpoint_sha256: str = Field(description="of the file that was evaluated")
+    generator_sha256: str | None = Field(
+        default=None, description="of what decides its pixels; None in files from before it was kept"
+    )
     recorded_sha256: str | None = Field(
         description="of the file with this evidence in its card; None where it was not recorded"
     )

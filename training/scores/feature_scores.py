@@ -1,8 +1,7 @@
-"""Scores of two sets of Inception features: how far apart they are, and in which way.
+"""KID, precision, recall, density and coverage of two sets of Inception features.
 
-FID is in `training.scores.fid`. The others are a few lines each: of the packages that have them, `prdc` has
-not been touched since 2020 and holds all distances at once, and torch-fidelity 0.4 installs its tests as a
-top-level package `tests`, which hides those of whoever installs it.
+FID is in `training.scores.fid`. Of the packages that have these scores, `prdc` has not been maintained
+since 2020 and holds all distances at once, and torch-fidelity 0.4 installs a top-level package `tests`.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class Neighbourhoods(NamedTuple):
         precision: share of the first that lies in a neighbourhood of the second.
         recall: share of the second that lies in a neighbourhood of the first.
         density: in how many neighbourhoods of the second a member of the first lies, mean, divided by k:
-            about 1 for sets of one distribution, above 1 where the first keeps to the crowded places.
+            about 1 for sets of one distribution, above 1 where the first is concentrated in dense places.
         coverage: share of the neighbourhoods of the second that hold a member of the first.
     """
 
@@ -100,8 +99,8 @@ def neighbourhoods(first: np.ndarray, second: np.ndarray) -> Neighbourhoods:
     """Return improved precision and recall, density and coverage.
 
     Args:
-        first: (N, d) features of what is judged, such as generated images, N at least 4.
-        second: (M, d) features of what it is judged by, M at least 6.
+        first: (N, d) features of the set that is judged, such as generated images, N at least 4.
+        second: (M, d) features of the set it is judged by, M at least 6.
     """
     # Distances of near points lose most of float32's digits.
     judged, by = (torch.from_numpy(rows.astype(np.float64)) for rows in (first, second))

@@ -1,7 +1,7 @@
-"""What FID hides: motifs that repeat from image to image, and the power spectrum.
+"""Faults that FID does not show: motifs that repeat from image to image, and a wrong power spectrum.
 
-A generator that draws one lattice under ever new illumination, or grain where the instrument has rows,
-can still score well; both show here at once, beside the same measures of real images.
+A generator that draws one lattice under changing illumination, or grain where the instrument has rows, can
+still score well; these measures, beside those of real images, show both.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from scipy.ndimage import gaussian_filter
 from endotwin.generator.card import ImageStatistics
 
 HIGH_PASS_SIGMA = 8.0
-"""Pixels. Halves what is longer than about 43 pixels: illumination goes, cells and their borders stay."""
+"""Pixels. Halves what is longer than about 43 pixels: illumination, not cells and their borders."""
 
 _FLOOR = 1e-12
-"""Least power that is told: a picture without any detail has no logarithm. (-1..1, so -120 dB.)"""
+"""Least power that is reported, as 0 has no logarithm. (-1..1, so -120 dB.)"""
 
 
 def mean_absolute_correlation(images: np.ndarray) -> float:
     """Return the mean |Pearson correlation| over all pairs of different high-passed images.
 
-    The high pass takes away a Gaussian mean of `HIGH_PASS_SIGMA` pixels. Independent white noise of N
+    The high pass subtracts a Gaussian mean of `HIGH_PASS_SIGMA` pixels. Independent white noise of N
     pixels gives about √(2 / (π N)), equal images give 1. An image without any detail counts 0 with all.
 
     Args:

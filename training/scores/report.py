@@ -122,6 +122,8 @@ def _details(evidence: Evidence, card: Card) -> dict[str, str]:
     details = {"Checkpoint": f"sha256 {evidence.checkpoint_sha256}"}
     if evidence.recorded_sha256 is not None:
         details["With this evidence"] = f"sha256 {evidence.recorded_sha256}"
+    if evidence.generator_sha256 is not None:
+        details["Generator"] = f"sha256 {evidence.generator_sha256}"
     return details | {
         "Training images": f"{', '.join(sources)}; digest {evidence.image_list_sha256}",
         "Trained": f"recipe {card.training.recipe}, {card.training.images_seen:,} images seen, "

@@ -186,6 +186,7 @@ def _evidence(
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
         name=checkpoint.card.name,
         checkpoint_sha256=file_sha256(checkpoint.path),
+        generator_sha256=checkpoint.generator_sha256,
         recorded_sha256=None,
         image_list_sha256=sets.dataset.digest,
         recordable=request.count >= RECORD_MINIMUM,

@@ -69,6 +69,7 @@ def test_the_json_keeps_to_its_schema_and_says_what_was_done(made_up: MadeUp) ->
     assert Evidence.model_validate_json(made_up.done.json.read_text()) == found
     assert (found.count, found.seed, found.device, found.recordable) == (COUNT, 5, "cpu", False)
     assert found.checkpoint_sha256 == file_sha256(made_up.checkpoint)
+    assert found.generator_sha256 == load_checkpoint(made_up.checkpoint).generator_sha256
     assert found.image_list_sha256 == made_up.dataset.digest
     assert found.recorded == made_up.card.fid
     assert found.difference is None  # the card's is of 3,000 images
@@ -169,6 +170,8 @@ def test_recording_keeps_the_weights_and_the_old_fid(
     assert weights(path) == weights(made_up.checkpoint)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "tiny.safetensors"]
     assert file_sha256(path) in done.report.read_text()
+    assert done.evidence.generator_sha256 == made_up.done.evidence.generator_sha256
+    assert load_checkpoint(path).generator_sha256 == made_up.done.evidence.generator_sha256
     # The same again finds the same: features are known by the weights, not by the file.
     monkeypatch.setattr("training.scores.fid.features", None)
     again = run_evaluation(replace(request, record=False, output=tmp_path / "again"))

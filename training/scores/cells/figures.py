@@ -1,4 +1,4 @@
-"""Pictures of what was measured on cells, as PNGs; no image is in them."""
+"""Figures of the measured cells, as PNGs; they show no image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was measured on the cells of generated and real images: numbers only."""
+"""The record of the cells of generated and real images: numbers only."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ParameterError(_Record):
 
 
 class MethodError(_Record):
-    """How far the method is from known cells: an expert's, or those that a label says were drawn."""
+    """How far the method is from known cells: an expert's, or those of exact labels."""
 
     truth: str = Field(description="what it was compared with")
     images: int = Field(ge=1)

@@ -1,4 +1,4 @@
-"""Pictures of what was found about memorisation, as PNGs. Only `draw_pairs` shows real images."""
+"""Figures of memorisation, as PNGs. Only `draw_pairs` shows real images."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def draw_nearest(generated: np.ndarray, result: Memorisation) -> bytes:
 def draw_pairs(generated: np.ndarray, dataset: Dataset, result: Memorisation) -> bytes:
     """Draw the nearest pairs: generated on the left, its nearest training crop on the right.
 
-    CONTAINS REAL IMAGES, and says so: for the eyes of those who may see the training images.
+    CONTAINS REAL IMAGES, as its title says: only for persons who may see the training images.
 
     Args:
         generated: those that were measured, uint8 (n, 128, 128).

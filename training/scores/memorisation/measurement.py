@@ -1,18 +1,17 @@
 """Measure whether a generator copies training images: nearest training crops, beside held-out crops'.
 
-A real image that was never trained on has a nearest training crop, too, so only what is nearer than real
-held-out crops ever are tells of copying. The control is as many held-out crops as there are generated
+A real image that was never trained on has a nearest training crop, too, so only generated images nearer
+than any real held-out crop indicate copying. The control is as many held-out crops as there are generated
 images, all compared with every training crop: the nearest of them is the threshold. Held-out crops come
-from few images, so their nearest one says less than its number suggests; a copy, however, is far beyond:
-noise, blur, other brightness and shifts leave copies at 0.75 and more, chance reaches about 0.4.
+from few images, so their nearest one is an uncertain threshold; copies, however, are far beyond it: with
+noise, blur, other brightness and shifts they keep 0.75 and more, chance reaches about 0.4.
 
 Two images of one eye may show the same places. Held-out images that show places of training images are no
 control and are left out of every comparison.
 
-Nearest training and nearest held-out crops cannot be compared as they are: the more images there are to
-choose from, the nearer the nearest is. So they are compared at equal numbers of images per source, drawn
-again and again. How far the share may be from one half by luck of the draw is told by the same comparison
-of training images with other training images.
+The nearest of many training images is nearer than the nearest of few held-out ones. So they are compared at
+equal numbers of images per source, in many draws. The same comparison of training images with other
+training images shows how far the share may be from one half by chance.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ from training.scores.memorisation.record import (
 )
 
 COPY = 0.6
-"""Similarity from which on an image is taken for a copy."""
+"""Similarity from which on an image counts as a copy."""
 
 CHANCE = 10
 """Generated images beyond the threshold that need no explanation: if they were as near to training crops as
@@ -90,7 +89,7 @@ def measure_memorisation(
     """
     if not dataset.held_out:
         raise NoControlError(
-            "memorisation is told by comparison with held-out images, and none are held out; "
+            "memorisation is measured against held-out images, and none are held out; "
             "it needs a validation share above 0"
         )
     count = len(generated)
@@ -98,8 +97,8 @@ def measure_memorisation(
     unseen = [image for image in dataset.held_out if not _overlaps(image.pixels, training, workers)]
     if not unseen:
         raise NoControlError(
-            f"memorisation is told by comparison with held-out images, but all {len(dataset.held_out)} of "
-            "them show places that training images show, too; images of one eye belong on one side"
+            f"memorisation is measured against held-out images, but all {len(dataset.held_out)} of "
+            "them show places that training images show, too; keep the images of one eye on one side"
         )
     held_out = _pixels(unseen)
     crops = draw_crops(unseen, count, stream(seed, Purpose.MEMORISATION_CONTROL))
@@ -151,7 +150,7 @@ _METHOD = (
 
 
 def _overlaps(pixels: np.ndarray, training: Sequence[np.ndarray], workers: int) -> bool:
-    """Tell whether an image shows a place of a training image, by crops that cover it."""
+    """Return whether an image shows a place of a training image, by crops that cover it."""
     rows, columns = (
         np.linspace(0, size - IMAGE_SIZE, 1 + -(-(size - IMAGE_SIZE) // _TILE_STEP)).astype(np.int64)
         for size in pixels.shape
@@ -232,7 +231,7 @@ def _preference(
     number = sum(side.number for side in sides)
     if number == 0:
         return None
-    shares, luck, differences = [], [], []
+    shares, by_chance, differences = [], [], []
     for _ in range(_SUBSET_DRAWS):
         drawn = [rng.permutation(side.training)[: 2 * side.number] for side in sides]
         some = np.concatenate([places[: len(places) // 2] for places in drawn])
@@ -241,9 +240,9 @@ def _preference(
         nearest, nearest_other = (to_training.by_image[:, chosen].max(axis=1) for chosen in (some, others))
         nearest_held = to_held_out.by_image[:, held].max(axis=1)
         shares.append(float((nearest > nearest_held).mean()))
-        luck.append(float((nearest > nearest_other).mean()))
+        by_chance.append(float((nearest > nearest_other).mean()))
         differences.append(float((nearest - nearest_held).mean()))
-    low, high = np.percentile(luck, (2.5, 97.5))
+    low, high = np.percentile(by_chance, (2.5, 97.5))
     return Preference(
         images=number,
         draws=_SUBSET_DRAWS,

@@ -1,15 +1,14 @@
 """The nearest crop of a set of images to each of many images: over every place and every mirroring.
 
-What is compared is structure. Both sides lose what is longer than cells (illumination) and what is finer
-than borders (grain, rows), and every place is brought to one local contrast. The similarity of two crops is
-the cosine of what is left: 1 for a copy, about 0 for two places that have nothing to do with each other.
-Brightness, contrast, a gentle change of either across the image, mild blur, noise and a shift by part of a
-pixel hardly change it.
+Both sides are band-passed, so that neither illumination (longer than cells) nor grain and rows (finer than
+borders) count, and divided by the local contrast. The similarity of two crops is the cosine of the results:
+1 for a copy, about 0 for two unrelated places. Brightness, contrast, a gentle change of either across the
+image, mild blur, noise and a shift by part of a pixel hardly change it.
 
 The search is coarse to fine. At reduced resolution every place of every image, mirrored either way, is
-compared by FFT; the best place in each of the nearest images is then sought at full resolution around the
-coarse one. So the similarity that is told is that of a real pair at full resolution. That no other place is
-nearer is not proved; `tests/training/scores/test_nearest_crop.py` compares with a search of every place.
+compared by FFT; around the best places of the nearest images the search is repeated at full resolution. The
+similarity returned is that of a pair at full resolution. That no other place is nearer is not proved;
+`tests/training/scores/test_nearest_crop.py` compares with a search of every place.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ MIRRORINGS: tuple[Mirroring, ...] = ("no", "left-right", "up-down", "both")
 shifts, which are places of their own, and no turning or scaling."""
 
 FINEST = 2.0
-"""Standard deviation, pixels, of the blur that takes grain and rows away."""
+"""Standard deviation, pixels, of the blur that removes grain and rows."""
 
 LONGEST = 6.0
 """Standard deviation, pixels, of the blur that is subtracted: halves what is longer than 32 pixels."""
@@ -60,7 +59,7 @@ _REFINED = 4
 """Images in which the best coarse place is sought at full resolution, for each image compared."""
 
 _BATCH = 16
-"""Images compared at a time: what the transforms of these need stays in the processor's cache."""
+"""Images compared at a time: their transforms fit into the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +116,11 @@ def find_nearest_crops(
                 by_image[batch, k], place[batch, k], mirroring[batch, k] = found
                 if progress is not None:
                     progress(len(found[0]))
-        hopeful = np.zeros(by_image.shape, dtype=bool)
-        np.put_along_axis(hopeful, np.argsort(-by_image, axis=1)[:, :_REFINED], True, axis=1)
+        refined = np.zeros(by_image.shape, dtype=bool)
+        np.put_along_axis(refined, np.argsort(-by_image, axis=1)[:, :_REFINED], True, axis=1)
 
         def refine(k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            rows = np.flatnonzero(hopeful[:, k])
+            rows = np.flatnonzero(refined[:, k])
             return rows, *_refine(fine[rows], among[k], mirroring[rows, k], place[rows, k])
 
         similarity = np.full(count, -np.inf)

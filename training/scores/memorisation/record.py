@@ -25,8 +25,8 @@ class Preference(_Record):
     """Whether generated images are nearer to training images than to as many held-out images.
 
     Of each source as many training as held-out images are drawn, again and again, so both sides offer about
-    the same number of crops. A generator that knows its training images no better than others would be
-    at one half, but for luck: which few images are on which side.
+    the same number of crops. A generator that does not prefer its training images is at one half, give or
+    take the chance of which few images are on which side.
     """
 
     images: int = Field(ge=1, description="images on either side")
