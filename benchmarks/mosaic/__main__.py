@@ -9,7 +9,7 @@ import typer
 from tqdm import tqdm
 
 from benchmarks.mosaic.report import comparison_table, draw_sheet, full_table, plot_comparisons
-from benchmarks.mosaic.requested import combinations, compare
+from benchmarks.mosaic.requested import combinations, measure_combination
 from endotwin.files import whole_file
 
 
@@ -22,7 +22,7 @@ def main(
 ) -> None:
     """Measure mosaics over the whole range of parameters, and draw some with their labels to look at."""
     comparisons = [
-        compare(requested, images, seed + k)
+        measure_combination(requested, images, seed + k)
         for k, requested in enumerate(tqdm(list(combinations()), unit="combination"))
     ]
     plot_comparisons(comparisons, images, output / "mosaic.png")

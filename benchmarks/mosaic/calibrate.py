@@ -28,16 +28,16 @@ JITTERS = (0.03, 0.045, 0.06, 0.09, 0.12, 0.15, 0.18, 0.21, 0.25, 0.30, 0.35, 0.
 SPREADS = (0.04, 0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.95)
 CELL_AREA = 400.0
 MOSAICS = 120
-SEED = 1
+_SEED = 1
 
 
-def measure(shape: MosaicShape, point: int) -> tuple[float, float, float]:
+def measure_point(shape: MosaicShape, point: int) -> tuple[float, float, float]:
     """Return CV of the area, share of hexagons, and mean cell area over the wanted one, of many mosaics.
 
     Every point has numbers of its own, so that a smooth surface through the points averages chance out.
     """
     draws = draw_normals(
-        ImageRange(SEED, point * MOSAICS, MOSAICS), LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS
+        ImageRange(_SEED, point * MOSAICS, MOSAICS), LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS
     )
     lattice, sites = np.split(draws, [LATTICE_NUMBERS], axis=1)
     mosaics = [
@@ -52,7 +52,8 @@ def main() -> None:
     """Measure every combination and write the table."""
     points = [(jitter, spread) for jitter in JITTERS for spread in SPREADS]
     measured = [
-        measure(MosaicShape(CELL_AREA, *point), k) for k, point in enumerate(tqdm(points, unit="point"))
+        measure_point(MosaicShape(CELL_AREA, *point), k)
+        for k, point in enumerate(tqdm(points, unit="point"))
     ]
     values = np.array(measured).reshape(len(JITTERS), len(SPREADS), 3).round(4)
     table = {
@@ -62,7 +63,7 @@ def main() -> None:
         "hexagonality": values[..., 1].tolist(),
         "area": values[..., 2].tolist(),
         "mosaics": MOSAICS,
-        "seed": SEED,
+        "seed": _SEED,
     }
     with whole_file(TABLE_PATH) as file:
         file.write(json.dumps(table).encode() + b"\n")

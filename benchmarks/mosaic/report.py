@@ -18,7 +18,7 @@ from benchmarks.mosaic.requested import (
     DENSITY_LIMIT,
     HEXAGONALITY_LIMIT,
     Combination,
-    Comparison,
+    MeasuredCombination,
 )
 from endotwin.files import whole_file
 from endotwin.generator.latents import draw_normals
@@ -60,7 +60,7 @@ SHEET: dict[str, Conditions] = {
 """Rows of the contact sheet: caption, and what is asked of the row's mosaics."""
 
 
-def plot_comparisons(comparisons: Sequence[Comparison], images: int, path: Path) -> None:
+def plot_comparisons(comparisons: Sequence[MeasuredCombination], images: int, path: Path) -> None:
     """Draw by how much the measured parameters are beyond the requested ones, as a PNG.
 
     Args:
@@ -91,7 +91,9 @@ def plot_comparisons(comparisons: Sequence[Comparison], images: int, path: Path)
         figure.savefig(file, format="png", dpi=100)
 
 
-def _draw_panel(axes: Axes, comparisons: Sequence[Comparison], of: Callable[[Combination], float]) -> None:
+def _draw_panel(
+    axes: Axes, comparisons: Sequence[MeasuredCombination], of: Callable[[Combination], float]
+) -> None:
     asked = [of(comparison.requested) for comparison in comparisons]
     densities = sorted({comparison.requested.density for comparison in comparisons})
     if asked == [comparison.requested.density for comparison in comparisons]:
@@ -109,7 +111,7 @@ def _draw_panel(axes: Axes, comparisons: Sequence[Comparison], of: Callable[[Com
         )
 
 
-def comparison_table(comparisons: Sequence[Comparison]) -> str:
+def comparison_table(comparisons: Sequence[MeasuredCombination]) -> str:
     """Write a Markdown table: for each density, how far the measured parameters are from the requested."""
     lines = [
         "| density | cells | density: mean, largest | cv: mean, largest | hexagonality: mean, largest |",
@@ -125,7 +127,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def full_table(comparisons: Sequence[Comparison]) -> str:
+def full_table(comparisons: Sequence[MeasuredCombination]) -> str:
     """Write a Markdown table of every combination: asked → measured."""
     lines = ["| cells | density | cv | hexagonality |", "|---|---|---|---|"]
     for comparison in comparisons:

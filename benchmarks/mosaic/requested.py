@@ -41,7 +41,7 @@ class Combination:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MeasuredCombination:
     """What was asked of mosaics and what was measured on all of their cells together.
 
     Attributes:
@@ -73,7 +73,7 @@ def combinations() -> Iterator[Combination]:
             yield Combination(density, cv, float(hexagonality))
 
 
-def compare(requested: Combination, images: int, seed: int) -> Comparison:
+def measure_combination(requested: Combination, images: int, seed: int) -> MeasuredCombination:
     """Draw mosaics and measure them.
 
     Args:
@@ -89,6 +89,6 @@ def compare(requested: Combination, images: int, seed: int) -> Comparison:
         [draw_mosaic(lattice[k], sites[k].reshape(-1, SITE_NUMBERS), shape) for k in range(images)]
     )
     square_millimetres = images * (IMAGE_SIZE * DEFAULT_PIXEL_SIZE / 1000.0) ** 2
-    return Comparison(
+    return MeasuredCombination(
         requested, Combination(found.count / square_millimetres, found.cv, found.hexagonality), found.count
     )

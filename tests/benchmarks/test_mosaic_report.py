@@ -18,9 +18,9 @@ from benchmarks.mosaic.requested import (
     DENSITY_LIMIT,
     HEXAGONALITY_LIMIT,
     Combination,
-    Comparison,
+    MeasuredCombination,
     combinations,
-    compare,
+    measure_combination,
 )
 from endotwin.image_size import IMAGE_SIZE
 from endotwin.mosaic.calibration import reachable_hexagonality
@@ -51,7 +51,7 @@ MORE = [
 def test_mosaics_have_what_was_asked_for(density: float, cv: float, place: float, images: int) -> None:
     low, high = reachable_hexagonality(cv)
     hexagonality = low + place * (min(high, HEXAGONALITY[1]) - low)
-    deviations = compare(Combination(density, cv, hexagonality), images, seed=77).deviations
+    deviations = measure_combination(Combination(density, cv, hexagonality), images, seed=77).deviations
     assert abs(deviations.density) < DENSITY_LIMIT
     assert abs(deviations.cv) < CV_LIMIT
     assert abs(deviations.hexagonality) < HEXAGONALITY_LIMIT
@@ -66,7 +66,7 @@ def test_the_combinations_span_the_range() -> None:
 
 
 def test_deviations_in_closed_form() -> None:
-    comparison = Comparison(Combination(2000, 0.25, 0.5), Combination(2100, 0.20, 0.6), cells=10)
+    comparison = MeasuredCombination(Combination(2000, 0.25, 0.5), Combination(2100, 0.20, 0.6), cells=10)
     found = comparison.deviations
     assert (found.density, found.cv, found.hexagonality) == pytest.approx((0.05, -0.2, 0.2))
     table = report.comparison_table([comparison])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from plain_network import load_plain
 from pytorch_fid.fid_score import calculate_frechet_distance
 
 from endotwin.generator.checkpoint import load_checkpoint
@@ -104,8 +105,8 @@ def test_features_refuse_what_is_not_grey_levels(inception: tuple[object, str]) 
         features(draw(0), inception[0])
 
 
-def test_cache_gives_back_what_was_computed(inception: tuple[object, str], tmp_path: Path) -> None:
-    model, digest = inception
+def test_cache_gives_back_what_was_computed(tmp_path: Path) -> None:
+    model, digest = load_plain()
     images = draw(2)
     found = cached_features(images, model, digest, cache=tmp_path)
     (path,) = tmp_path.iterdir()
@@ -117,10 +118,8 @@ def test_cache_gives_back_what_was_computed(inception: tuple[object, str], tmp_p
 
 
 @pytest.mark.parametrize("damage", ["truncated", "other shape", "pickle"])
-def test_damaged_cache_is_computed_again(
-    inception: tuple[object, str], tmp_path: Path, damage: str
-) -> None:
-    model, digest = inception
+def test_damaged_cache_is_computed_again(tmp_path: Path, damage: str) -> None:
+    model, digest = load_plain()
     images = draw(1)
     found = cached_features(images, model, digest, cache=tmp_path)
     (path,) = tmp_path.iterdir()
@@ -135,9 +134,9 @@ def test_damaged_cache_is_computed_again(
 
 
 def test_generated_images_are_known_again_by_weights_seed_and_range(
-    inception: tuple[object, str], tiny_checkpoint: Path, tmp_path: Path
+    tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    model, digest = inception
+    model, digest = load_plain()
     sampler = Sampler(load_checkpoint(tiny_checkpoint))
     found = generated_features(sampler, 5, 3, 4, model, digest, cache=tmp_path)
     images = sampler.images(5, 4, 3)
@@ -155,9 +154,9 @@ def test_generated_images_are_known_again_by_weights_seed_and_range(
 
 
 def test_another_card_is_the_same_generator_and_other_weights_are_another(
-    inception: tuple[object, str], tiny_checkpoint: Path, tmp_path: Path
+    tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    model, digest = inception
+    model, digest = load_plain()
     checkpoint = load_checkpoint(tiny_checkpoint)
     found = generated_features(Sampler(checkpoint), 5, 0, 2, model, digest, cache=tmp_path)
     (path,) = tmp_path.iterdir()

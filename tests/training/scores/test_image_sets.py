@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_evaluation import COUNT, MadeUp
+from made_up_images import write_blobs
+from plain_network import load_plain
 
 from endotwin.generator.checkpoint import load_checkpoint
 from training.data.crops import draw_crops
+from training.data.split import ImageFolder, load_dataset
+from training.scores import image_sets
 from training.scores.comparisons import COMPARISONS, pair_of
 from training.scores.image_sets import DRAWS, ImageSets, draw_training_crops
 
+COUNT = 6
 
-@pytest.fixture
-def sets(made_up: MadeUp, tmp_path: Path) -> ImageSets:
-    checkpoint = load_checkpoint(made_up.checkpoint)
-    return ImageSets(checkpoint, made_up.dataset, count=COUNT, seed=5, cache=tmp_path, quiet=True)
+
+@pytest.fixture(scope="module")
+def sets(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageSets]:
+    folder = tmp_path_factory.mktemp("data") / "made-up"
+    write_blobs(folder)
+    dataset = load_dataset([ImageFolder(folder)], validation_share=0.2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image_sets, "load_inception", load_plain)
+        yield ImageSets(
+            load_checkpoint(tiny_checkpoint), dataset, count=COUNT, seed=5, cache=None, quiet=True
+        )
 
 
 def test_every_set_follows_from_the_seed_as_documented(sets: ImageSets) -> None:
