@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,23 @@ def test_mosaics_have_what_was_asked_for(density: float, cv: float, place: float
     assert abs(deviations.density) < DENSITY_LIMIT
     assert abs(deviations.cv) < CV_LIMIT
     assert abs(deviations.hexagonality) < HEXAGONALITY_LIMIT
+
+
+def test_few_large_cells_have_it_within_their_standard_errors() -> None:
+    """The least density: 100 images show 650 cells, so the tolerance is the limit and 3 standard errors.
+
+    Relative standard errors of n cells: at most 1 / √n of the count (Poisson's; cells that fill the plane
+    vary less), √((1/2 + cv²) / n) of the cv, √((1 - h) / (h n)) of a share h.
+    """
+    asked = Combination(DENSITY[0], 0.3, 0.55)
+    found = measure_combination(asked, 100, seed=78)
+    count, cv, share = found.cells, asked.cv, asked.hexagonality
+    assert 500 < count < 800
+    assert abs(found.deviations.density) < DENSITY_LIMIT + 3 / math.sqrt(count)
+    assert abs(found.deviations.cv) < CV_LIMIT + 3 * math.sqrt((0.5 + cv**2) / count)
+    assert abs(found.deviations.hexagonality) < HEXAGONALITY_LIMIT + 3 * math.sqrt(
+        (1 - share) / (share * count)
+    )
 
 
 def test_the_combinations_span_the_range() -> None:

@@ -57,7 +57,7 @@ class DrawScores(BaseModel):
     coverage: float
 
 
-class Comparison(BaseModel):
+class SetComparison(BaseModel):
     """Two sets of as many images, compared in every draw."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -93,7 +93,7 @@ def fid_of_pair(sets: ImageSets, name: ComparisonName, draw: int) -> float:
     return round(fid_from_features(sets.features(*first), sets.features(*second)), 4)
 
 
-def compare_sets(sets: ImageSets, *, quiet: bool = False) -> tuple[Comparison, ...]:
+def compare_sets(sets: ImageSets, *, quiet: bool = False) -> tuple[SetComparison, ...]:
     """Measure every score of every possible comparison in every draw.
 
     Args:
@@ -114,7 +114,7 @@ def compare_sets(sets: ImageSets, *, quiet: bool = False) -> tuple[Comparison, .
                 bar.update(1)
             first, second = COMPARISONS[name].words
             found.append(
-                Comparison(
+                SetComparison(
                     name=name,
                     first=first,
                     second=second,

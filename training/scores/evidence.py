@@ -25,7 +25,7 @@ from endotwin.generator.card import (
 )
 from training.learning.recording import git_revision
 from training.scores.cells.record import CellComparison, CellStatistics, Distances
-from training.scores.comparisons import Comparison, ComparisonName
+from training.scores.comparisons import ComparisonName, SetComparison
 from training.scores.feature_scores import (
     DENSITY_NEIGHBOURS,
     KID_SUBSET_SIZE,
@@ -66,7 +66,7 @@ class Evidence(BaseModel):
     )
     measured: FidRecord = Field(description="the first draw, as a card records it")
     recorded: FidRecord | None = Field(description="what the card says")
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[SetComparison, ...]
     statistics: ImageStatistics
     labels: LabelStatistics | None
     course: RunHistory | None = Field(description="None where no run folder was given")
@@ -75,7 +75,7 @@ class Evidence(BaseModel):
     )
     morphometry: CellComparison | None = Field(description="None where it was left out")
 
-    def comparison(self, name: ComparisonName) -> Comparison | None:
+    def comparison(self, name: ComparisonName) -> SetComparison | None:
         """Return a comparison by name; None for one that needs held-out images where there are none."""
         return next((comparison for comparison in self.comparisons if comparison.name == name), None)
 
@@ -96,12 +96,15 @@ def versions() -> dict[str, str]:
 
 def scores_protocol(count: int, seed: int) -> str:
     """Return how the scores beside FID are measured, for a card and for readers."""
+    subsets = (
+        f"{KID_SUBSETS} subsets of {KID_SUBSET_SIZE}" if count > KID_SUBSET_SIZE else "all images at once"
+    )
     return (
         f"{DRAWS} draws of {count} images a side; generated images d * {count} to (d + 1) * {count} - 1 of "
         f"seed {seed} in draw d = 0, 1, 2; crops by numpy.random.default_rng([{seed}, k]), k = 1, 2, 5 "
         "training, 3, 6, 7 held-out, 4 noise (one set for all draws); real against real: the pairs of the "
         "three training draws. All on the 2048 Inception features of FID. KID: unbiased, kernel "
-        f"(x.y / 2048 + 1)^3, {KID_SUBSETS} subsets of {min(KID_SUBSET_SIZE, count)}. Precision and "
+        f"(x.y / 2048 + 1)^3, {subsets}. Precision and "
         f"recall: k = {PRECISION_NEIGHBOURS}; density and coverage: k = {DENSITY_NEIGHBOURS}."
     )
 

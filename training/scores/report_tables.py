@@ -11,7 +11,7 @@ from training.scores.cells.record import (
     MethodError,
     ParameterError,
 )
-from training.scores.comparisons import Comparison
+from training.scores.comparisons import SetComparison
 from training.scores.evidence import Evidence
 from training.scores.image_sets import DRAWS
 from training.scores.memorisation.record import Memorisation
@@ -143,7 +143,7 @@ def console_table(evidence: Evidence) -> str:
     return "\n".join(lines)
 
 
-def _name(comparison: Comparison) -> str:
+def _name(comparison: SetComparison) -> str:
     return _NAMES.get(comparison.name, f"{comparison.first} / {comparison.second}")
 
 
@@ -151,7 +151,7 @@ def _spread(found: Spread, digits: int, scale: float = 1.0) -> str:
     return f"{scale * found.mean:.{digits}f} ± {scale * found.deviation:.{digits}f}"
 
 
-def _fid_of_card(evidence: Evidence, comparison: Comparison) -> str:
+def _fid_of_card(evidence: Evidence, comparison: SetComparison) -> str:
     """Return the card's FID of a comparison, or a dash where it has none at these counts."""
     recorded: FidScore | None = (
         getattr(evidence.recorded, comparison.name) if evidence.recorded is not None else None

@@ -21,7 +21,7 @@ from training.scores.cells.comparison import compare_cells
 from training.scores.cells.error import read_experts
 from training.scores.cells.figures import plot_areas, plot_groups
 from training.scores.cells.record import CellComparison
-from training.scores.comparisons import Comparison, compare_sets
+from training.scores.comparisons import SetComparison, compare_sets
 from training.scores.evaluation import (
     fid_record,
     load_sources,
@@ -173,7 +173,7 @@ def _evidence(
     request: EvaluationRequest,
     checkpoint: Checkpoint,
     sets: ImageSets,
-    comparisons: tuple[Comparison, ...],
+    comparisons: tuple[SetComparison, ...],
     *,
     history: RunHistory | None,
     memorisation: Memorisation | None,

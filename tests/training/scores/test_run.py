@@ -29,7 +29,7 @@ from training.learning.run_folder import RunFolder
 from training.learning.settings import TrainingSettings
 from training.scores import evaluation
 from training.scores import run as run_module
-from training.scores.evidence import Evidence, evidence_record, evidence_schema
+from training.scores.evidence import Evidence, evidence_record, evidence_schema, scores_protocol
 from training.scores.report import Pictures, write_evaluation_report
 from training.scores.report_tables import console_table
 from training.scores.request import EvaluationError, EvaluationRequest
@@ -100,6 +100,11 @@ def test_the_json_keeps_to_its_schema_and_says_what_was_done(made_up: MadeUp) ->
     assert by_name["real_real"].fid.mean < by_name["noise_real"].fid.mean
     assert by_name["real_real"].kid.mean < by_name["noise_real"].kid.mean
     assert by_name["noise_real"].coverage.mean == 0.0
+
+
+def test_the_protocol_says_how_kid_was_measured(made_up: MadeUp) -> None:
+    assert "(x.y / 2048 + 1)^3, all images at once." in evidence_record(made_up.done.evidence).protocol
+    assert "(x.y / 2048 + 1)^3, 20 subsets of 1000." in scores_protocol(3000, 0)
 
 
 def test_the_published_schema_is_current() -> None:
