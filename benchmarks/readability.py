@@ -18,7 +18,7 @@ from endotwin.mosaic.labels import soft_borders
 from endotwin.process_environment import MEMORY, enter
 from training.data.sources import read_sources
 from training.scores.border_displacement import border_displacements
-from training.trial.batches import Batch, RealBatches
+from training.trial.batches import BorderBatch, RealBatches
 from training.trial.borders import thick, thin
 from training.trial.labelled_source import checkpoint_source
 from training.trial.trial_data import TrainingSet, load_trial_data
@@ -68,7 +68,7 @@ def main(
         _print_row(path.name, islice(_rendered(path), batches))
 
 
-def _real(chosen: TrainingSet) -> Iterator[Batch]:
+def _real(chosen: TrainingSet) -> Iterator[BorderBatch]:
     crops = RealBatches([chosen], seed=0)
     step = 0
     while True:
@@ -76,17 +76,17 @@ def _real(chosen: TrainingSet) -> Iterator[Batch]:
         step += 1
 
 
-def _rendered(checkpoint: Path) -> Iterator[Batch]:
+def _rendered(checkpoint: Path) -> Iterator[BorderBatch]:
     source = checkpoint_source(checkpoint, "cpu")
     index = 0
     while True:
         images, borders = source.block(index)
         bands = np.stack([thick(thin(lines > 127)) for lines in borders])
-        yield Batch(images, bands, np.ones_like(bands))
+        yield BorderBatch(images, bands, np.ones_like(bands))
         index += 2  # the even ones: mosaics as the checkpoint draws them by itself
 
 
-def _print_row(name: str, batches: Iterable[Batch]) -> None:
+def _print_row(name: str, batches: Iterable[BorderBatch]) -> None:
     contrasts, displacements = [], []
     for batch in batches:
         for image, bands, area in zip(batch.images, batch.borders, batch.areas, strict=True):

@@ -1,4 +1,4 @@
-"""Experts' answers on disk: an SQLite file to which answers are only added."""
+"""Experts' answers in an SQLite file, which is only appended to."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class AnswerStore:
     """The answers of one blind test. May be used from several threads."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it.
+        """Open the file, or create it.
 
         Raises:
             BlindTestError: it cannot be opened, or is no file of answers.

@@ -46,10 +46,11 @@ def build_blind_test(
 ) -> AnswerKey:
     """Write a blind test into a new folder; its bytes follow from checkpoint, images and plan.
 
-    Both classes go one way: levels spread to one range (`spread_levels`), shuffled, named by chance, stored
-    without compression (a compressed file's size tells how smooth an image is), written in the order of
-    their names, all with one time. Names and order are drawn from the digests of checkpoint and images
-    together with the seed, so that the seed alone does not give them away.
+    Both classes are treated alike: their levels are spread to one range (`spread_levels`), they are
+    shuffled and named by chance, stored without compression (a compressed file's size depends on how smooth
+    an image is), and written in the order of their names, all with one time. Names and order are drawn from
+    the digests of checkpoint and images together with the seed, so that the seed alone does not give them
+    away.
 
     Args:
         checkpoint: the generator; generated are the images 0, 1, … of the seed.
@@ -121,7 +122,7 @@ def _draw(
     device: str,
     progress: Callable[[int], object],
 ) -> tuple[list[KeyEntry], np.ndarray]:
-    """Return what is what, and uint8 grey levels (generated + real, 128, 128)."""
+    """Return the key entries and uint8 grey levels (generated + real, 128, 128)."""
     parts = []
     for batch in Sampler(checkpoint, device).batches(ImageRange(plan.seed, 0, plan.generated)):
         parts.append(batch.images)

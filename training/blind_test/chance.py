@@ -26,7 +26,7 @@ class AgainstChance(BaseModel):
         p_binomial: exact two-sided binomial test against one half.
         p_fisher: Fisher's exact two-sided test of whether answers depend on the class at all; holds also
             where the classes are not of one size and an expert prefers one answer.
-        direction: what the binomial test says at 5 %.
+        direction: result of the binomial test at 5 %.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,7 +56,7 @@ def against_chance(confusion: Confusion) -> AgainstChance:
 
 
 def verdict_text(result: AgainstChance) -> str:
-    """Say for a reader what the test means, also below chance."""
+    """Return in words what the test means, also below chance."""
     share = f"{result.accuracy:.1%}"
     if result.direction == "above chance":
         return f"Above chance: {share} of the answers are right, so the two classes are told apart."

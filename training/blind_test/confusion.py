@@ -1,4 +1,4 @@
-"""Confusion matrices of a blind test, and what is read off them."""
+"""Confusion matrices of a blind test, and precision, recall and F1 of each class."""
 
 from __future__ import annotations
 

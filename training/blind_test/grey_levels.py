@@ -1,11 +1,11 @@
-"""The same range and the same number of grey levels for every image, so that neither tells its class.
+"""Spread every image to the same range and number of grey levels, so that neither gives its class away.
 
 Real crops come from 8-bit files whose contrast a microscope or a program has stretched: they saturate at
 255, and some levels never occur. A generator does neither in quite the same way. So every image, generated
 or real, is spread to one range: its darkest and its lightest hundredth become the two ends, and what is
 between is cut into equal steps. Noise fills the gaps of the 8-bit files first.
 
-What an expert can no longer judge by that: the brightness and the contrast of a whole image.
+Experts can then no longer judge the brightness and the contrast of a whole image.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ENDS = 0.01
 """Share of the pixels that becomes black, and share that becomes white."""
 
 _WIDEST = 8
-"""A wider gap between levels is no trace of a stretch but a feature of the image, and is not filled."""
+"""A wider gap between levels is a feature of the image, not a trace of stretching, and is not filled."""
 
 
 def spread_levels(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -56,7 +56,7 @@ def _fill_gaps(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _leave_none_out(levels: np.ndarray) -> np.ndarray:
-    """Give a level that rising levels leap over the pixel that is nearest to it in order."""
+    """Give each level that rising levels skip the pixel nearest to it in order."""
     places = np.arange(len(levels))
     rising = np.minimum.accumulate(levels - places) + places
     rising[-1] = levels[-1]

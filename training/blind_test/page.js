@@ -55,12 +55,12 @@ async function ask(method, path, body) {
   } catch {
     throw new Error("The server does not answer. Is it still running, and is this device still connected?");
   }
-  const told = await response.json().catch(() => null);
-  if (!response.ok) throw new Error(told?.error?.message ?? `The server answered ${response.status}.`);
-  return told;
+  const body = await response.json().catch(() => null);
+  if (!response.ok) throw new Error(body?.error?.message ?? `The server answered ${response.status}.`);
+  return body;
 }
 
-// Runs one step that needs the server; if it fails, says so and offers to run it again, or, where a field can
+// Runs one step that needs the server; if it fails, shows that and offers to run it again, or, where a field can
 // be mended, leads back to the field.
 async function step(what, action, field) {
   again = null;
@@ -118,7 +118,7 @@ function open(next) {
     await image.decode();
     image.alt = `Image ${place + 1} of ${progress.total}`;
     image.className = progress.display;
-    tell();
+    showProgress();
     show("test");
     fit();
     clock.reset();
@@ -128,7 +128,7 @@ function open(next) {
   });
 }
 
-function tell() {
+function showProgress() {
   const { answered, total } = progress;
   element("count").textContent = `Image ${(place + 1).toLocaleString("en")}`;
   element("answered").textContent = `${answered.toLocaleString("en")} of ${total.toLocaleString("en")} answered`;

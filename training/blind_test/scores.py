@@ -1,4 +1,4 @@
-"""The scores of a blind test: from answers and key to numbers."""
+"""Score the answers to a blind test."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ResponseTimes(BaseModel):
 
 
 class AnswerScores(BaseModel):
-    """What the answers of one expert, or of all together, come to.
+    """Scores of the answers of one expert, or of all together.
 
     Attributes:
         name: of the expert, or `POOLED`.
@@ -76,7 +76,7 @@ class AnswerScores(BaseModel):
 
 
 class ScoredSet(BaseModel):
-    """The set that was answered, as far as a reader of the scores has to know it."""
+    """The set that was answered."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,1 +1,1 @@
-"""From a clinic's folder of raw images to a clean training set, with a report a person can read."""
+"""Turn a clinic's folder of raw images into a clean training set, with a report."""

@@ -56,7 +56,7 @@ def curate_command(
     numbers = read_thresholds(thresholds)
     if explain is not None:
         if raw is not None:
-            raise typer.BadParameter("--explain IMAGE stands alone, without RAW and OUT")
+            raise typer.BadParameter("--explain IMAGE takes neither RAW nor OUT")
         typer.echo(_explanation(explain, numbers))
         return
     if raw is None or out is None:

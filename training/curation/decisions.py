@@ -54,7 +54,7 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Tell whether the value is on the right side; one that is missing is."""
+        """Return whether the value is on the right side; a missing one is."""
         if self.value is None:
             return True
         return self.value >= self.limit if self.threshold.endswith("_min") else self.value <= self.limit
@@ -62,7 +62,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of an image.
+    """Whether an image is kept, and why not.
 
     Attributes:
         reason: why it is dropped; None if it is kept.
@@ -80,7 +80,7 @@ class Decision:
 
     @property
     def kept(self) -> bool:
-        """Tell whether the image is kept."""
+        """Return whether the image is kept."""
         return self.reason is None
 
 
@@ -129,7 +129,7 @@ def decide_by_measures(record: ImageRecord, limits: Limits) -> Decision:
 
 
 def first_copies(records: Iterable[ImageRecord]) -> dict[str, str]:
-    """Return, for the digest of every exact duplicate, the digest of the image that stands for it."""
+    """Return, for the digest of every exact duplicate, the digest of the image kept in its place."""
     first: dict[str, str] = {}
     copies = {}
     for record in sorted(records, key=lambda record: record.digest):
@@ -139,12 +139,12 @@ def first_copies(records: Iterable[ImageRecord]) -> dict[str, str]:
 
 
 def shows_mosaic(decision: Decision) -> bool:
-    """Tell whether an image shows a mosaic, so that other images may show the same cells."""
+    """Return whether an image shows a mosaic, so that other images may show the same cells."""
     return decision.kept or decision.reason in _QUALITY
 
 
 def same_cells(match: Match, limits: Limits) -> bool:
-    """Tell whether two images show the same cells."""
+    """Return whether two images show the same cells."""
     return match.points >= limits.points_min and match.overlap >= limits.overlap_min
 
 
@@ -157,8 +157,8 @@ def decide_duplicates(
     """Keep the best of the images that show the same cells.
 
     Images without fault come first, then clearly sharper ones, then those with the larger field. Each is
-    kept unless it is found in one that is kept already; so every dropped one is named beside a kept one
-    that it was compared with itself. A fault of the image's own gives way to that.
+    kept unless it is found in one that is kept already; so every dropped one was compared with the
+    kept one that is named beside it. That reason replaces a fault of the image itself.
     """
     neighbours: dict[str, list[tuple[str, Match]]] = {}
     for pair in pairs:
@@ -190,6 +190,6 @@ def apply_overrides(decisions: Mapping[str, Decision], overrides: Overrides) -> 
 
 def _rank(record: ImageRecord, decision: Decision) -> tuple[bool, int, int, str]:
     area = record.box.area if record.box else 0
-    # An enlarged copy is blurrier, and no better for its area; small differences of blur say nothing.
+    # An enlarged copy is blurrier, and no better for its area; small differences of blur mean nothing.
     blur = record.field.blur if record.field else 1.0
     return not decision.kept, round(blur / _CLEARLY_SHARPER), -area, record.digest

@@ -1,4 +1,4 @@
-"""Images that show the same cells: found by local features, told by one shift, scale and rotation.
+"""Find images that show the same cells by local features under one shift, scale and rotation.
 
 A hash of a whole image does not survive another crop. SIFT features (OpenCV) do: their descriptors are
 hashed to bits by random hyperplanes, images that share hashes are candidates, and a candidate counts when
@@ -19,8 +19,8 @@ POINTS = 300
 
 _TABLES = 8
 _BITS = 32
-_CROWD = 8
-"""A hash that more features share says little: only neighbours in its list count as sharing it."""
+_MOST_SHARING = 8
+"""Of a hash that more features share, only neighbours in its list count as sharing it."""
 
 _SHARED = 8
 """Hashes that two images must share to be compared; copies share 20 to 250, others hardly ever 8."""
@@ -174,8 +174,8 @@ def _shared(keys: np.ndarray, image: np.ndarray, images: int) -> Iterator[np.nda
     keys, image = keys[order], image[order]
     starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
     sizes = np.diff(np.r_[starts, len(keys)])
-    few = np.repeat(sizes <= _CROWD, sizes)
-    for distance in range(1, _CROWD):
+    few = np.repeat(sizes <= _MOST_SHARING, sizes)
+    for distance in range(1, _MOST_SHARING):
         same = keys[distance:] == keys[:-distance]
         if distance > 1:
             same &= few[distance:]

@@ -62,7 +62,7 @@ class SkippedFolder:
 def find_files(root: Path) -> tuple[list[Path], list[SkippedFolder]]:
     """Return all files below a folder, sorted, and the folders that were not searched.
 
-    Links to folders are followed, but no folder is searched twice, so that a loop of links comes to an end.
+    Links to folders are followed, but no folder is searched twice, so that a loop of links ends.
     """
     files: list[Path] = []
     skipped: list[SkippedFolder] = []

@@ -1,4 +1,4 @@
-"""A person's last word: a file with one `keep: DIGEST` or `drop: DIGEST` a line."""
+"""A person's own decisions: a file with one `keep: DIGEST` or `drop: DIGEST` a line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TEMPLATE = """\
 # The next run of `endotwin-training curate` into this folder honours the lines below, one image each:
 #   keep: 0123456789abcdef
 #   drop: 0123456789abcdef
-# The digests stand below the pictures of report.private.html. Text after # is not read.
+# The digests are below the pictures of report.private.html. Text after # is not read.
 """
 
 _LINE = re.compile(r"(keep|drop):\s*([0-9a-f]{16})")

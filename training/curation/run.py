@@ -64,7 +64,7 @@ class CurationSettings:
         thresholds: what is dropped, and how the field is cut.
         flat: flatten the illumination of the images that are written.
         workers: processes.
-        overrides: the file with a person's last word; None: `overrides.txt` in the output folder.
+        overrides: the overrides file; None: `overrides.txt` in the output folder.
     """
 
     thresholds: Thresholds

@@ -1,4 +1,4 @@
-"""`curation.json`: every file's decision, without a name; and the private list of the names."""
+"""Write `curation.json`, the decision on every file without its name, and the private list of names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FileDecision(BaseModel):
     """One file of the raw folder.
 
     Attributes:
-        file: its number; `originals.private.json` tells its path.
+        file: its number; `originals.private.json` lists its path.
         digest: of its bytes; None where they could not be read.
         kept: whether it is in `images`, as `DIGEST.png`.
         reason: why it was dropped.
@@ -61,12 +61,12 @@ class FileDecision(BaseModel):
 
     @classmethod
     def unreadable(cls, number: int, digest: str | None, detail: str) -> FileDecision:
-        """Return the decision of a file that could not be read."""
+        """Return the decision on a file that could not be read."""
         return cls(file=number, digest=digest, kept=False, reason=Reason.UNREADABLE, detail=detail)
 
     @classmethod
     def decided(cls, number: int, digest: str, decision: Decision, record: ImageRecord) -> FileDecision:
-        """Return the decision of a file that could be read."""
+        """Return the decision on a file that could be read."""
         check, match = decision.check, decision.match
         return cls(
             file=number,
@@ -126,7 +126,7 @@ def write_summary(summary: CurationSummary, out: Path) -> None:
 
 
 def write_originals(originals: Sequence[tuple[Path, str | None]], out: Path) -> None:
-    """Write what the files of `curation.json` are called: this list never leaves the clinic.
+    """Write the paths of the files of `curation.json`: this list never leaves the clinic.
 
     Args:
         originals: path below the raw folder and digest of each file, in the order of their numbers.

@@ -1,4 +1,4 @@
-"""A contact sheet on which a person sees whether images keep to their labels."""
+"""A contact sheet of images beside their labels."""
 
 from __future__ import annotations
 

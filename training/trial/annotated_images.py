@@ -1,4 +1,4 @@
-"""Real images with expert borders, as they are trained and scored on."""
+"""Real images with the borders and cells that experts drew."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.data.read import DataError, read_grey
 from training.trial.borders import annotated_area, resized_lines, thin
 
 MARGIN = 32
-"""Pixels kept around the annotated area: what lies further out teaches and tests nothing."""
+"""Pixels kept around the annotated area: nothing further out is trained or scored on."""
 
 SMALLEST = 64
 """Shortest side that can be mirrored up to a window of the segmenter."""
@@ -60,7 +60,7 @@ class AnnotatedImage:
 
 
 def is_annotated(folder: Path, file: str) -> bool:
-    """Say whether `folder` holds borders and cells for the image `images/<file>`."""
+    """Return whether `folder` holds borders and cells for the image `images/<file>`."""
     return (folder / "borders" / file).is_file() and (folder / "cells" / file).is_file()
 
 
@@ -141,7 +141,7 @@ def read_foreign(folder: Path, cell_area: float) -> tuple[list[AnnotatedImage], 
 
 
 def _read_cells(path: Path) -> np.ndarray:
-    """Read an instance map as it is: `read_grey` would scale sixteen bits to eight."""
+    """Read an instance map unscaled; `read_grey` would reduce sixteen bits to eight."""
     try:
         with Image.open(path) as image:
             cells = np.asarray(image)

@@ -1,4 +1,4 @@
-"""Batches to train on: crops of real annotated images, or labelled synthetic images."""
+"""Batches to train a segmenter on: crops of annotated images, or labelled synthetic images."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from training.trial.trial_data import TrainingSet
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Sixteen images to learn from.
+class BorderBatch:
+    """Sixteen images and their borders.
 
     Attributes:
         images: uint8 grey levels (16, 128, 128).
@@ -32,7 +32,7 @@ class Batch:
 
 
 class RealBatches:
-    """Random crops of annotated images: the source by weight, in it every annotated pixel as likely.
+    """Random crops of annotated images: a source by weight, in it each annotated pixel equally likely.
 
     The crop is centred on the drawn pixel as far as the image allows. Images smaller than a crop are
     mirrored at their edges, without annotation.
@@ -49,7 +49,7 @@ class RealBatches:
         areas = [np.array([len(image.annotated) for image in images], dtype=float) for images in self._sets]
         self._image_shares = [area / area.sum() for area in areas]
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> BorderBatch:
         """Return the batch of a step; it depends on the seed, the purpose and the step alone."""
         rng = stream_of_step(self._seed, self._purpose, step)
         crops = []
@@ -57,7 +57,7 @@ class RealBatches:
             image = self._sets[chosen][rng.choice(len(self._sets[chosen]), p=self._image_shares[chosen])]
             crops.append(image.crop(rng))
         images, borders, areas = (np.stack(parts) for parts in zip(*crops, strict=True))
-        return Batch(images, borders, areas)
+        return BorderBatch(images, borders, areas)
 
 
 class SyntheticBatches:
@@ -71,7 +71,7 @@ class SyntheticBatches:
         self._seed = seed
         self._first = seed * steps
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> BorderBatch:
         """Return the batch of a step.
 
         Raises:
@@ -88,7 +88,7 @@ class SyntheticBatches:
         # Thinned as the experts' borders are, so that the bands learned are as wide, stairs included.
         rng = stream_of_step(self._seed, Purpose.TRIAL_BORDERS, step)
         bands = np.stack([displaced_borders(thick(thin(lines > 127)), rng) for lines in borders])
-        return Batch(images, bands, np.ones(shape, dtype=bool))
+        return BorderBatch(images, bands, np.ones(shape, dtype=bool))
 
 
 class _Croppable:

@@ -78,7 +78,7 @@ def plot_dice_by_arm(report: TrialReport, path: Path) -> None:
 def plot_segmenter_losses(report: TrialReport, path: Path) -> None:
     """Draw the training loss over the steps, one line per seed, one colour per arm, into a PNG.
 
-    The arms learn from different images: the lines say when each has converged, not which is better.
+    The arms learn from different images: a lower loss means an arm has converged, not that it is better.
     """
     figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""Results of single runs on disk, so that a stopped session can be resumed."""
+"""Results of single runs on disk, so that a stopped trial can be resumed."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from endotwin.generator.device import describe_device
-from training.trial.batches import Batch, RealBatches, SyntheticBatches
+from training.trial.batches import BorderBatch, RealBatches, SyntheticBatches
 from training.trial.figures import plot_dice_by_arm, plot_segmenter_losses, save_overlays
 from training.trial.labelled_source import LabelledSource
 from training.trial.report import TrialReport, make_trial_report, markdown_table
@@ -120,7 +120,7 @@ def _run(
 
 def _batches(
     data: TrialData, settings: TrialSettings, arm: Arm, seed: int, source: LabelledSource | None
-) -> Callable[[int], Batch]:
+) -> Callable[[int], BorderBatch]:
     real = RealBatches((data.with_tests() if arm == "ceiling" else data).training, seed)
     if source is None:
         return real.batch

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from endotwin.image_size import IMAGE_SIZE
 from training.random_streams import Purpose, stream_of_step
-from training.trial.batches import Batch
+from training.trial.batches import BorderBatch
 from training.trial.segmenter_augmentation import augmented
 
 FEATURES = (8, 16, 32, 64, 64, 8)
@@ -41,7 +41,7 @@ def standardised(images: torch.Tensor) -> torch.Tensor:
 
 
 def train_segmenter(
-    batch_of: Callable[[int], Batch],
+    batch_of: Callable[[int], BorderBatch],
     *,
     seed: int,
     steps: int,

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 if TYPE_CHECKING:
-    from training.trial.batches import Batch
+    from training.trial.batches import BorderBatch
 
 DISPLACEMENT = 0.7
 """Standard deviation of the displacement along each axis that changes from place to place, pixels: as far
@@ -48,7 +48,7 @@ def displaced_borders(bands: np.ndarray, rng: np.random.Generator) -> np.ndarray
     return np.asarray(grey > 0.5)
 
 
-def augmented(batch: Batch, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def augmented(batch: BorderBatch, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Turn and mirror each image with its labels, and change its grey levels a little.
 
     Blotches of light from smaller to larger than a cell and patches of higher or lower contrast imitate

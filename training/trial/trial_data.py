@@ -1,4 +1,4 @@
-"""Which real images are trained on and which are scored: the split of the generator's own training."""
+"""Which real images are trained on and which are scored: the split of the generator's training."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TestSet:
         factor: by which the images were resized, 1 for the modality trained on.
     """
 
-    __test__ = False  # not a class of tests, whatever pytest makes of its name
+    __test__ = False  # pytest takes its name for a class of tests
 
     name: str
     images: list[AnnotatedImage]
@@ -45,7 +45,7 @@ class TestSet:
 
 @dataclass(frozen=True)
 class TrialData:
-    """What is trained on, what is scored."""
+    """Images to train on and images to score on."""
 
     training: list[TrainingSet]
     tests: list[TestSet]
@@ -85,7 +85,7 @@ def load_trial_data(sources: Sources, foreign: Sequence[Path] = ()) -> TrialData
 
     The split is taken from `Sources.load`, over all images of a source, annotated or not: an image held out
     here was never seen by a generator trained on these sources. Images without `borders` and `cells` are
-    passed over afterwards.
+    left out afterwards.
 
     Args:
         sources: as the generator was trained with; images in `images`, beside `borders` and `cells`.
@@ -127,7 +127,7 @@ def load_trial_data(sources: Sources, foreign: Sequence[Path] = ()) -> TrialData
 
 
 def sources_below(sources: Sources, data: Path) -> Sources:
-    """Return the same sources, each looked for as `data/<name>`."""
+    """Return the same sources, each at `data/<name>`."""
     folders = tuple(replace(folder, path=data / folder.name) for folder in sources.folders)
     return replace(sources, folders=folders)
 

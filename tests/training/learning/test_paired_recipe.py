@@ -16,7 +16,7 @@ from training.learning.recipes.recipe import AnnotatedCrops, RecipeError
 from training.learning.recipes.rendered import RenderedRecipe
 from training.learning.run_folder import RunFolder
 from training.learning.trainer import ReportIntervals, Trainer, TrainingError
-from training.trial.batches import Batch
+from training.trial.batches import BorderBatch
 
 ARCHITECTURE = LabelledArchitecture(latent=8, width=8)
 
@@ -27,13 +27,13 @@ class DrawnBatches:
     def __init__(self) -> None:
         self.steps: list[int] = []
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> BorderBatch:
         self.steps.append(step)
         images = np.full((4, 128, 128), 150, dtype=np.uint8)
         borders = np.zeros((4, 128, 128), dtype=bool)
         borders[:, :, 20::24] = borders[:, :, 21::24] = borders[:, :, 22::24] = True
         images[borders] = 90
-        return Batch(images, borders, np.ones_like(borders))
+        return BorderBatch(images, borders, np.ones_like(borders))
 
 
 def annotated() -> AnnotatedCrops:

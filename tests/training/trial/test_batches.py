@@ -10,7 +10,7 @@ from made_up_mosaics import VoronoiBlocks, write_annotated
 from scipy import ndimage
 
 from training.trial.annotated_images import read_annotated
-from training.trial.batches import Batch, RealBatches, SyntheticBatches
+from training.trial.batches import BorderBatch, RealBatches, SyntheticBatches
 from training.trial.borders import thick
 from training.trial.labelled_source import LabelledSource
 from training.trial.segmenter_augmentation import augmented
@@ -112,7 +112,7 @@ def test_augmentation_moves_image_and_labels_alike() -> None:
     areas = np.zeros_like(borders)
     areas[:, :70, :50] = True
     images, turned, turned_areas = augmented(
-        Batch(np.where(borders, 60, 180).astype(np.uint8), borders, areas), rng
+        BorderBatch(np.where(borders, 60, 180).astype(np.uint8), borders, areas), rng
     )
     assert images.dtype == np.float32
     assert images.min() >= 0
@@ -127,6 +127,6 @@ def test_augmentation_moves_image_and_labels_alike() -> None:
 
 def test_augmentation_depends_on_its_generator_alone() -> None:
     images, borders = VoronoiBlocks().block(0)
-    batch = Batch(images, borders > 0, np.ones(borders.shape, dtype=bool))
+    batch = BorderBatch(images, borders > 0, np.ones(borders.shape, dtype=bool))
     one, other = (augmented(batch, np.random.default_rng(5)) for _ in range(2))
     assert all((a == b).all() for a, b in zip(one, other, strict=True))

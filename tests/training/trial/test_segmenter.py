@@ -11,7 +11,7 @@ import torch
 from made_up_mosaics import VoronoiBlocks, write_annotated
 
 from training.trial.annotated_images import read_annotated
-from training.trial.batches import Batch, RealBatches, SyntheticBatches
+from training.trial.batches import BorderBatch, RealBatches, SyntheticBatches
 from training.trial.labelled_source import LabelledSource
 from training.trial.segmenter import (
     border_probability,
@@ -79,7 +79,7 @@ def test_an_image_of_any_size_gets_a_probability_for_every_pixel(size: tuple[int
 
 def test_a_segmenter_learns_and_training_follows_from_the_seed() -> None:
     blocks = SyntheticBatches(LabelledSource("voronoi", VoronoiBlocks().block), seed=0, steps=2)
-    made: list[Batch] = [blocks.batch(step) for step in range(2)]
+    made: list[BorderBatch] = [blocks.batch(step) for step in range(2)]
 
     def train(steps: int) -> tuple[torch.nn.Module, list[float], list[float]]:
         told: list[float] = []
