@@ -55,9 +55,9 @@ async function ask(method, path, body) {
   } catch {
     throw new Error("The server does not answer. Is it still running, and is this device still connected?");
   }
-  const body = await response.json().catch(() => null);
-  if (!response.ok) throw new Error(body?.error?.message ?? `The server answered ${response.status}.`);
-  return body;
+  const reply = await response.json().catch(() => null);
+  if (!response.ok) throw new Error(reply?.error?.message ?? `The server answered ${response.status}.`);
+  return reply;
 }
 
 // Runs one step that needs the server; if it fails, shows that and offers to run it again, or, where a field can
