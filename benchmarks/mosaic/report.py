@@ -1,4 +1,4 @@
-"""Pictures and tables to look at: requested against measured, and mosaics with their labels."""
+"""Figures and tables: requested against measured, and mosaics with their labels."""
 
 from __future__ import annotations
 

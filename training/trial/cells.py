@@ -11,7 +11,7 @@ from skimage.segmentation import watershed
 from endotwin.mosaic.morphometry import measure_cells
 
 SMOOTHING = 1.0
-"""Standard deviation, pixels, of the blur that carries a border over a small gap."""
+"""Standard deviation, pixels, of the blur that closes small gaps in borders."""
 
 DEPTH = 0.1
 """A cell is a basin of the smoothed border probability that is at least this deep."""
@@ -54,7 +54,7 @@ def cells_from_borders(probability: np.ndarray) -> np.ndarray:
     """Return the basins of the border probability, by watershed on its smoothed map.
 
     Args:
-        probability: float (H, W) from 0 to 1, of a border; lines drawn three pixels wide, 0 and 1, will do.
+        probability: float (H, W) from 0 to 1, of a border, or lines drawn three pixels wide, 0 and 1.
 
     Returns:
         int32 (H, W): every pixel belongs to a cell, numbered from 1; borders have no width.

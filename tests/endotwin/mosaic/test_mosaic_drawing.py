@@ -11,7 +11,7 @@ from mosaic_draws import draw_mosaics, no_numbers
 
 from endotwin.image_size import IMAGE_SIZE
 from endotwin.mosaic.drawing import GRID, Mosaic, MosaicShape, draw_mosaic
-from endotwin.mosaic.morphometry import cells_inside, measure_cells, measure_mosaics
+from endotwin.mosaic.morphometry import Morphometry, cells_inside, measure_cells, measure_mosaics
 
 
 def arrays(mosaic: Mosaic) -> list[np.ndarray]:
@@ -125,6 +125,24 @@ def test_measuring_in_closed_form() -> None:
     measured = measure_cells(np.array([1.0, 2.0, 3.0, 2.0]), np.array([6, 5, 6, 7]))
     assert (measured.count, measured.mean_area, measured.hexagonality) == (4, 2.0, 0.5)
     assert measured.cv == pytest.approx(math.sqrt(0.5) / 2)
+
+
+def test_measuring_by_weights_is_measuring_cells_that_often() -> None:
+    areas, sides = np.array([1.0, 2.0, 4.0]), np.array([6, 5, 6])
+    weighted = measure_cells(areas, sides, np.array([3.0, 1.0, 2.0]))
+    repeated = measure_cells(np.repeat(areas, (3, 1, 2)), np.repeat(sides, (3, 1, 2)))
+    assert weighted.count == 3
+    for name in ("mean_area", "cv", "hexagonality"):
+        assert getattr(weighted, name) == pytest.approx(getattr(repeated, name))
+    assert weighted.density(10_000) == pytest.approx(10_000 * 6 / 13)
+    assert measure_cells(areas, sides, np.ones(3)) == measure_cells(areas, sides)
+
+
+def test_few_cells_have_no_numbers() -> None:
+    none = measure_cells(np.array([]), np.array([]))
+    assert none == Morphometry(0, None, None, None)
+    assert none.density(1.0) is None
+    assert measure_cells(np.array([5.0]), np.array([6])) == Morphometry(1, 5.0, None, 1.0)
 
 
 def test_cells_are_counted_where_their_centroid_is() -> None:

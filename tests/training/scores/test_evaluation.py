@@ -95,7 +95,7 @@ def test_missing_source_is_named(card: Card, folder: Path) -> None:
         sources_of_card(card.model_copy(update={"data": data}), folder)
 
 
-def test_difference_is_only_told_at_equal_counts_and_seeds(card: Card) -> None:
+def test_a_difference_needs_equal_counts_and_seeds(card: Card) -> None:
     assert card.fid is not None
 
     def with_fid(fid: float, *, count: int = 3000, seed: int = 0) -> FidRecord:
@@ -118,7 +118,9 @@ class Run:
         return self.images[:count]
 
 
-def test_quick_score_tells_like_from_unlike(dataset: Dataset, inception: Path, tmp_path: Path) -> None:
+def test_quick_score_is_lower_for_images_of_the_set(
+    dataset: Dataset, inception: Path, tmp_path: Path
+) -> None:
     measure = quick_score(dataset, count=COUNT, inception=inception, cache=tmp_path)
     alike = draw_crops(dataset.training, COUNT, np.random.default_rng(99))
     black = np.zeros_like(alike)

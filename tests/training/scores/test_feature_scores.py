@@ -59,7 +59,7 @@ def test_kid_of_equal_pairs_is_below_zero_by_hand() -> None:
 def test_kid_keeps_to_its_definition() -> None:
     first, second = normal(1, 30, dims=5), normal(2, 30, dims=5, shift=0.3)
     assert kid(first, second).mean == pytest.approx(unbiased_mmd2(first, second), rel=1e-9)
-    # Sets of other sizes are cut to the smaller one, each time anew.
+    # Sets of other sizes are cut to the smaller one, differently for each subset.
     third = normal(3, 40, dims=5, shift=0.3)
     assert kid(first, third).mean == pytest.approx(unbiased_mmd2(first, third), rel=0.2)
     assert kid(first, third).subset_deviation > 0

@@ -161,7 +161,7 @@ def test_another_card_is_the_same_generator_and_other_weights_are_another(
     found = generated_features(Sampler(checkpoint), 5, 0, 2, model, digest, cache=tmp_path)
     (path,) = tmp_path.iterdir()
     np.save(path, found + 1)
-    card = checkpoint.card.model_copy(update={"description": "told differently"})
+    card = checkpoint.card.model_copy(update={"description": "another one"})
     renamed = replace(checkpoint, card=card)
     again = generated_features(Sampler(renamed), 5, 0, 2, model, digest, cache=tmp_path)
     np.testing.assert_array_equal(again, found + 1)

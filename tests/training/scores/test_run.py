@@ -241,7 +241,7 @@ def test_without_held_out_images_their_comparisons_are_absent(made_up: MadeUp, t
     assert "no images are held out" in Page(done.report.read_text()).text
 
 
-def test_copies_and_cells_are_told(made_up: MadeUp, tmp_path: Path) -> None:
+def test_copies_and_cells_are_reported(made_up: MadeUp, tmp_path: Path) -> None:
     found = made_up.done.evidence
     assert found.memorisation is not None
     assert found.morphometry is not None

@@ -52,7 +52,7 @@ def test_the_same_kind_of_mosaic_is_as_near_as_real_to_real(alike: CellCompariso
     assert len(alike.generated.group_density) == 100
 
 
-def test_other_cells_are_told_apart(dataset: Dataset, alike: CellComparison) -> None:
+def test_other_cells_are_further_away(dataset: Dataset, alike: CellComparison) -> None:
     larger = compare_cells(crops(26.0), dataset)
     assert larger.generated.density is not None
     assert larger.training.density is not None

@@ -47,7 +47,7 @@ def test_a_disordered_mosaic_has_nearly_its_numbers(seed: int) -> None:
 
 
 def test_an_enlarged_image_has_the_same_cells_enlarged() -> None:
-    """The lattice at twice the size, drawn anew: areas are four times as large, all else stays."""
+    """The lattice drawn at twice the size: areas are four times as large, the rest stays."""
     small, large = (
         whole_cells(cells_from_image(mosaic(4, size, size, spacing=spacing, jitter=0.15, angle=0.3)[0]))
         for size, spacing in ((200, 16.0), (400, 32.0))
@@ -115,7 +115,7 @@ def test_weights_undo_that_large_cells_are_cut_more_often() -> None:
     assert crops.measure().cv == pytest.approx(exact.measure().cv, rel=0.05)
 
 
-def test_the_error_on_expert_borders_is_what_is_told(real_data: Path) -> None:
+def test_the_error_on_expert_borders_is_as_documented(real_data: Path) -> None:
     experts = read_experts(Sources((ImageFolder(real_data / "gavet"),)))
     assert len(experts) == 20
     error = expert_error(experts[1::4])

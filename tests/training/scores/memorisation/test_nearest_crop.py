@@ -104,9 +104,9 @@ def test_threads_change_nothing() -> None:
 
 
 def test_progress_counts_every_comparison() -> None:
-    told: list[int] = []
-    find_nearest_crops(np.concatenate([INDEPENDENT] * 2), AMONG, progress=told.append)
-    assert sum(told) == 2 * len(INDEPENDENT) * len(AMONG)
+    done: list[int] = []
+    find_nearest_crops(np.concatenate([INDEPENDENT] * 2), AMONG, progress=done.append)
+    assert sum(done) == 2 * len(INDEPENDENT) * len(AMONG)
 
 
 def test_real_crops_are_found_in_their_images(real_data: Path) -> None:
