@@ -1,6 +1,6 @@
 """What a running job costs a stream: time to the first byte idle and beside a job, in one run.
 
-Run it as `python -m benchmarks.jobs`; README.md in this folder tells what it measures.
+Run it as `python -m benchmarks.jobs`; README.md in this folder says what it measures.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def speed_lines(machine: dict[str, Any], comparison: Comparison, what: str) -> l
 
 
 def _processor() -> str:
-    """Name the processor; Linux tells more than Python does."""
+    """Return the name of the processor; Linux knows more than Python does."""
     information = Path("/proc/cpuinfo")
     if information.exists():
         for line in information.read_text().splitlines():

@@ -80,7 +80,7 @@ class Server:
         status = Path(f"/proc/{self._worker_pid()}/status").read_text()
         kibibytes = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
         if kibibytes is None:
-            raise ServerError("the kernel does not tell the peak memory of a process")
+            raise ServerError("the kernel does not report the peak memory of a process")
         return int(kibibytes[1]) / 1024
 
     def _worker_pid(self) -> int:

@@ -1,6 +1,6 @@
 """Images per second of the bare generator, the sampler and the service, in one run; and memory.
 
-Run it as `python -m benchmarks.throughput`; README.md in this folder tells what it measures.
+Run it as `python -m benchmarks.throughput`; README.md in this folder says what it measures.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The environment variables of processes that run networks on a CPU, and how a command gets them.
+"""Environment variables of processes that run networks on a CPU, and how a command sets them for itself.
 
 glibc reads those that begin with MALLOC_ when a process starts (mallopt(3)); other C libraries ignore them.
 The arrays of a batch, tens of MB, are then used again for the next batch instead of being handed back to
-the kernel and faulted in anew, and memory freed by one thread serves all. It takes all three:
+the kernel and faulted in again, and memory freed by one thread serves all. It takes all three:
 benchmarks/README.md.
 """
 
@@ -27,7 +27,7 @@ start a team of threads beside the one of torch, and the two would fight over th
 def enter(variables: Mapping[str, str]) -> None:
     """Start this process again, with the same number and command, with variables that it lacks (Linux).
 
-    To be called first thing: whatever the process did is lost. What is set already stays as it is.
+    Call it first: what the process did is lost. A variable that is set already stays as it is.
     """
     missing = {name: value for name, value in variables.items() if name not in os.environ}
     if missing and sys.platform == "linux":

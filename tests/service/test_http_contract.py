@@ -95,7 +95,7 @@ def test_headers_say_where_images_come_from(fifty: dict[str, Reply], tiny_checkp
     assert int(fifty["npy"].headers["Content-Length"]) == 128 + 50 * 128 * 128
 
 
-def test_defaults_are_one_image_of_a_random_seed_that_is_told(server: LiveServer) -> None:
+def test_defaults_are_one_image_of_a_random_seed_in_the_headers(server: LiveServer) -> None:
     first, second = server.request("/generate"), server.request("/generate")
     assert len(first.members) == 2
     assert first.headers["X-Endotwin-Seed"] != second.headers["X-Endotwin-Seed"]

@@ -111,12 +111,12 @@ def test_headers_say_what_was_asked_in_one_way(tar: Reply, labelled_checkpoint: 
 
 def test_headers_are_enough_to_ask_again(server: LiveServer) -> None:
     first = server.generate("labels=guttae,borders&guttae=0.10:0.2&pixel_size=1.0&cv=0.3:0.3")
-    told = {
+    said = {
         name: first.headers[f"X-Endotwin-{name}"]
         for name in ("Count", "Seed", "Start", "Model", "Labels", "Conditions")
     }
-    assert told["Conditions"] == "cv=0.3&guttae=0.1:0.2&pixel_size=1"
-    again = "n={Count}&seed={Seed}&start={Start}&model={Model}&labels={Labels}&{Conditions}".format(**told)
+    assert said["Conditions"] == "cv=0.3&guttae=0.1:0.2&pixel_size=1"
+    again = "n={Count}&seed={Seed}&start={Start}&model={Model}&labels={Labels}&{Conditions}".format(**said)
     assert server.generate(again).body == first.body
 
 
@@ -132,7 +132,7 @@ def test_a_request_without_labels_gets_the_default_model(server: LiveServer) -> 
     ]
 
 
-def test_models_say_who_has_labels(server: LiveServer, labelled_checkpoint: Path) -> None:
+def test_models_say_which_has_labels(server: LiveServer, labelled_checkpoint: Path) -> None:
     listed = json.loads(server.request("/models", "GET").body)["models"]
     assert {model["name"]: model["labels"] for model in listed} == {"tiny": False, "tiny-labelled": True}
     shown = json.loads(server.request("/models/tiny-labelled", "GET").body)

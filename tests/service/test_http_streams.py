@@ -70,7 +70,7 @@ def test_reader_that_pauses_gets_every_image(server: LiveServer) -> None:
     assert np.array_equal(np.frombuffer(body[-16 * 128 * 128 :], np.uint8).reshape(-1, 128, 128), tail)
 
 
-def test_stream_beyond_the_limit_is_told_when_to_retry(server: LiveServer) -> None:
+def test_stream_beyond_the_limit_is_refused_with_a_time_to_retry(server: LiveServer) -> None:
     server.wait_until_idle()
     with ExitStack() as streams:
         for _ in range(MAX_STREAMS):

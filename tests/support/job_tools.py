@@ -77,7 +77,7 @@ class Held(FakeSampler):
 
 
 def order(destination: str, **fields: object) -> Mapping[str, object]:
-    """Return a request: 100 images in shards of 24 unless told otherwise, so the last has 4."""
+    """Return a request: 100 images in shards of 24 by default, so the last has 4."""
     return {"n": 100, "seed": 7, "shard_size": 24, "destination": destination, **fields}
 
 

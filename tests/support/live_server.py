@@ -54,7 +54,7 @@ for _ in range(os.getpid() % _PORTS):
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on, another at each call: a server may start only later."""
+    """Return a port that is not in use, another at each call: a server may start only later."""
     for port in itertools.islice(_ports, _PORTS):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -187,7 +187,7 @@ class LiveServer(Client):
         assert self._process.poll() is None, self.log()
         try:
             return self.request("/readyz", "GET", timeout=5).status == 200
-        except OSError:  # refused, or nobody accepts the connection yet
+        except OSError:  # refused, or the connection is not accepted yet
             return False
 
     def log(self) -> str:

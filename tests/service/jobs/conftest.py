@@ -17,7 +17,7 @@ _numbers = itertools.count()
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the settings and the AWS configuration of whoever runs the tests out of them."""
+    """Clear the settings and the AWS configuration of the person who runs the tests."""
     clear_environment(monkeypatch)
 
 

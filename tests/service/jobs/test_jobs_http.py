@@ -39,13 +39,15 @@ def card(tiny_checkpoint: Path) -> Card:
 
 @pytest.fixture
 def held() -> Iterator[Held]:
-    """Yield a source that waits before its second batch; whatever happens, it is let go at the end."""
+    """Yield a source that waits before its second batch; whatever happens, it goes on at the end."""
     held = Held(free=1)
     yield held
     held.release()
 
 
-def peaceful(folder: Path, card: Card, source: Sampler | FakeSampler, **fields: object) -> dict[str, str]:
+def undisturbed(
+    folder: Path, card: Card, source: Sampler | FakeSampler, **fields: object
+) -> dict[str, str]:
     """Return the digests of the set of `order`, as `endotwin set` makes it in a folder."""
     usual = {"n": 100, "seed": 7, "shard_size": 24}
     own = {"name": "endotwin-tiny-7", "model": "tiny", "generator_sha256": "0" * 64}
@@ -65,7 +67,7 @@ def test_a_job_writes_the_set_of_the_command_line(
     images = REGISTRY.get_sample_value("endotwin_job_images_total", {"model": "tiny", "format": "tar"}) or 0
     identity = client.created(order(f"s3://{bucket}/sets/first"))
     job = client.wait_for_state(identity, "complete")
-    expected = peaceful(tmp_path / "peaceful", checkpoint.card, Sampler(checkpoint))
+    expected = undisturbed(tmp_path / "undisturbed", checkpoint.card, Sampler(checkpoint))
     assert contents(swift_server, bucket, "sets/first/") == expected
     assert (job["shards"], job["images"]) == ({"done": 5, "total": 5}, {"done": 100, "total": 100})
     assert (job["model"], job["errors"], job["labels"], job["conditions"]) == ("tiny", [], [], {})
@@ -210,7 +212,7 @@ def test_storage_that_dies_and_returns(
     assert client.resume(identity).status == 202
     job = client.wait_for_state(identity, "complete")
     assert job["errors"][-1]["message"] == message
-    expected = peaceful(tmp_path / "peaceful", card, Held(free=10**6), shard_size=16)
+    expected = undisturbed(tmp_path / "undisturbed", card, Held(free=10**6), shard_size=16)
     assert contents(swift_server, bucket, "set/") == expected
 
 

@@ -15,7 +15,7 @@ from swift_server import Swift
 
 from endotwin.sets.storage.folder import FolderDestination
 
-N, SHARD_SIZE = 640, 16
+N, SHARD_SIZE = 480, 16
 BLOCKS = N // SHARD_SIZE
 
 
@@ -59,7 +59,42 @@ def shards(swift: Swift, bucket: str, prefix: str) -> int:
     return int(listed["KeyCount"])
 
 
-def test_services_that_are_killed(
+def check_sets(swift: Swift, bucket: str, names: list[str], tiny_checkpoint: Path, folder: Path) -> None:
+    """Check that sets below these prefixes are those of the command line, with nothing left over."""
+    arguments = ["--n", N, "--seed", 7, "--shard-size", SHARD_SIZE, folder / "undisturbed"]
+    process = start_command(tiny_checkpoint, folder, *arguments)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    expected = digests(FolderDestination(folder / "undisturbed"))
+    for name in names:
+        assert contents(swift, bucket, f"{name}/") == expected
+    assert open_uploads(swift, bucket) == []
+
+
+WANTED = {"n": N, "shard_size": SHARD_SIZE}
+
+
+def test_a_service_that_is_killed_goes_on_when_it_is_started_again(
+    start: Callable[[str], JobServer],
+    bucket: str,
+    swift_server: Swift,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+) -> None:
+    server = start("first")
+    identity = server.created(order(f"s3://{bucket}/set", **WANTED))
+    wait_for(lambda: shards(swift_server, bucket, "set") >= 2, "some shards")
+    server.kill()
+    left = shards(swift_server, bucket, "set")
+    assert left < BLOCKS
+    again = start("again")
+    again.wait_for_state(identity, "complete")
+    assert again.generated() <= N - left * SHARD_SIZE
+    check_sets(swift_server, bucket, ["set"], tiny_checkpoint, tmp_path)
+
+
+@pytest.mark.long
+def test_two_services_share_jobs_and_take_over_those_of_a_killed_one(
     start: Callable[[str], JobServer],
     bucket: str,
     swift_server: Swift,
@@ -67,41 +102,21 @@ def test_services_that_are_killed(
     tmp_path: Path,
 ) -> None:
     one, other = start("one"), start("other")
-    wanted = {"n": N, "shard_size": SHARD_SIZE}
 
     # Two jobs, two services: each has one, and together they do no more than there is to do.
-    ids = [one.created(order(f"s3://{bucket}/{name}", **wanted)) for name in ("first", "second")]
+    ids = [one.created(order(f"s3://{bucket}/{name}", **WANTED)) for name in ("first", "second")]
     for identity in ids:
         one.wait_for_state(identity, "complete")
     assert one.generated() + other.generated() == 2 * N
     assert one.generated() > 0
     assert other.generated() > 0
 
-    # One job: whoever has it is killed, and the other takes it over.
+    # One job: the service that has it is killed, and the other takes it over.
     before = one.generated()
-    identity = one.created(order(f"s3://{bucket}/third", **wanted))
+    identity = one.created(order(f"s3://{bucket}/third", **WANTED))
     wait_for(lambda: shards(swift_server, bucket, "third") >= 2, "some shards")
     busy, idle = (one, other) if one.generated() > before else (other, one)
     busy.kill()
     assert shards(swift_server, bucket, "third") < BLOCKS
     idle.wait_for_state(identity, "complete")
-
-    # One job, one service: it is killed, and goes on when it is started again.
-    identity = idle.created(order(f"s3://{bucket}/fourth", **wanted))
-    wait_for(lambda: shards(swift_server, bucket, "fourth") >= 2, "some shards")
-    idle.kill()
-    left = shards(swift_server, bucket, "fourth")
-    assert left < BLOCKS
-    again = start("again")
-    again.wait_for_state(identity, "complete")
-    assert again.generated() <= N - left * SHARD_SIZE
-
-    arguments = ["--n", N, "--seed", 7, "--shard-size", SHARD_SIZE, tmp_path / "peaceful"]
-    process = start_command(tiny_checkpoint, tmp_path, *arguments)
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
-    expected = contents(swift_server, bucket, "first/")
-    assert expected == digests(FolderDestination(tmp_path / "peaceful"))
-    for name in ("second", "third", "fourth"):
-        assert contents(swift_server, bucket, f"{name}/") == expected
-    assert open_uploads(swift_server, bucket) == []
+    check_sets(swift_server, bucket, ["first", "second", "third"], tiny_checkpoint, tmp_path)

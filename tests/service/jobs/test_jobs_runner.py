@@ -1,4 +1,4 @@
-"""Services on one store, without a web server: who works on what, and what a stop leaves."""
+"""Services on one store, without a web server: which works on which job, and what a stop leaves."""
 
 from __future__ import annotations
 

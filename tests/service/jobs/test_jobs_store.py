@@ -1,4 +1,4 @@
-"""The file of jobs: who has which job, for how long, and what happens when somebody dies."""
+"""The store of jobs: which service has which job, for how long, and what happens when one is killed."""
 
 from __future__ import annotations
 
@@ -81,17 +81,17 @@ def test_threads_that_take_at_once_get_different_jobs(store: JobStore, path: Pat
     assert sorted(got) == sorted(wanted)
 
 
-def test_a_job_of_the_dead_is_taken_over(store: JobStore) -> None:
+def test_a_job_of_a_killed_service_is_taken_over(store: JobStore) -> None:
     job = add(store)
-    _, dead = store.take_to_make([CHECKPOINT], 0.05)
+    _, lost = store.take_to_make([CHECKPOINT], 0.05)
     time.sleep(0.1)
     taken, token = store.take_to_make([CHECKPOINT], LONG)
     assert taken.id == job.id
-    assert token != dead
-    # Whoever was taken for dead can do nothing any more.
-    assert store.keep(job.id, dead, LONG, Counts(shards=99)) is None
-    store.release(job.id, dead)
-    assert not store.end(job.id, dead, State.RUNNING, State.COMPLETE, Counts())
+    assert token != lost
+    # The service that lost the lease can change nothing any more.
+    assert store.keep(job.id, lost, LONG, Counts(shards=99)) is None
+    store.release(job.id, lost)
+    assert not store.end(job.id, lost, State.RUNNING, State.COMPLETE, Counts())
     assert store.get(job.id) == taken
     assert store.end(job.id, token, State.RUNNING, State.COMPLETE, Counts(shards=5))
     assert store.get(job.id).state is State.COMPLETE
@@ -337,7 +337,7 @@ def wait_until_over(lease: Lease) -> None:
     raise AssertionError("the lease was not given up")
 
 
-def test_a_lease_is_renewed_and_tells_how_far_the_job_is(store: JobStore) -> None:
+def test_a_lease_is_renewed_with_how_far_the_job_is(store: JobStore) -> None:
     job = add(store)
     lease, _ = lease_of(store, 2.0, threading.Event())
     with lease:
