@@ -6,14 +6,23 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from fake_samplers import FakeSampler
 from live_server import Client, Reply, wait_for
+from set_tools import Counting, digests, never
 from swift_server import Swift
 
+from endotwin.generator.batch import BatchMaker
+from endotwin.generator.card import Card
+from endotwin.generator.sampler import Sampler
 from endotwin.image_range import BATCH
+from endotwin.sets.make import make_set
+from endotwin.sets.spec import SetSpec
+from endotwin.sets.storage.folder import FolderDestination
 
 ENDS = ("complete", "failed", "cancelled", "cancel_failed")
 
@@ -79,6 +88,20 @@ class Held(FakeSampler):
 def order(destination: str, **fields: object) -> Mapping[str, object]:
     """Return a request: 100 images in shards of 24 by default, so the last has 4."""
     return {"n": 100, "seed": 7, "shard_size": 24, "destination": destination, **fields}
+
+
+def undisturbed(
+    folder: Path, card: Card, sampler: Sampler | FakeSampler, device: str = "test", **fields: object
+) -> dict[str, str]:
+    """Return the digests of the set of `order`, as `endotwin set` makes it in a folder."""
+    usual = {"n": 100, "seed": 7, "shard_size": 24}
+    own = {"name": "endotwin-tiny-7", "model": "tiny", "generator_sha256": "0" * 64}
+    spec = SetSpec(**{**usual, **own, **fields})
+    destination = FolderDestination(folder)
+    with ThreadPoolExecutor(1) as thread:
+        maker = BatchMaker(sampler.batch, thread, device)
+        make_set(spec, card, destination, lambda: maker, progress=Counting(), stop_if_asked=never)
+    return digests(destination)
 
 
 def contents(swift: Swift, bucket: str, prefix: str = "") -> dict[str, str]:

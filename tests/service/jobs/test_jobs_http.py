@@ -5,26 +5,21 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_samplers import FakeSampler
-from job_tools import Held, JobClient, contents, open_uploads, order
+from job_tools import Held, JobClient, contents, open_uploads, order, undisturbed
 from live_server import Client, wait_for
 from prometheus_client import REGISTRY
-from set_tools import Counting, digests, never
 from swift_server import SECRET_KEY, Swift
 
-from endotwin.generator.batch import BatchMaker
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import Sampler
-from endotwin.sets.make import make_set
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.destination import StorageError
-from endotwin.sets.storage.folder import FolderDestination
 from endotwin.sets.storage.place import Bucket
 from endotwin.sets.storage.record import read_record
 from service.jobs.store import JobStore
@@ -43,20 +38,6 @@ def held() -> Iterator[Held]:
     held = Held(free=1)
     yield held
     held.release()
-
-
-def undisturbed(
-    folder: Path, card: Card, source: Sampler | FakeSampler, **fields: object
-) -> dict[str, str]:
-    """Return the digests of the set of `order`, as `endotwin set` makes it in a folder."""
-    usual = {"n": 100, "seed": 7, "shard_size": 24}
-    own = {"name": "endotwin-tiny-7", "model": "tiny", "generator_sha256": "0" * 64}
-    spec = SetSpec(**{**usual, **own, **fields})
-    destination = FolderDestination(folder)
-    with ThreadPoolExecutor(1) as thread:
-        maker = BatchMaker(source.batch, thread, "test")
-        make_set(spec, card, destination, lambda: maker, progress=Counting(), stop_if_asked=never)
-    return digests(destination)
 
 
 def test_a_job_writes_the_set_of_the_command_line(

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import psutil
 import pytest
-from job_tools import JobClient, contents, open_uploads, order
+from job_tools import JobClient, contents, open_uploads, order, undisturbed
 from live_server import LiveServer, wait_for
-from set_tools import digests, start_command
 from swift_server import Swift
 
-from endotwin.sets.storage.folder import FolderDestination
+from endotwin.generator.checkpoint import load_checkpoint
+from endotwin.generator.device import describe_device, resolve_device
+from endotwin.generator.sampler import Sampler
 
-N, SHARD_SIZE = 480, 16
+N, SHARD_SIZE = 320, 16
 BLOCKS = N // SHARD_SIZE
+WANTED = {"n": N, "shard_size": SHARD_SIZE}
 
 
 class JobServer(LiveServer, JobClient):
@@ -60,18 +62,14 @@ def shards(swift: Swift, bucket: str, prefix: str) -> int:
 
 
 def check_sets(swift: Swift, bucket: str, names: list[str], tiny_checkpoint: Path, folder: Path) -> None:
-    """Check that sets below these prefixes are those of the command line, with nothing left over."""
-    arguments = ["--n", N, "--seed", 7, "--shard-size", SHARD_SIZE, folder / "undisturbed"]
-    process = start_command(tiny_checkpoint, folder, *arguments)
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
-    expected = digests(FolderDestination(folder / "undisturbed"))
+    """Check that sets below these prefixes are as without any kill, with nothing left over."""
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    fields = {**WANTED, "generator_sha256": checkpoint.generator_sha256}
+    device = describe_device(resolve_device("auto"))
+    expected = undisturbed(folder / "undisturbed", checkpoint.card, Sampler(checkpoint), device, **fields)
     for name in names:
         assert contents(swift, bucket, f"{name}/") == expected
     assert open_uploads(swift, bucket) == []
-
-
-WANTED = {"n": N, "shard_size": SHARD_SIZE}
 
 
 def test_a_service_that_is_killed_goes_on_when_it_is_started_again(

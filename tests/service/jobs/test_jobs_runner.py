@@ -24,9 +24,7 @@ from service.models import Model, Models
 
 Start = Callable[..., JobRunner]
 
-SPEC = SetSpec(
-    name="endotwin-tiny-7", n=160, seed=7, model="tiny", generator_sha256="0" * 64, shard_size=16
-)
+SPEC = SetSpec(name="endotwin-tiny-7", n=80, seed=7, model="tiny", generator_sha256="0" * 64, shard_size=16)
 
 
 @pytest.fixture
@@ -63,10 +61,10 @@ def state(worker: JobRunner, identity: str) -> State:
 def test_a_service_that_stops_goes_on_at_its_next_start(
     start: Start, bucket: str, swift_server: Swift
 ) -> None:
-    held = Held(free=4)
+    held = Held(free=2)
     first = start(held)
     identity = add(first, bucket)
-    wait_for(lambda: len(held.calls) == 5, "the job to begin")
+    wait_for(lambda: len(held.calls) == 3, "the job to begin")
     first.close()
     assert state(first, identity) is State.QUEUED, "given back at once, though a batch is not at its end"
     held.release()
@@ -85,7 +83,7 @@ def test_two_services_share_jobs_and_do_none_twice(start: Start, bucket: str) ->
     other.release()
     for identity in ids:
         wait_for(lambda identity=identity: state(services[0], identity) is State.COMPLETE, "the jobs")
-    assert sorted(one.calls) == sorted(other.calls) == [(7, block) for block in range(10)]
+    assert sorted(one.calls) == sorted(other.calls) == [(7, block) for block in range(5)]
 
 
 def test_a_place_that_is_not_allowed_any_more(start: Start, bucket: str, swift_server: Swift) -> None:
@@ -100,7 +98,7 @@ def test_a_place_that_is_not_allowed_any_more(start: Start, bucket: str, swift_s
 def test_a_cancelled_job_whose_clean_up_fails_stays_cancelled(
     start: Start, bucket: str, swift_server: Swift
 ) -> None:
-    held = Held(free=4)
+    held = Held(free=2)
     first = start(held)
     identity = add(first, bucket)
     wait_for(lambda: bool(contents(swift_server, bucket, "set/train/")), "a shard")
