@@ -16,12 +16,12 @@ from endotwin.generator.latents import to_uniform
 from endotwin.mosaic.age import norms_at
 from endotwin.mosaic.calibration import UnreachableError, reachable_hexagonality
 
-DENSITY = (500.0, 4500.0)
-CV = (0.15, 0.60)
-HEXAGONALITY = (0.25, 0.85)
-GUTTAE = (0.0, 0.4)
-AGE = (5.0, 105.0)
-PIXEL_SIZE = (0.3, 3.0)
+DENSITY = (500.0, 4500.0)  # cells per mm²
+CV = (0.15, 0.60)  # of the cells' areas
+HEXAGONALITY = (0.25, 0.85)  # share of cells
+GUTTAE = (0.0, 0.4)  # share of the image
+AGE = (5.0, 105.0)  # years
+PIXEL_SIZE = (0.3, 3.0)  # micrometres
 
 DEFAULT_PIXEL_SIZE = 0.9
 """Micrometres per pixel, unless one is given. The training images come without a pixel size; with
@@ -35,6 +35,7 @@ PARAMETER_NUMBERS = 5
 
 _SAFE_CV = (0.16, 0.60)
 _SAFE_HEXAGONALITY = (0.30, 0.85)
+"""Open parameters are clipped to these."""
 
 
 class Range(BaseModel):
@@ -56,9 +57,9 @@ class Range(BaseModel):
 
 
 class Conditions(BaseModel):
-    """What a caller asks for; every image of a request meets it.
+    """Values or ranges that every image of a request keeps to; None leaves a parameter open.
 
-    What no mosaic can have is pydantic's ValidationError, with a sentence that says what is allowed.
+    What no mosaic can have raises pydantic's ValidationError, with a sentence that says what is allowed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,4 +1,4 @@
-"""Figures of a run: FID and losses over images seen, power spectra."""
+"""Figures of a run and of a report: FID and losses over images seen, power spectra, images with labels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from PIL import Image
 
 from endotwin.files import whole_file
 from endotwin.generator.card import FidRecord, ImageStatistics
+from endotwin.mosaic.labels import Label
+from endotwin.samples.grid import draw_grid
 
 PAPER_FID = 35.0
 """The paper's best, 3,000 generated images against 3,000 of its own crops."""
 
 _DPI = 130
+_LABEL_COLUMNS = 8
+_LABEL_ZOOM = 2
+_BORDER_COLOUR = (255, 70, 70)
+_GUTTA_COLOUR = (60, 90, 255)
+_GUTTA_SHARE = 0.35
 _NOT_LOSSES = {"images", "epoch", "seconds", "session_seconds", "quick_fid"}
 
 
@@ -164,6 +171,40 @@ def spectra_figure(statistics: ImageStatistics) -> Figure:
         fontsize=10,
     )
     return figure
+
+
+def draw_label_sheet(
+    images: np.ndarray, labels: Sequence[Label], columns: int = _LABEL_COLUMNS
+) -> Image.Image:
+    """Lay out images in rows, below each row the same images with borders in red and guttae in blue.
+
+    Args:
+        images: uint8 grey levels (n, H, W), n at least 1.
+        labels: one for each image.
+        columns: images per row.
+    """
+    tiles = [_plain_and_marked(image, label) for image, label in zip(images, labels, strict=True)]
+    columns = min(columns, len(tiles))
+    blank = np.full_like(tiles[0][0], 255)
+    shown: list[np.ndarray] = []
+    for start in range(0, len(tiles), columns):
+        row = tiles[start : start + columns]
+        missing = [blank] * (columns - len(row))
+        shown += [*(plain for plain, _ in row), *missing, *(marked for _, marked in row), *missing]
+    return draw_grid(shown, columns)
+
+
+def _plain_and_marked(image: np.ndarray, label: Label) -> tuple[np.ndarray, np.ndarray]:
+    """Return the image and the image under its label, enlarged."""
+    plain = np.repeat(image[..., None], 3, axis=2)
+    marked = plain.astype(np.float64)
+    marked[label.guttae > 0] += _GUTTA_SHARE * (np.array(_GUTTA_COLOUR) - marked[label.guttae > 0])
+    marked[label.borders > 0] = _BORDER_COLOUR
+    return _enlarged(plain), _enlarged(marked.astype(np.uint8))
+
+
+def _enlarged(tile: np.ndarray) -> np.ndarray:
+    return tile.repeat(_LABEL_ZOOM, axis=0).repeat(_LABEL_ZOOM, axis=1)
 
 
 def figure_png(figure: Figure) -> bytes:

@@ -30,9 +30,8 @@ from training.scores.evaluation import (
 )
 from training.scores.evidence import Evidence, evidence_record, versions
 from training.scores.feature_scores import NEIGHBOURHOOD_MINIMUM
-from training.scores.figures import figure_png, image_png, spectra_figure
+from training.scores.figures import draw_label_sheet, figure_png, image_png, spectra_figure
 from training.scores.image_sets import ImageSets, progress_bar
-from training.scores.label_sheet import draw_label_sheet
 from training.scores.memorisation.figures import draw_nearest, draw_pairs, plot_similarities
 from training.scores.memorisation.measurement import (
     NoControlError,

@@ -12,7 +12,7 @@ from endotwin.generator.sampler import NotLabelledError, Sampler
 from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.parameters import Conditions, Range
 from training.scores.border_displacement import measure_labels
-from training.scores.label_sheet import draw_label_sheet
+from training.scores.figures import draw_label_sheet
 
 SHIPPED = Path(__file__).resolve().parents[3] / "checkpoints" / "labelled.safetensors"
 
