@@ -1,4 +1,4 @@
-"""An expert who follows a script: it knows the key, and is wrong exactly as often as it is told to be."""
+"""An expert who follows a script: it knows the key, and is wrong exactly as often as `WRONG` says."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def attributes(folder: Path, names: Sequence[str]) -> np.ndarray:
         stat, data = path.stat(), path.read_bytes()
         with Image.open(path) as image:
             pixels = np.asarray(image)
-            told = [len(image.getbands()), *image.size, len(image.info)]
+            header = [len(image.getbands()), *image.size, len(image.info)]
         low, high = int(pixels.min()), int(pixels.max())
         ends = [int((pixels == low).sum()), int((pixels == high).sum())]
         levels = np.unique(pixels)
@@ -34,7 +34,7 @@ def attributes(folder: Path, names: Sequence[str]) -> np.ndarray:
             as_listed.index(path.name),
             sorted(names).index(name),
         ]
-        row += [*path.stem.encode()[:16].ljust(16), *_chunks(data), *told]
+        row += [*path.stem.encode()[:16].ljust(16), *_chunks(data), *header]
         rows.append([*row, low, high, len(levels), largest_gap, *ends])
     return np.array(rows, dtype=np.float64)
 

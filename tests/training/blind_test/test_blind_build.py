@@ -66,7 +66,7 @@ def test_set_holds_what_was_asked_for(built: tuple[Path, AnswerKey]) -> None:
 
 
 def test_key_is_right(built: tuple[Path, AnswerKey], tiny_checkpoint: Path) -> None:
-    """The order of an image's pixels tells which generated image or which crop it was made of."""
+    """The order of an image's pixels identifies which generated image or which crop it was made of."""
     folder, key = built
     generated = Sampler(load_checkpoint(tiny_checkpoint)).images(0, 150)
     dataset = drawn_dataset(folder.parent / "photographs")
@@ -78,7 +78,7 @@ def test_key_is_right(built: tuple[Path, AnswerKey], tiny_checkpoint: Path) -> N
         assert spearmanr(source.ravel(), pixels.ravel()).statistic > 0.98
 
 
-def test_what_the_page_may_know_tells_no_class(built: tuple[Path, AnswerKey]) -> None:
+def test_what_the_page_may_know_holds_no_class(built: tuple[Path, AnswerKey]) -> None:
     text = (built[0] / SET_FILE).read_text()
     assert "real" not in text
     assert "generated" not in text

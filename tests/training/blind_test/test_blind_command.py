@@ -79,7 +79,7 @@ def test_the_key_may_lie_elsewhere(built: Path, tmp_path: Path) -> None:
     assert not (built / "score").exists()
 
 
-def test_a_key_of_another_set_and_missing_images_are_told(built: Path) -> None:
+def test_a_key_of_another_set_and_missing_images_are_reported(built: Path) -> None:
     answer_all(built, "anna", right=True)
     key = json.loads((built / KEY_FILE).read_text())
     (built / KEY_FILE).write_text(json.dumps({**key, "digest": "f" * 64}))
@@ -93,7 +93,7 @@ def test_a_key_of_another_set_and_missing_images_are_told(built: Path) -> None:
         run("score", built)
 
 
-def test_no_answers_and_no_set_are_told(built: Path, tmp_path: Path) -> None:
+def test_no_answers_and_no_set_are_reported(built: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nobody has answered yet"):
         run("score", built)
     with pytest.raises(DataError, match="not a blind test"):
@@ -101,7 +101,7 @@ def test_no_answers_and_no_set_are_told(built: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ([], "either as --data FOLDER or as --sources FILE"),
         (["--data", "a", "--sources", "b"], "either as --data FOLDER or as --sources FILE"),
@@ -117,12 +117,12 @@ def test_no_answers_and_no_set_are_told(built: Path, tmp_path: Path) -> None:
         (["--data", "a", "--display", "big"], "--display: 'big' is not one of crisp, smooth"),
     ],
 )
-def test_options_are_checked(tmp_path: Path, options: list[str], told: str) -> None:
-    with pytest.raises(UsageError, match=told):
+def test_options_are_checked(tmp_path: Path, options: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         run("build", tmp_path / "none.safetensors", tmp_path / "set", *options)
 
 
-def test_a_full_folder_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
+def test_a_full_folder_is_reported_before_anything_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(OutputError, match="the folder is not empty"):
         run("build", tmp_path / "none.safetensors", tmp_path, "--data", tmp_path)

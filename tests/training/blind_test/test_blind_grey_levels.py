@@ -39,7 +39,7 @@ def test_order_of_pixels_is_kept() -> None:
         assert darker.max() <= lighter.min()
 
 
-def test_contrast_and_brightness_are_not_told() -> None:
+def test_contrast_and_brightness_are_removed() -> None:
     image = IMAGES_FOLDER["stretched"].astype(int)
     darker = (image // 4 + 20).astype(np.uint8)  # every fourth level only: nothing is lost by the division
     one = spread_levels(darker, np.random.default_rng(0)).astype(int)

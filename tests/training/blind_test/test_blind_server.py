@@ -54,9 +54,9 @@ def test_each_expert_sees_every_image_once_in_an_own_order(client: TestClient, f
     for expert in ("anna", "bert"):
         order = []
         for place in range(TOTAL):
-            told = client.get(f"/api/places/{place}", params={"expert": expert}).json()
-            assert told == {"place": place, "image": told["image"], "answer": None}
-            order.append(told["image"])
+            reply = client.get(f"/api/places/{place}", params={"expert": expert}).json()
+            assert reply == {"place": place, "image": reply["image"], "answer": None}
+            order.append(reply["image"])
             assert put(client, place, expert).json()["answered"] == place + 1
         orders.append(order)
     images = {f"/images/{name}.png" for name in read_blind_set(folder).images}
@@ -156,7 +156,7 @@ def test_no_answers_without_their_file(folder: Path, tmp_path: Path) -> None:
         AnswerStore(tmp_path / ANSWERS_FILE)
 
 
-def test_a_taken_port_and_a_missing_set_are_told(folder: Path, tmp_path: Path) -> None:
+def test_a_taken_port_and_a_missing_set_are_reported(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BlindTestError, match=r"not a blind test: it has no blind-test\.json"):
         serve_blind_test(tmp_path, "127.0.0.1", 0, print)
 
@@ -170,6 +170,6 @@ def test_a_taken_port_and_a_missing_set_are_told(folder: Path, tmp_path: Path) -
         serve_blind_test(folder, "127.0.0.1", 0, try_again)
 
 
-def test_loopback_is_told_from_other_addresses() -> None:
+def test_loopback_is_distinguished_from_other_addresses() -> None:
     assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost")] == [True] * 3
     assert [is_loopback(host) for host in ("0.0.0.0", "192.168.1.4", "clinic.example")] == [False] * 3

@@ -31,8 +31,8 @@ def test_session_with_a_killed_server(tiny_checkpoint: Path, tmp_path: Path) -> 
             slip = {"answer": other(right), "visible_ms": 1000}
             client.put(f"/api/places/{place}", params=at, json=slip).raise_for_status()
         given = {"answer": right, "visible_ms": 2000 + place}
-        told = client.put(f"/api/places/{place}", params=at, json=given).raise_for_status().json()
-        assert told["answered"] == place + 1
+        reply = client.put(f"/api/places/{place}", params=at, json=given).raise_for_status().json()
+        assert reply["answered"] == place + 1
 
     with serving(tmp_path / "set") as server, httpx.Client(base_url=server.address, timeout=120) as client:
         for place in range(8):

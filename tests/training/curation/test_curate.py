@@ -112,7 +112,7 @@ def test_overrides_are_honoured_and_can_be_taken_back(raw: Path, tmp_path: Path)
     assert (out / "images" / f"{good}.png").exists()
 
 
-def test_an_unknown_digest_in_the_overrides_is_told(raw: Path, tmp_path: Path) -> None:
+def test_an_unknown_digest_in_the_overrides_is_reported(raw: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("keep: 0000000000000000")
     arguments = [str(raw), str(tmp_path / "out"), "--workers", "1", "--overrides", str(tmp_path / "mine")]
     assert "names 0000000000000000, which no image here has" in CliRunner().invoke(app, arguments).output
@@ -184,7 +184,7 @@ def test_explain_prints_every_value_beside_its_threshold(raw: Path) -> None:
         ("[limits", "not a TOML file"),
     ],
 )
-def test_a_wrong_thresholds_file_is_told(tmp_path: Path, text: str, why: str) -> None:
+def test_a_wrong_thresholds_file_is_reported(tmp_path: Path, text: str, why: str) -> None:
     path = tmp_path / "own.toml"
     path.write_text(text)
     result = CliRunner().invoke(app, ["--thresholds", str(path), "--explain", str(path)])

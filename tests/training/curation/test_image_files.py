@@ -159,7 +159,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         read_bytes(tmp_path / "pipe")
 
 
-def test_a_file_without_permission_is_told(tmp_path: Path) -> None:
+def test_a_file_without_permission_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "closed.png"
     path.write_bytes(b"x")
     path.chmod(0)

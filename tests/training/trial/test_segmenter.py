@@ -82,19 +82,19 @@ def test_a_segmenter_learns_and_training_follows_from_the_seed() -> None:
     made: list[BorderBatch] = [blocks.batch(step) for step in range(2)]
 
     def train(steps: int) -> tuple[torch.nn.Module, list[float], list[float]]:
-        told: list[float] = []
+        reported: list[float] = []
         segmenter, losses = train_segmenter(
             lambda step: made[step % 2],
             seed=1,
             steps=steps,
             learning_rate=1e-2,
             device="cpu",
-            progress=told.append,
+            progress=reported.append,
         )
-        return segmenter, losses, told
+        return segmenter, losses, reported
 
-    segmenter, losses, told = train(12)
-    assert told == losses
+    segmenter, losses, reported = train(12)
+    assert reported == losses
     assert len(losses) == 12
     assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
     probability = border_probability(segmenter, made[0].images[0], "cpu")

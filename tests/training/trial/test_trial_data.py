@@ -76,7 +76,7 @@ def test_without_a_test_image_nothing_can_be_scored(tmp_path: Path) -> None:
         load_trial_data(sources)
 
 
-def test_the_digest_tells_roles_and_contents_apart(tmp_path: Path) -> None:
+def test_the_digest_depends_on_roles_and_contents(tmp_path: Path) -> None:
     sources = Sources((ImageFolder(write_annotated(tmp_path / "one", range(6))),))
     data = load_trial_data(sources)
     assert load_trial_data(sources).digest() == data.digest()

@@ -161,12 +161,12 @@ def test_the_table_has_mean_and_spread_over_the_seeds(done: tuple[Path, TrialRep
     _, report = done
     spread = SeedSpread(mean=0.75, deviation=0.0125)
     scores = {"dice": spread, "density_error": spread}
-    told = report.summaries[0].model_copy(update={"seeds": (0, 1), "mean": scores})
-    row = markdown_table(report.model_copy(update={"summaries": (told,)})).splitlines()[2]
+    summary = report.summaries[0].model_copy(update={"seeds": (0, 1), "mean": scores})
+    row = markdown_table(report.model_copy(update={"summaries": (summary,)})).splitlines()[2]
     assert row.startswith("| made-up | real | 2 | 0.750 ± 0.013 | not known | not known | 75.0 ± 1.2 % |")
 
 
-def test_synthetic_training_is_told_beside_real_training(done: tuple[Path, TrialReport]) -> None:
+def test_synthetic_training_is_shown_beside_real_training(done: tuple[Path, TrialReport]) -> None:
     _, report = done
     real, _, synthetic, _ = report.summaries[:4]
     assert real.dice_against_real is None
