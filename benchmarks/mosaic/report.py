@@ -27,6 +27,7 @@ from endotwin.image_size import IMAGE_SIZE
 from endotwin.mosaic.labels import Label
 from endotwin.mosaic.parameters import Conditions, ImagePopulation, Range
 from endotwin.mosaic.scene import SCENE_NUMBERS, draw_scene
+from endotwin.samples.grid import draw_grid
 
 _ZOOM = 2
 _GAP = 4
@@ -142,19 +143,17 @@ def full_table(comparisons: Sequence[MeasuredCombination]) -> str:
 def draw_sheet(seed: int) -> Image.Image:
     """Draw mosaics under every condition of SHEET: instances in colours, borders black, guttae dark."""
     population = ImagePopulation()
-    tile = IMAGE_SIZE * _ZOOM + _GAP
-    sheet = Image.new("RGB", (_COLUMNS * tile - _GAP, len(SHEET) * (tile + _CAPTION)), "white")
-    pen = ImageDraw.Draw(sheet)
     numbers = draw_normals(ImageRange(seed, 0, _COLUMNS), SCENE_NUMBERS)
-    for row, (caption, conditions) in enumerate(SHEET.items()):
-        top = row * (tile + _CAPTION)
-        pen.text((2, top + 3), caption, fill="black")
-        for column, own in enumerate(numbers):
-            label = draw_scene(own, conditions, population).label()
-            picture = Image.fromarray(colour_label(label)).resize(
-                (IMAGE_SIZE * _ZOOM, IMAGE_SIZE * _ZOOM), Image.Resampling.NEAREST
-            )
-            sheet.paste(picture, (column * tile, top + _CAPTION))
+    tiles = []
+    for conditions in SHEET.values():
+        for own in numbers:
+            tile = colour_label(draw_scene(own, conditions, population).label())
+            tile = tile.repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1)
+            tiles.append(np.pad(tile, ((_CAPTION, 0), (0, 0), (0, 0)), constant_values=255))
+    sheet = draw_grid(tiles, _COLUMNS, gap=_GAP)
+    pen = ImageDraw.Draw(sheet)
+    for row, caption in enumerate(SHEET):
+        pen.text((2, row * (IMAGE_SIZE * _ZOOM + _CAPTION + _GAP) + 3), caption, fill="black")
     return sheet
 
 
