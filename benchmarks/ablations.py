@@ -25,7 +25,7 @@ from endotwin.mosaic.drawing import Mosaic, MosaicShape
 from endotwin.mosaic.raster import rasterise
 from endotwin.mosaic.scene import SCENE_NUMBERS, Scene
 from endotwin.mosaic.tessellation import tessellate
-from endotwin.process_environment import MEMORY, enter
+from endotwin.process_environment import MEMORY, restart_with
 from training.data.sources import read_sources
 from training.trial.labelled_source import SEED, WITHOUT_GUTTAE, LabelledSource
 from training.trial.report import markdown_table
@@ -136,7 +136,7 @@ def main(
 
     Checkpoints that were trained in other ways join the comparison as routes.
     """
-    enter(MEMORY)
+    restart_with(MEMORY)
     sampler = Sampler(load_checkpoint(checkpoint))
     latent = labelled_generator(sampler.checkpoint).architecture.latent
     variants = {

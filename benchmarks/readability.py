@@ -15,7 +15,7 @@ import typer
 from scipy import ndimage
 
 from endotwin.mosaic.labels import soft_borders
-from endotwin.process_environment import MEMORY, enter
+from endotwin.process_environment import MEMORY, restart_with
 from training.data.sources import read_sources
 from training.scores.border_displacement import border_displacements
 from training.trial.batches import BorderBatch, RealBatches
@@ -57,7 +57,7 @@ def main(
     batches: Annotated[int, typer.Option(min=1, help="Batches of 16 images on each side.")] = 20,
 ) -> None:
     """Print contrast and place of the borders of real crops, by source, and of rendered images."""
-    enter(MEMORY)
+    restart_with(MEMORY)
     typer.echo(
         "| images | contrast: a tenth below | half | nine tenths | displacement, median | within 1 px |"
     )

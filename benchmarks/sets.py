@@ -29,7 +29,7 @@ from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.device import describe_device, resolve_device
 from endotwin.generator.sampler import sampler_in
 from endotwin.image_range import BATCH
-from endotwin.process_environment import GENERATING, enter
+from endotwin.process_environment import GENERATING, restart_with
 from endotwin.sets.make import make_set
 from endotwin.sets.plan import Shard
 from endotwin.sets.spec import SetSpec
@@ -81,7 +81,7 @@ def main(
     """
     if n < SHARDS * BATCH or n % (SHARDS * BATCH):
         raise typer.BadParameter(f"--n must be a multiple of {SHARDS * BATCH}; got {n}")
-    enter(GENERATING)  # as the command does
+    restart_with(GENERATING)  # as the command does
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # stops the server, too
     output.mkdir(parents=True, exist_ok=True)
     settings = with_device(load_settings(), device)

@@ -23,7 +23,7 @@ from endotwin.generator.device import describe_device, resolve_device
 from endotwin.generator.latents import draw_normals
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import BATCH, ImageRange
-from endotwin.process_environment import GENERATING, enter
+from endotwin.process_environment import GENERATING, restart_with
 from endotwin.samples.labelling import LabellingError
 from endotwin.settings import load_settings, variable
 
@@ -59,7 +59,7 @@ def main(
     """
     if n < BATCH or n % BATCH:
         raise typer.BadParameter(f"--n must be a multiple of {BATCH}, the images of a batch; got {n}")
-    enter(GENERATING)  # so that only the service differs
+    restart_with(GENERATING)  # so that only the service differs
     # Stops the server, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     output.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ GENERATING = {**MEMORY, "OPENBLAS_NUM_THREADS": "1"}
 start a team of threads beside the one of torch, and the two would fight over the cores."""
 
 
-def enter(variables: Mapping[str, str]) -> None:
+def restart_with(variables: Mapping[str, str]) -> None:
     """Start this process again, with the same number and command, with variables that it lacks (Linux).
 
     Call it first: what the process did is lost. A variable that is set already stays as it is.

@@ -38,7 +38,7 @@ SHIPPED_CHECKPOINTS = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
 class SettingsError(Exception):
-    """Settings the service cannot start with; the message says which, why, and what is allowed."""
+    """A setting is wrong; the message says which, why, and what is allowed."""
 
 
 class Settings(BaseSettings):
@@ -117,7 +117,7 @@ class Settings(BaseSettings):
         default=20.0,
         ge=1,
         le=3600,
-        description="a service that has not said for this long that it works on a job counts as dead",
+        description="a service that has not renewed its lease of a job for this long counts as dead",
     )
 
     @field_validator("jobs_store")
@@ -141,7 +141,7 @@ class Settings(BaseSettings):
 
 
 def variable(field: str) -> str:
-    """Name the environment variable of a setting."""
+    """Return the name of the environment variable of a setting."""
     return PREFIX + field.upper()
 
 

@@ -1,4 +1,4 @@
-"""Answers HTTP: streams synthetic images of a checkpoint, by seed and index."""
+"""The HTTP service: streams of synthetic images by seed and index, and jobs that write large sets."""
 
 from __future__ import annotations
 

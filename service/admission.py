@@ -12,7 +12,7 @@ RETRY_AFTER_SECONDS = 5
 
 
 class Admission:
-    """Counts the open streams of this process; used by the event loop's thread alone."""
+    """Limit the open streams of this process; used by the event loop's thread alone."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

@@ -21,17 +21,17 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The name in the card."""
+        """Return the name in the card."""
         return self.card.name
 
     @property
     def fid(self) -> float | None:
-        """The recorded FID; None for an unscored checkpoint."""
+        """Return the recorded FID; None for an unscored checkpoint."""
         return recorded_fid(self.card)
 
     @property
     def population(self) -> ImagePopulation | None:
-        """What is drawn where a request sets no condition; None for a model without labels."""
+        """Return what is drawn where a request sets no condition; None for a model without labels."""
         return population_of(self.card)
 
 
@@ -47,7 +47,7 @@ class Models:
 
     @property
     def names(self) -> list[str]:
-        """The names, sorted."""
+        """Return the names, sorted."""
         return list(self._by_name)
 
     def get(self, name: str) -> Model | None:

@@ -32,7 +32,7 @@ _Result = TypeVar("_Result")
 
 
 class StalledClientError(Exception):
-    """The client has taken no data for as long as the operator allows."""
+    """The client has taken no data for longer than the operator allows."""
 
 
 class ImagesResponse(Response):

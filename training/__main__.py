@@ -1,12 +1,12 @@
 """`endotwin-training`, `python -m training`, and what torchrun starts."""
 
-from endotwin.process_environment import MEMORY, enter
+from endotwin.process_environment import MEMORY, restart_with
 
 
 def main() -> None:
     """Run the command line."""
-    enter(MEMORY)
-    from training.cli.main import main as run  # noqa: PLC0415 - not before `enter`
+    restart_with(MEMORY)
+    from training.cli.main import main as run  # noqa: PLC0415 - not before `restart_with`
 
     run()
 

@@ -11,7 +11,7 @@ from endotwin.cli.generate import generate_command
 from endotwin.cli.serve import serve
 from endotwin.cli.set_command import set_app
 from endotwin.cli.show import models, sheet
-from endotwin.process_environment import GENERATING, enter
+from endotwin.process_environment import GENERATING, restart_with
 
 # Torch takes seconds to import: a command imports what needs it when it runs.
 
@@ -31,7 +31,7 @@ app.command()(serve)
 
 def main() -> None:
     """Run the command line."""
-    enter(GENERATING)
+    restart_with(GENERATING)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up as Ctrl-C does
     app()
 

@@ -27,7 +27,7 @@ _Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class State(StrEnum):
-    """Where a job is in its life."""
+    """The state of a job; docs/jobs.md says what each means."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -106,7 +106,7 @@ class Job(BaseModel):
 
     @property
     def path(self) -> str:
-        """Where the service answers for it."""
+        """The path of its route."""
         return f"/jobs/{self.id}"
 
     def describe(self) -> dict[str, Any]:
@@ -154,12 +154,12 @@ class UnreadableJob:
 
     @property
     def advice(self) -> str:
-        """What can be done about it."""
+        """What the client can do about it."""
         return f"DELETE {self.path} takes it off the list, and leaves what it has written"
 
     @property
     def path(self) -> str:
-        """Where the service answers for it."""
+        """The path of its route."""
         return f"/jobs/{self.id}"
 
     def describe(self) -> dict[str, Any]:

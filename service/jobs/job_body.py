@@ -180,7 +180,7 @@ def _spec(wanted: JobBody, model: str, sha256: str, labelling: Labelling) -> Set
 
 
 class _RepeatedError(ValueError):
-    """A member that is there twice."""
+    """A member is given twice."""
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

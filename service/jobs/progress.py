@@ -56,7 +56,7 @@ class JobProgress:
             self._images += record.samples
 
     def note(self, text: str) -> None:
-        """Remember something that went wrong, and log it."""
+        """Keep something that went wrong for the next `counts`, and log it."""
         text = redact(text)
         logger.warning("job %s: %s", self._job.id, text)
         with self._lock:

@@ -62,7 +62,7 @@ def add_job_routes(app: FastAPI) -> None:
 
 
 async def create_job(request: Request) -> JSONResponse:
-    """Have a large set written to storage. The same Idempotency-Key and body give the same job.
+    """Create a job that writes a large set to storage. The same Idempotency-Key and body give the same job.
 
     Everything that can be checked without the storage is checked before the answer.
     """
@@ -149,7 +149,7 @@ def cancel_job(request: Request, identity: str) -> JSONResponse:
 
 
 def resume_job(request: Request, identity: str) -> JSONResponse:
-    """Let a job go on that failed. For one that is waiting or running nothing changes."""
+    """Resume a job that failed. For one that is waiting or running nothing changes."""
     jobs = _jobs(request)
     job = _found(identity, jobs.store.resume(identity))
     if isinstance(job, UnreadableJob):

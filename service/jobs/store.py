@@ -167,7 +167,7 @@ class JobStore:
         return counted
 
     def cancel(self, identity: str) -> StoredJob | None:
-        """Note that a job is not wanted any more; what has ended stays as it is. None: no such job.
+        """Cancel a job; one that has ended stays as it is. None: no such job.
 
         A job that cannot be read is removed, and returned as it was.
         """
@@ -214,7 +214,7 @@ class JobStore:
         return self._take("state = ?", [State.CANCELLING], State.CANCELLING, lease_seconds)
 
     def keep(self, identity: str, token: str, lease_seconds: float, counts: Counts | None) -> State | None:
-        """Renew a lease, and note how far the job is.
+        """Renew a lease, and store how far the job is.
 
         Returns:
             the job's state; None if the lease is lost.
@@ -236,7 +236,7 @@ class JobStore:
             return State(rows[0]["state"]) if rows else None
 
     def remember(self, identity: str, token: str, earlier_n: int | None) -> None:
-        """Note how many images the finished set has that was there before the job."""
+        """Store how many images the finished set has that was there before the job."""
         self._run(
             "UPDATE jobs SET looked = 1, earlier_n = ? WHERE id = ? AND lease = ?",
             earlier_n,
@@ -245,7 +245,7 @@ class JobStore:
         )
 
     def release(self, identity: str, token: str) -> None:
-        """Give a job back that is not done: the next service that takes it goes on with it."""
+        """Release the lease of a job that is not done: the next service that takes it goes on with it."""
         self._run(
             "UPDATE jobs SET lease = NULL, lease_until = 0, "
             "state = CASE WHEN state = ? THEN ? ELSE state END WHERE id = ? AND lease = ?",
@@ -256,7 +256,7 @@ class JobStore:
         )
 
     def end(self, identity: str, token: str, before: State, after: State, counts: Counts) -> bool:
-        """Bring a job to its end, if it is still in the state `before` and the lease is not lost.
+        """End a job, if it is still in the state `before` and the lease is not lost.
 
         Returns:
             whether it is.

@@ -15,10 +15,10 @@ from endotwin.process_environment import GENERATING, MEMORY
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import json, os, sys
-from endotwin.process_environment import MEMORY, enter
+from endotwin.process_environment import MEMORY, restart_with
 there = {name: os.environ.get(name) for name in MEMORY}
 print(json.dumps([os.getpid(), sys.argv[1:], sys.flags.dev_mode, there]), flush=True)
-enter(MEMORY)
+restart_with(MEMORY)
 """
 
 
