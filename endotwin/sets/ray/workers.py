@@ -168,7 +168,7 @@ class RayWorkers:
         answered, _ = self._ray.wait(refs, num_returns=len(refs), timeout=_POLL_SECONDS)
         for ref in answered:
             actor, shard = self._calls.pop(ref)
-            answer = self._answer(ref, shard)
+            answer = self._answer(ref, actor)
             if shard is None:
                 self._take_report(actor, answer)
                 continue
@@ -180,21 +180,21 @@ class RayWorkers:
             yield shard, answer
         self._count_images()
 
-    def _answer(self, ref: Any, shard: Shard | None) -> Any:
+    def _answer(self, ref: Any, actor: _Actor) -> Any:
         """Return what a worker answered.
 
         Raises:
-            ClusterError: too many workers died over this call, or a worker cannot start.
+            ClusterError: workers died again and again over this call, or a worker cannot start.
             SetError, StorageError: the worker failed.
         """
         errors = self._ray.exceptions
         try:
             answer = self._ray.get(ref)
         except (errors.RayActorError, errors.OutOfMemoryError) as error:
-            if shard is None:
+            keys = ", ".join(shard.key for shard in actor.shards)
+            problem = f"{_ATTEMPTS} workers died, the last while it made {keys}"
+            if not keys:
                 problem = "a worker died that was not ready yet"
-            else:
-                problem = f"{_ATTEMPTS} workers died, the last while it made {shard.key}"
             raise ClusterError(
                 f"{problem}: {str(error).strip().splitlines()[-1].strip()}. Has every node "
                 f"Endotwin {self._config.versions['endotwin']} and enough memory? Ray's logs say more"
