@@ -161,24 +161,24 @@ def kill_again_and_again(
 
 def make_at_once(workshop: Workshop, open_it: Callable[[], Destination]) -> list[Counting]:
     """Make the usual set in two threads with a destination each; only the storage is common to them."""
-    reports, failures = [Counting(), Counting()], []
+    runs, failures = [Counting(), Counting()], []
     meeting = threading.Barrier(2)
 
-    def work(report: Counting) -> None:
+    def work(progress: Counting) -> None:
         place = open_it()
         meeting.wait()
         try:
-            workshop.make(workshop.spec(), place, report=report)
+            workshop.make(workshop.spec(), place, progress=progress)
         except BaseException as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=work, args=(report,)) for report in reports]
+    threads = [threading.Thread(target=work, args=(progress,)) for progress in runs]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert failures == []
-    return reports
+    assert not failures, failures
+    return runs
 
 
 def clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:

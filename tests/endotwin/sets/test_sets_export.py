@@ -16,7 +16,7 @@ from endotwin.cli.main import app
 from endotwin.sets.storage.folder import FolderDestination
 
 Run = Callable[..., Result]
-N = 40
+N = 20
 LABELS = ("borders", "instances", "guttae", "parameters")
 OPTIONS = ("--labels", ",".join(LABELS), "--density", "1500:2500")
 
@@ -26,7 +26,7 @@ def original(labelled_workshop: Workshop, tmp_path_factory: pytest.TempPathFacto
     """Make a labelled set of two shards, from index 5 on."""
     folder = tmp_path_factory.mktemp("original") / "set"
     spec = labelled_workshop.spec(
-        n=N, start=5, shard_size=24, labels=LABELS, conditions={"density": "1500:2500"}
+        n=N, start=5, shard_size=12, labels=LABELS, conditions={"density": "1500:2500"}
     )
     labelled_workshop.finished(spec, FolderDestination(folder))
     return folder
@@ -52,11 +52,11 @@ def contents(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("layout", "name", "more"),
     [
-        ("masks", "plain", ()),
+        pytest.param("masks", "plain", (), marks=pytest.mark.long),
         ("masks", "plain", ("--labels", "guttae", "--validation-every", 10)),
         ("nnunet", "Dataset501_Cells", ("--labels", "borders,guttae")),
         ("imagefolder", "hub", ("--validation-every", 10)),
-        ("imagefolder", "hub", ("--labels", "instances")),
+        pytest.param("imagefolder", "hub", ("--labels", "instances"), marks=pytest.mark.long),
     ],
 )
 def test_it_is_the_folder_that_generate_makes(
@@ -64,7 +64,7 @@ def test_it_is_the_folder_that_generate_makes(
 ) -> None:
     exported = run("set", "export", original, f"exported/{name}", "--layout", layout, *more)
     assert exported.exit_code == 0, exported.output
-    assert f"40 images of {original} in exported/{name}, as {layout}" in exported.output
+    assert f"{N} images of {original} in exported/{name}, as {layout}" in exported.output
     order = ("generate", "--n", N, "--seed", 7, "--start", 5, "--density", "1500:2500")
     made = run(*order, "--layout", layout, *more, "-o", f"made/{name}")
     assert made.exit_code == 0, made.output

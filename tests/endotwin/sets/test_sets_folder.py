@@ -76,9 +76,9 @@ def test_the_sums_are_those_that_sha256sum_reads(finished: FolderDestination) ->
 
 def test_a_second_run_makes_and_changes_nothing(workshop: Workshop, finished: FolderDestination) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.path("").rglob("*") if path.suffix}
-    report = Counting()
-    workshop.finished(workshop.spec(), finished, progress=report)
-    assert report.images == 0
+    progress = Counting()
+    workshop.finished(workshop.spec(), finished, progress=progress)
+    assert progress.images == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -100,9 +100,9 @@ def test_a_set_that_grows_keeps_its_full_shards(
     grown = FolderDestination(tmp_path)
     workshop.finished(workshop.spec(n=60), grown)
     kept = {key: grown.path(key).stat().st_ino for key in SHARDS[:2]}
-    report = Counting()
-    workshop.finished(workshop.spec(n=100), grown, progress=report)
-    assert sorted(report.there) == SHARDS[:2]
+    progress = Counting()
+    workshop.finished(workshop.spec(n=100), grown, progress=progress)
+    assert sorted(progress.there) == SHARDS[:2]
     assert {key: grown.path(key).stat().st_ino for key in kept} == kept
     assert digests(grown) == digests(original)
 
@@ -177,9 +177,9 @@ def test_a_truncated_shard_is_wrong(workshop: Workshop, finished: FolderDestinat
     path.write_bytes(path.read_bytes()[:-512])
     with pytest.raises(SetError, match=r"shard-000002\.tar: it has \d+ bytes instead of \d+"):
         workshop.make(workshop.spec(), finished)
-    report = Counting()
-    workshop.finished(workshop.spec(), finished, replace_wrong=True, progress=report)
-    assert report.new == [SHARDS[2]]
+    progress = Counting()
+    workshop.finished(workshop.spec(), finished, replace_wrong=True, progress=progress)
+    assert progress.new == [SHARDS[2]]
     assert digests(finished) == before
 
 
@@ -195,9 +195,9 @@ def test_a_flipped_byte_is_found_and_repaired(
     found = problems(finished)
     assert list(found) == [key]
     assert "sha256" in found[key]
-    report = Counting()
-    workshop.finished(workshop.spec(), finished, replace_wrong=True, distrusted=found, progress=report)
-    assert report.new == ([key] if key in SHARDS else [])
+    progress = Counting()
+    workshop.finished(workshop.spec(), finished, replace_wrong=True, distrusted=found, progress=progress)
+    assert progress.new == ([key] if key in SHARDS else [])
     assert digests(finished) == before
 
 

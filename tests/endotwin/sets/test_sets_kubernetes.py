@@ -65,15 +65,21 @@ def test_it_holds_settings_that_there_are_and_no_secret() -> None:
     assert CONTAINER["envFrom"] == [{"secretRef": {"name": "endotwin-storage"}}]
 
 
+@pytest.mark.parametrize("completions", [4, pytest.param(COMPLETIONS, marks=pytest.mark.long)])
 def test_the_commands_of_all_indices_make_the_set_of_one_command(
-    workshop: Workshop, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    completions: int,
+    workshop: Workshop,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Fewer and smaller shards than there are parts; all else is the command as it stands there."""
+    """With 30 small shards, in 40 parts or 4; all else is the command as it stands there."""
     monkeypatch.setenv("ENDOTWIN_CHECKPOINT_DIR", str(tiny_checkpoint.parent))
     monkeypatch.setenv("ENDOTWIN_DEVICE", "cpu")
     changes = {"1000000": "120", "s3://bucket/sets/first": str(tmp_path / "parts")}
+    changes |= {f"{index}/{COMPLETIONS}": f"{index}/{completions}" for index in range(completions)}
     parts = FolderDestination(tmp_path / "parts")
-    for index in range(COMPLETIONS):
+    for index in range(completions):
         assert parts.stat("manifest.json") is None
         words = [changes.get(word, word) for word in command_of(index)[3:]]
         result = CliRunner().invoke(app, [*words, "--shard-size", "4"])

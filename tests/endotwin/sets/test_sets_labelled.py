@@ -122,11 +122,11 @@ def test_a_set_that_grows_keeps_its_full_shards(
 ) -> None:
     grown, name = FolderDestination(tmp_path), "endotwin-tiny-labelled-7"
     labelled_workshop.finished(labelled_workshop.spec(n=18, shard_size=16, name=name, **LABELLED), grown)
-    report = Counting()
+    progress = Counting()
     labelled_workshop.finished(
-        labelled_workshop.spec(n=N, shard_size=16, name=name, **LABELLED), grown, progress=report
+        labelled_workshop.spec(n=N, shard_size=16, name=name, **LABELLED), grown, progress=progress
     )
-    assert report.there == ["train/shard-000000.tar"]
+    assert progress.there == ["train/shard-000000.tar"]
     assert digests(grown) == digests(original)
 
 

@@ -65,10 +65,10 @@ def has_ended(process: psutil.Process) -> bool:
 
 
 def start(
-    checkpoint: Path, home: Path, place: object, destination: Destination, **variables: str
+    checkpoint: Path, home: Path, place: object, destination: Destination, workers: int, **variables: str
 ) -> tuple[Any, list[psutil.Process]]:
     """Start the command on a cluster of its own; return it and all its processes after the first shard."""
-    cpus = max(1, len(os.sched_getaffinity(0)) // 2)  # two workers, or three
+    cpus = max(1, len(os.sched_getaffinity(0)) // workers)
     process = start_command(
         checkpoint, home, *ORDER, "--ray", "local", "--ray-cpus", cpus, place, **variables
     )
@@ -80,7 +80,7 @@ def start(
 def check_that_a_killed_worker_is_replaced(
     checkpoint: Path, home: Path, place: object, destination: Destination, **variables: str
 ) -> None:
-    process, _ = start(checkpoint, home, place, destination, **variables)
+    process, _ = start(checkpoint, home, place, destination, 2, **variables)
     try:
         victim = workers_of(psutil.Process(process.pid))[0]
         victim.kill()
@@ -138,7 +138,7 @@ def test_no_worker_outlives_the_command_and_the_next_run_goes_on(
 ) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     folder = FolderDestination(tmp_path / "set")
-    process, children = start(tiny_checkpoint, tmp_path, folder.path(""), folder)
+    process, children = start(tiny_checkpoint, tmp_path, folder.path(""), folder, 1)
     workers = workers_of(psutil.Process(process.pid))
     try:
         process.send_signal(number)
@@ -225,7 +225,7 @@ def test_a_killed_worker_is_replaced_and_the_set_is_the_same(
     assert progress.images == SHARD_SIZE * len(progress.new)
 
 
-def test_the_report_is_that_of_a_local_run(
+def test_the_progress_is_that_of_a_local_run(
     cluster: Any, ray_run: RayRun, workshop: Workshop, tmp_path: Path
 ) -> None:
     folder, progress = FolderDestination(tmp_path / "set"), Counting()
@@ -243,20 +243,25 @@ def test_the_report_is_that_of_a_local_run(
     assert not [text for text in texts if SECRET.encode() in text]
 
 
+def all_cpus(cluster: Any) -> int:
+    """Return the CPUs of a worker beside which there is room for no other."""
+    return int(cluster.cluster_resources()["CPU"])
+
+
 class Unknown(Worker):
     """A worker whose module the nodes do not have, since it is that of a test."""
 
 
 def test_nodes_without_the_code_are_named(
-    ray_run: RayRun, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    cluster: Any, ray_run: RayRun, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_workers, "Worker", Unknown)
     with pytest.raises(ClusterError, match=r"not ready yet: ModuleNotFoundError.*Has every node Endotwin"):
-        list(ray_run().make_all(plan_set(workshop.spec())))
+        list(ray_run(cpus=all_cpus(cluster)).make_all(plan_set(workshop.spec())))
 
 
 def test_a_shard_of_which_every_worker_dies_ends_the_run(
-    ray_run: RayRun, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Any, ray_run: RayRun, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Dying(Worker):  # here, so that it is sent to the nodes by value
         def make(self, shard: Shard, checkpoint: bytes) -> ShardRecord | WorkerFailure | None:
@@ -268,7 +273,7 @@ def test_a_shard_of_which_every_worker_dies_ends_the_run(
     with pytest.raises(
         ClusterError, match=r"3 workers died, the last while it made train/shard-000003\.tar"
     ):
-        list(ray_run().make_all(plan_set(workshop.spec())[3:]))
+        list(ray_run(cpus=all_cpus(cluster)).make_all(plan_set(workshop.spec())[3:]))
     assert FolderDestination(tmp_path / "set").stat("train/shard-000003.tar") is None
 
 

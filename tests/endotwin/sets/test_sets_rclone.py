@@ -173,12 +173,12 @@ def test_the_server_is_killed_and_comes_back_without_records(
 ) -> None:
     """It loses metadata then: what was there before cannot be distinguished from objects of others."""
     place = opened(storage_timeout_seconds=10)
-    report = Killing(server, seconds=1)
+    progress = Killing(server, seconds=1)
     try:
         with pytest.raises(SetError, match="not all are there as they were written"):
-            workshop.make(workshop.spec(), place, progress=report)
+            workshop.make(workshop.spec(), place, progress=progress)
     finally:
-        report.restart.join()
+        progress.restart.join()
     with pytest.raises(SetError, match=r"set\.json: there already, and not of this set.*--replace-wrong"):
         workshop.make(workshop.spec(), place)
     workshop.finished(workshop.spec(), place, replace_wrong=True)

@@ -47,9 +47,9 @@ def test_a_set_in_s3_is_the_one_in_a_folder(
     head = swift_server.client().head_object(Bucket=bucket, Key="sets/first/train/shard-000000.tar")
     assert head["Metadata"]["sha256"] == undisturbed["train/shard-000000.tar"]
     assert head["ContentType"] == "application/x-tar"
-    report = Counting()
-    workshop.finished(workshop.spec(), place, progress=report)
-    assert report.images == 0
+    progress = Counting()
+    workshop.finished(workshop.spec(), place, progress=progress)
+    assert progress.images == 0
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.long)])
@@ -88,11 +88,11 @@ def test_the_server_is_killed_and_comes_back(
     workshop: Workshop, undisturbed: dict[str, str], open_place: Open, bucket: str, swift_server: Swift
 ) -> None:
     place = open_place(f"s3://{bucket}/set", timeout_seconds=10)
-    report = Killing(swift_server, seconds=1)
+    progress = Killing(swift_server, seconds=1)
     try:
-        workshop.finished(workshop.spec(), place, progress=report)
+        workshop.finished(workshop.spec(), place, progress=progress)
     finally:
-        report.restart.join()
+        progress.restart.join()
     assert digests(place) == undisturbed
     assert open_uploads(swift_server, bucket) == []
 
@@ -100,23 +100,23 @@ def test_the_server_is_killed_and_comes_back(
 def test_two_processes_at_once(
     workshop: Workshop, undisturbed: dict[str, str], open_place: Open, bucket: str
 ) -> None:
-    reports = make_at_once(workshop, lambda: open_place(f"s3://{bucket}/set"))
+    runs = make_at_once(workshop, lambda: open_place(f"s3://{bucket}/set"))
     assert digests(open_place(f"s3://{bucket}/set")) == undisturbed
-    assert all(report.new for report in reports)
+    assert all(progress.new for progress in runs)
 
 
 def test_stopping_leaves_no_half_object(
     workshop: Workshop, open_place: Open, bucket: str, swift_server: Swift
 ) -> None:
     place = open_place(f"s3://{bucket}/set")
-    report = Counting()
+    progress = Counting()
 
     def stop_after_the_first() -> None:
-        if report.new:
+        if progress.new:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        workshop.make(workshop.spec(), place, progress=report, stop_if_asked=stop_after_the_first)
+        workshop.make(workshop.spec(), place, progress=progress, stop_if_asked=stop_after_the_first)
     shards = set(place.list_keys("train/"))
     assert shards < {shard.key for shard in plan_set(workshop.spec())}
     assert set(place.list_keys("")) - shards == {"set.json"}
@@ -141,9 +141,9 @@ def test_a_planted_object_is_found(
     found = verify_set(manifest, place, on_images=lambda _: None, stop_if_asked=lambda: None)
     assert [problem.key for problem in found] == ["train/shard-000000.tar", key]
     distrusted = [problem.key for problem in found]
-    report = Counting()
-    workshop.finished(workshop.spec(), place, replace_wrong=True, distrusted=distrusted, progress=report)
-    assert sorted(report.new) == distrusted
+    progress = Counting()
+    workshop.finished(workshop.spec(), place, replace_wrong=True, distrusted=distrusted, progress=progress)
+    assert sorted(progress.new) == distrusted
     assert digests(place) == undisturbed
 
 
