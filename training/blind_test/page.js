@@ -61,7 +61,7 @@ async function ask(method, path, body) {
 }
 
 // Runs one step that needs the server; if it fails, shows that and offers to run it again, or, where a field can
-// be mended, leads back to the field.
+// be corrected, moves the focus to the field.
 async function step(what, action, field) {
   again = null;
   element("alert").hidden = true;
