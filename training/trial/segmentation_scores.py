@@ -139,13 +139,13 @@ def _scores(overlap: Overlap, predicted: CellCounts, expert: CellCounts) -> Segm
         dice=overlap.dice,
         precision=overlap.precision,
         recall=overlap.recall,
-        density_error=_relative(predicted.density, expert.density),
-        cv_error=_relative(predicted.cv, expert.cv),
-        hexagonality_error=_relative(predicted.hexagonality, expert.hexagonality),
+        density_error=relative_error(predicted.density, expert.density),
+        cv_error=relative_error(predicted.cv, expert.cv),
+        hexagonality_error=relative_error(predicted.hexagonality, expert.hexagonality),
     )
 
 
-def _relative(value: float | None, reference: float | None) -> float | None:
+def relative_error(value: float | None, reference: float | None) -> float | None:
     """Return the relative error; None where either is unknown or the reference is 0."""
     return value / reference - 1 if value is not None and reference else None
 

@@ -22,6 +22,7 @@ from training.scores.cells.segmentation import WholeCells, cells_from_image, joi
 from training.trial.annotated_images import AnnotatedImage, is_annotated, read_annotated
 from training.trial.borders import thick
 from training.trial.cells import cells_from_borders, count_cells
+from training.trial.segmentation_scores import relative_error
 
 _IMAGES_PER_GROUP = 16
 """Images of a generator that are compared with their labels together: one image holds too few cells."""
@@ -61,9 +62,9 @@ def expert_error(images: Sequence[AnnotatedImage]) -> MethodError:
         cells += known.cells
         rows.append(
             (
-                _relative(found.density, known.density),
-                _relative(found.cv, known.cv),
-                _relative(found.hexagonality, known.hexagonality),
+                relative_error(found.density, known.density),
+                relative_error(found.cv, known.cv),
+                relative_error(found.hexagonality, known.hexagonality),
             )
         )
     return _method_error("expert borders, image by image", len(images), cells, rows)
@@ -93,9 +94,9 @@ def label_error(found: Sequence[WholeCells], labels: Sequence[Label]) -> MethodE
         cells += len(counted)
         rows.append(
             (
-                _relative(seen.density(PER_PIXELS), known.density(PER_PIXELS)),
-                _relative(seen.cv, known.cv),
-                _relative(seen.hexagonality, known.hexagonality),
+                relative_error(seen.density(PER_PIXELS), known.density(PER_PIXELS)),
+                relative_error(seen.cv, known.cv),
+                relative_error(seen.hexagonality, known.hexagonality),
             )
         )
     if not rows:
@@ -106,10 +107,6 @@ def label_error(found: Sequence[WholeCells], labels: Sequence[Label]) -> MethodE
         cells,
         rows,
     )
-
-
-def _relative(value: float | None, known: float | None) -> float | None:
-    return value / known - 1.0 if value is not None and known else None
 
 
 def _method_error(
