@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,14 @@ from endotwin.image_range import BATCH
 from endotwin.sets.make import make_set
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.folder import FolderDestination
+from endotwin.sets.storage.place import Bucket
+from service.jobs.job import Job
+from service.jobs.store import JobStore
+
+CHECKPOINT = "a" * 64
+SPEC = SetSpec(name="test", n=100, seed=7, model="tiny", generator_sha256=CHECKPOINT, shard_size=24)
+LONG = 3600.0
+"""Seconds of a lease that does not run out in a test."""
 
 ENDS = ("complete", "failed", "cancelled", "cancel_failed")
 
@@ -85,6 +93,10 @@ class Held(FakeSampler):
         self._gate.set()
 
 
+Serve = Callable[..., JobClient]
+"""Serves images and jobs of a sampler from within this process."""
+
+
 def order(destination: str, **fields: object) -> Mapping[str, object]:
     """Return a request: 100 images in shards of 24 by default, so the last has 4."""
     return {"n": 100, "seed": 7, "shard_size": 24, "destination": destination, **fields}
@@ -119,3 +131,9 @@ def contents(swift: Swift, bucket: str, prefix: str = "") -> dict[str, str]:
 def open_uploads(swift: Swift, bucket: str) -> list[str]:
     uploads = swift.client().list_multipart_uploads(Bucket=bucket).get("Uploads", [])
     return [upload["Key"] for upload in uploads]
+
+
+def add_job(store: JobStore, prefix: str = "set", **options: object) -> Job:
+    """Add a job of `SPEC` to a store."""
+    usual = {"key": None, "request_sha256": "1", "max_open": 100}
+    return store.add(Bucket("bucket", prefix), SPEC, **{**usual, **options})

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from job_tools import JobClient
+from job_tools import Held, JobClient, Serve
 from live_server import Client
 from set_tools import clear_environment
 from swift_server import Swift
+
+from service.jobs.store import JobStore
 
 _numbers = itertools.count()
 
@@ -30,7 +32,7 @@ def bucket(swift_server: Swift, aws: dict[str, str]) -> str:
 
 
 @pytest.fixture
-def serve_jobs(serve_sampler: Callable[..., Client], tmp_path: Path) -> Callable[..., JobClient]:
+def serve_jobs(serve_sampler: Callable[..., Client], tmp_path: Path) -> Serve:
     """Return a function that serves images and jobs of any batch source, from within this process.
 
     All its services have one store. Anything in buckets `jobs-…` and below `allowed/sets` may be written.
@@ -42,3 +44,24 @@ def serve_jobs(serve_sampler: Callable[..., Client], tmp_path: Path) -> Callable
         return JobClient(serve_sampler(sampler, **{**usual, **settings}).port)
 
     return serve
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    """Yield a source that waits before its second batch; whatever happens, it goes on at the end."""
+    held = Held(free=1)
+    yield held
+    held.release()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "jobs.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[JobStore]:
+    """Yield an empty store, of the services of `serve_jobs`, too."""
+    store = JobStore(path)
+    yield store
+    store.close()

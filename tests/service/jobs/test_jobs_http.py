@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_samplers import FakeSampler
-from job_tools import Held, JobClient, contents, open_uploads, order, undisturbed
+from job_tools import Held, JobClient, Serve, contents, order, undisturbed
 from live_server import Client, wait_for
 from prometheus_client import REGISTRY
 from swift_server import SECRET_KEY, Swift
@@ -18,26 +18,11 @@ from swift_server import SECRET_KEY, Swift
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import Sampler
-from endotwin.sets.spec import SetSpec
-from endotwin.sets.storage.destination import StorageError
-from endotwin.sets.storage.place import Bucket
-from endotwin.sets.storage.record import read_record
-from service.jobs.store import JobStore
-
-Serve = Callable[..., JobClient]
 
 
 @pytest.fixture
 def card(tiny_checkpoint: Path) -> Card:
     return load_checkpoint(tiny_checkpoint).card
-
-
-@pytest.fixture
-def held() -> Iterator[Held]:
-    """Yield a source that waits before its second batch; whatever happens, it goes on at the end."""
-    held = Held(free=1)
-    yield held
-    held.release()
 
 
 def test_a_job_writes_the_set_of_the_command_line(
@@ -83,74 +68,6 @@ def test_how_far_a_job_is(serve_jobs: Serve, bucket: str, held: Held) -> None:
     assert job["finished"] is None
     held.release()
     assert client.wait_for_state(identity, "complete")["seconds_left"] is None
-
-
-def test_a_cancelled_job_leaves_nothing_behind(
-    serve_jobs: Serve, bucket: str, swift_server: Swift, held: Held
-) -> None:
-    outside = swift_server.client()
-    for key in ("sets/keep", "sets/first-of-others/keep", "sets/first/notes.txt"):
-        outside.put_object(Bucket=bucket, Key=key, Body=b"precious")
-    before = contents(swift_server, bucket)
-    client = serve_jobs(held)
-    identity = client.created(order(f"s3://{bucket}/sets/first", shard_size=16))
-    wait_for(lambda: client.job(identity)["shards"]["done"] == 1, "the first shard")
-    upload = outside.create_multipart_upload(Bucket=bucket, Key="sets/first/train/shard-000003.tar")
-    outside.upload_part(
-        Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"], PartNumber=1, Body=b"half"
-    )  # as a service leaves it that was killed within a large shard
-    assert len(contents(swift_server, bucket)) > len(before)
-    assert client.cancel(identity).status == 202
-    held.release()
-    job = client.wait_for_state(identity, "cancelled")
-    assert contents(swift_server, bucket) == before
-    assert open_uploads(swift_server, bucket) == []
-    assert job["shards"]["done"] == 0
-    assert client.cancel(identity).status == 200
-    reply = client.resume(identity)
-    assert (reply.status, reply.error["code"]) == (409, "job_not_failed")
-
-
-def test_a_cancelled_job_gives_back_the_set_that_it_was_to_grow(
-    serve_jobs: Serve, bucket: str, swift_server: Swift, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held = Held(free=10**6)
-    client = serve_jobs(held)
-    destination = f"s3://{bucket}/set"
-    client.wait_for_state(client.created(order(destination, n=60)), "complete")
-    before = contents(swift_server, bucket)
-    # In order: the last shard of the smaller set is the first to be replaced by a fuller one.
-    monkeypatch.setattr("endotwin.sets.make.random.sample", lambda shards, _: list(shards))
-    held.free = len(held.calls) + 9
-    try:
-        identity = client.created(order(destination, n=400))
-        wait_for(lambda: client.job(identity)["shards"]["done"] > 3, "two new shards")
-        during = contents(swift_server, bucket)
-        replaced = "set/train/shard-000002.tar"
-        assert during[replaced] != before[replaced]
-        assert "set/manifest.json" not in during
-        client.cancel(identity)
-    finally:
-        held.release()
-    client.wait_for_state(identity, "cancelled")
-    assert contents(swift_server, bucket) == before
-
-
-def test_what_others_wrote_stays(serve_jobs: Serve, bucket: str, swift_server: Swift, held: Held) -> None:
-    client = serve_jobs(held)
-    identity = client.created(order(f"s3://{bucket}/set", shard_size=16))
-    wait_for(lambda: client.job(identity)["shards"]["done"] == 1, "the first shard")
-    own = next(key for key in contents(swift_server, bucket) if "shard" in key)
-    # Somebody else makes the same shard, with the same bytes, in the place of the job's.
-    there = swift_server.client().get_object(Bucket=bucket, Key=own)
-    record = read_record(there["Metadata"])
-    assert record.job == identity
-    metadata = record.model_copy(update={"job": None}).to_metadata()
-    swift_server.client().put_object(Bucket=bucket, Key=own, Body=there["Body"].read(), Metadata=metadata)
-    client.cancel(identity)
-    held.release()
-    client.wait_for_state(identity, "cancelled")
-    assert list(contents(swift_server, bucket)) == [own]
 
 
 def test_the_same_key_gives_the_same_job(serve_jobs: Serve, bucket: str, held: Held) -> None:
@@ -244,60 +161,6 @@ def test_an_error_of_the_service(serve_jobs: Serve, bucket: str, caplog: pytest.
     job = client.wait_for_state(client.created(order(f"s3://{bucket}/set")), "failed")
     assert job["errors"][-1]["message"] == "an error of the service; its log says which"
     assert "a detail that is no business" in caplog.text
-
-
-def test_a_clean_up_that_fails(
-    serve_jobs: Serve, bucket: str, swift_server: Swift, held: Held, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = serve_jobs(held)
-    identity = client.created(order(f"s3://{bucket}/set", shard_size=16))
-    wait_for(lambda: client.job(identity)["shards"]["done"] == 1, "the first shard")
-    with monkeypatch.context() as broken:
-        broken.setattr("service.jobs.runner.remove_written", fail)
-        assert client.cancel(identity).status == 202
-        held.release()
-        job = client.wait_for_state(identity, "cancel_failed")
-    assert "removing it: no" in job["errors"][-1]["message"]
-    reply = client.resume(identity)
-    assert (reply.status, reply.error["code"]) == (409, "job_not_failed")
-    assert f"DELETE /jobs/{identity} tries again" in reply.error["message"]
-    reply = client.post(order(f"s3://{bucket}/set"))
-    assert (reply.status, reply.error["code"]) == (409, "destination_in_use")
-    assert f"DELETE /jobs/{identity} tries again" in reply.error["message"]
-    assert client.cancel(identity).status == 202
-    client.wait_for_state(identity, "cancelled")
-    assert contents(swift_server, bucket) == {}
-
-
-def fail(*_: object) -> None:
-    raise StorageError("removing it: no")
-
-
-def test_a_stored_job_that_cannot_be_read(
-    serve_jobs: Serve, bucket: str, tmp_path: Path, tiny_checkpoint: Path
-) -> None:
-    """As after an update of the service whose rules for sets are stricter."""
-    store = JobStore(tmp_path / "jobs.sqlite")
-    usual = {"key": None, "request_sha256": "", "max_open": 9}
-    spec = SetSpec(name="old", n=9, seed=7, model="tiny", generator_sha256="0" * 64)
-    old = store.add(Bucket(bucket, "old"), spec, **usual)
-    store._run("UPDATE jobs SET spec = ? WHERE id = ?", '{"n": 9}', old.id)
-    store.close()
-    client = serve_jobs(Held(free=10**6))
-    identity = client.created(order(f"s3://{bucket}/set"))
-    client.wait_for_state(identity, "complete")
-    listed = json.loads(client.request("/jobs", "GET").body)["jobs"]
-    assert [(job["id"], job["state"]) for job in listed] == [(identity, "complete"), (old.id, "failed")]
-    assert "cannot read the job" in listed[1]["errors"][-1]["message"]
-    assert client.job(old.id) == listed[1]
-    reply = client.resume(old.id)
-    assert (reply.status, reply.error["code"]) == (409, "job_unreadable")
-    reply = client.post(order(f"s3://{bucket}/old/below"))
-    assert (reply.status, reply.error["code"]) == (409, "destination_in_use")
-    assert f"DELETE /jobs/{old.id}" in reply.error["message"]
-    reply = client.cancel(old.id)
-    assert (reply.status, json.loads(reply.body)["state"]) == (200, "cancelled")
-    assert client.request(f"/jobs/{old.id}", "GET").status == 404
 
 
 MISTAKES = {

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from job_tools import CHECKPOINT, LONG, SPEC, add_job
 
-from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.place import Bucket
 from endotwin.settings import SettingsError
-from service.jobs.job import Counts, Job, JobError, State, UnreadableJob
-from service.jobs.lease import Lease, StopError
+from service.jobs.job import Counts, JobError, State
 from service.jobs.store import JobStore, KeyReusedError, OccupiedError, TooManyJobsError
-
-CHECKPOINT = "a" * 64
-SPEC = SetSpec(name="test", n=100, seed=7, model="tiny", generator_sha256=CHECKPOINT, shard_size=24)
-LONG = 3600.0
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "jobs.sqlite"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[JobStore]:
-    store = JobStore(path)
-    yield store
-    store.close()
-
-
-def add(store: JobStore, prefix: str = "set", **options: object) -> Job:
-    usual = {"key": None, "request_sha256": "1", "max_open": 100}
-    return store.add(Bucket("bucket", prefix), SPEC, **{**usual, **options})
 
 
 def test_a_job_survives_the_process(store: JobStore, path: Path) -> None:
-    job = add(store)
+    job = add_job(store)
     assert (job.state, job.destination, job.spec) == (State.QUEUED, Bucket("bucket", "set"), SPEC)
     again = JobStore(path)
     assert again.get(job.id) == job
@@ -55,7 +31,7 @@ def test_writes_are_on_disk_before_they_are_answered(store: JobStore) -> None:
 
 def test_a_job_is_taken_by_one(store: JobStore, path: Path) -> None:
     other = JobStore(path)
-    first, second = add(store, "one"), add(store, "two")
+    first, second = add_job(store, "one"), add_job(store, "two")
     taken = [store.take_to_make([CHECKPOINT], LONG), other.take_to_make([CHECKPOINT], LONG)]
     assert [job.id for job, _ in taken] == [first.id, second.id]
     assert all(job.state is State.RUNNING and job.started is not None for job, _ in taken)
@@ -64,7 +40,7 @@ def test_a_job_is_taken_by_one(store: JobStore, path: Path) -> None:
 
 
 def test_threads_that_take_at_once_get_different_jobs(store: JobStore, path: Path) -> None:
-    wanted = {add(store, f"set-{number}").id for number in range(12)}
+    wanted = {add_job(store, f"set-{number}").id for number in range(12)}
     got: list[str] = []
 
     def take() -> None:
@@ -82,7 +58,7 @@ def test_threads_that_take_at_once_get_different_jobs(store: JobStore, path: Pat
 
 
 def test_a_job_of_a_killed_service_is_taken_over(store: JobStore) -> None:
-    job = add(store)
+    job = add_job(store)
     _, lost = store.take_to_make([CHECKPOINT], 0.05)
     time.sleep(0.1)
     taken, token = store.take_to_make([CHECKPOINT], LONG)
@@ -98,7 +74,7 @@ def test_a_job_of_a_killed_service_is_taken_over(store: JobStore) -> None:
 
 
 def test_a_renewed_lease_holds(store: JobStore) -> None:
-    job = add(store)
+    job = add_job(store)
     _, token = store.take_to_make([CHECKPOINT], 0.05)
     assert store.keep(job.id, token, LONG, Counts(shards=2)) is State.RUNNING
     time.sleep(0.1)
@@ -107,14 +83,14 @@ def test_a_renewed_lease_holds(store: JobStore) -> None:
 
 
 def test_a_job_of_another_checkpoint_is_left_to_others(store: JobStore) -> None:
-    add(store)
+    add_job(store)
     assert store.take_to_make(["b" * 64], LONG) is None
     assert store.take_to_make([], LONG) is None
     assert store.take_to_make(["b" * 64, CHECKPOINT], LONG) is not None
 
 
 def test_a_released_job_goes_on(store: JobStore) -> None:
-    job = add(store)
+    job = add_job(store)
     _, token = store.take_to_make([CHECKPOINT], LONG)
     store.release(job.id, token)
     assert store.get(job.id).state is State.QUEUED
@@ -122,7 +98,7 @@ def test_a_released_job_goes_on(store: JobStore) -> None:
 
 
 def test_cancelling_a_job_that_never_began(store: JobStore) -> None:
-    job = add(store)
+    job = add_job(store)
     assert store.cancel(job.id).state is State.CANCELLED
     assert store.cancel(job.id).state is State.CANCELLED
     assert store.take_to_make([CHECKPOINT], LONG) is None
@@ -130,7 +106,7 @@ def test_cancelling_a_job_that_never_began(store: JobStore) -> None:
 
 
 def test_cancelling_a_job_that_runs(store: JobStore) -> None:
-    job = add(store)
+    job = add_job(store)
     _, token = store.take_to_make([CHECKPOINT], LONG)
     assert store.cancel(job.id).state is State.CANCELLING
     assert store.take_to_cancel(LONG) is None, "it is still being worked on"
@@ -143,7 +119,7 @@ def test_cancelling_a_job_that_runs(store: JobStore) -> None:
 
 
 def test_a_failed_job_is_resumed_or_cancelled(store: JobStore) -> None:
-    job = add(store)
+    job = add_job(store)
     _, token = store.take_to_make([CHECKPOINT], LONG)
     counts = Counts(shards=1, errors=(JobError(1.5, "writing s3://bucket/x: no"),))
     store.end(job.id, token, State.RUNNING, State.FAILED, counts)
@@ -158,7 +134,7 @@ def test_a_failed_job_is_resumed_or_cancelled(store: JobStore) -> None:
 
 
 def test_a_complete_job_stays(store: JobStore) -> None:
-    job = add(store)
+    job = add_job(store)
     _, token = store.take_to_make([CHECKPOINT], LONG)
     store.end(job.id, token, State.RUNNING, State.COMPLETE, Counts())
     assert store.cancel(job.id).state is State.COMPLETE
@@ -166,36 +142,36 @@ def test_a_complete_job_stays(store: JobStore) -> None:
 
 
 def test_an_idempotency_key(store: JobStore) -> None:
-    job = add(store, key="k")
-    assert add(store, key="k") == job
+    job = add_job(store, key="k")
+    assert add_job(store, key="k") == job
     with pytest.raises(KeyReusedError):
-        add(store, "elsewhere", key="k", request_sha256="2")
+        add_job(store, "elsewhere", key="k", request_sha256="2")
     assert store.find("other", "1") is None
     assert len(store.newest(10, None)) == 1
 
 
 @pytest.mark.parametrize("prefix", ["set", "set/below", "set/below/more"])
 def test_two_open_jobs_have_nothing_in_common(store: JobStore, prefix: str) -> None:
-    first = add(store, "set/below")
+    first = add_job(store, "set/below")
     with pytest.raises(OccupiedError) as refusal:
-        add(store, prefix)
+        add_job(store, prefix)
     assert refusal.value.job == first
-    add(store, "set/below-not")
+    add_job(store, "set/below-not")
     store.cancel(first.id)
-    add(store, "set/below")
+    add_job(store, "set/below")
 
 
 def test_no_more_open_jobs_than_allowed(store: JobStore) -> None:
-    add(store, "one", max_open=2)
-    second = add(store, "two", max_open=2)
+    add_job(store, "one", max_open=2)
+    second = add_job(store, "two", max_open=2)
     with pytest.raises(TooManyJobsError):
-        add(store, "three", max_open=2)
+        add_job(store, "three", max_open=2)
     store.cancel(second.id)
-    add(store, "three", max_open=2)
+    add_job(store, "three", max_open=2)
 
 
 def test_the_newest_come_first(store: JobStore) -> None:
-    ids = [add(store, f"set-{number}").id for number in range(5)]
+    ids = [add_job(store, f"set-{number}").id for number in range(5)]
     assert [job.id for job in store.newest(3, None)] == ids[:1:-1]
     assert [job.id for job in store.newest(9, ids[2])] == ids[1::-1]
     assert store.count()[State.QUEUED] == 5
@@ -203,75 +179,13 @@ def test_the_newest_come_first(store: JobStore) -> None:
 
 def test_old_jobs_that_ended_are_forgotten(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.jobs.store._ENDED_KEPT", 2)
-    ids = [store.cancel(add(store).id).id for _ in range(4)]
-    waiting = add(store)
+    ids = [store.cancel(add_job(store).id).id for _ in range(4)]
+    waiting = add_job(store)
     assert [job.id for job in store.newest(9, None)] == [waiting.id, ids[3], ids[2]]
 
 
-DAMAGE = {
-    "state": "paused",
-    "destination": "s3://B/../x",
-    "spec": SPEC.model_dump_json().replace('"seed":7', '"seed":-7'),
-    "created": "yesterday",
-    "started": 1e300,
-    "finished": float("inf"),
-    "counts": '{"shards": NaN}',
-    "looked": "perhaps",
-    "earlier_n": -5,
-}
-"""A value for every column that a job is read from, none of which can be read."""
-
-
-@pytest.mark.parametrize("column", [*DAMAGE, "not UTF-8", "deep", "blob"])
-def test_a_job_that_cannot_be_read_has_failed_and_stops_no_other(store: JobStore, column: str) -> None:
-    other = {
-        "not UTF-8": ("spec", "CAST(x'7bff' AS TEXT)"),
-        "deep": ("counts", f"'{'[' * 5000}'"),
-        "blob": ("destination", "x'00ff'"),
-    }
-    bad, good = add(store, "bad"), add(store, "good")
-    name, value = other.get(column, (column, "?"))
-    values = [DAMAGE[column]] if column in DAMAGE else []
-    store._run(f"UPDATE jobs SET {name} = {value} WHERE id = ?", *values, bad.id)
-
-    shown = store.get(bad.id)
-    assert isinstance(shown, UnreadableJob)
-    assert (shown.id, shown.state) == (bad.id, State.FAILED)
-    assert f"({name}" in shown.why
-    assert shown.describe().keys() == good.describe().keys()
-    json.dumps(shown.describe(), allow_nan=False)
-    assert store.newest(9, None) == [good, shown]
-    assert store.resume(bad.id) == shown
-
-    taken, token = store.take_to_make([CHECKPOINT], LONG)
-    assert taken.id == good.id
-    store.release(good.id, token)
-    assert store.count()[State.FAILED] == 1
-    add(store, "elsewhere")
-
-    if name in ("finished", "counts"):  # written when it was taken up and failed
-        assert shown.why in store.get(bad.id).counts.errors[-1].message.replace("running", "queued")
-    else:
-        assert isinstance(store.cancel(bad.id), UnreadableJob)
-        assert store.get(bad.id) is None
-
-
-def test_a_cancelled_job_that_cannot_be_read_stops_no_other(store: JobStore) -> None:
-    jobs = [add(store, prefix) for prefix in ("bad", "good")]
-    for job in jobs:
-        _, token = store.take_to_make([CHECKPOINT], LONG)
-        store.cancel(job.id)
-        store.release(job.id, token)
-    store._run("UPDATE jobs SET spec = '{}' WHERE id = ?", jobs[0].id)
-    taken, _ = store.take_to_cancel(LONG)
-    assert taken.id == jobs[1].id
-    assert store.get(jobs[0].id).state is State.FAILED
-    with pytest.raises(OccupiedError, match=jobs[0].id):
-        add(store, "bad/below")
-
-
 def test_a_clean_up_that_failed_is_tried_again_and_never_resumed(store: JobStore) -> None:
-    job = add(store)
+    job = add_job(store)
     _, token = store.take_to_make([CHECKPOINT], LONG)
     store.cancel(job.id)
     store.release(job.id, token)
@@ -281,7 +195,7 @@ def test_a_clean_up_that_failed_is_tried_again_and_never_resumed(store: JobStore
     assert store.take_to_make([CHECKPOINT], LONG) is None
     assert store.take_to_cancel(LONG) is None
     with pytest.raises(OccupiedError):
-        add(store)
+        add_job(store)
     assert store.cancel(job.id).state is State.CANCELLING
     assert store.take_to_cancel(LONG)[0].id == job.id
 
@@ -305,7 +219,7 @@ def test_a_store_of_a_later_version(path: Path) -> None:
 
 
 def test_a_store_of_version_1_is_updated(store: JobStore, path: Path) -> None:
-    waiting, complete = add(store, "waiting"), add(store, "complete")
+    waiting, complete = add_job(store, "waiting"), add_job(store, "complete")
     store._run("UPDATE jobs SET state = 'complete' WHERE id = ?", complete.id)
     store._run("""UPDATE jobs SET spec = replace(spec, '"generator_sha256":', '"checkpoint_sha256":')""")
     store._run("ALTER TABLE jobs RENAME COLUMN generator_sha256 TO checkpoint_sha256")
@@ -318,66 +232,3 @@ def test_a_store_of_version_1_is_updated(store: JobStore, path: Path) -> None:
         assert updated.get(complete.id).state is State.COMPLETE
         assert updated.take_to_make([CHECKPOINT], LONG) is None
         updated.close()
-
-
-def lease_of(store: JobStore, seconds: float, stopping: threading.Event) -> tuple[Lease, str]:
-    job, token = store.take_to_make([CHECKPOINT], seconds)
-    lease = Lease(store, job, token, seconds=seconds, stopping=stopping, counts=lambda: Counts(shards=3))
-    return lease, token
-
-
-def wait_until_over(lease: Lease) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            lease.check()
-        except StopError:
-            return
-        time.sleep(0.01)
-    raise AssertionError("the lease was not given up")
-
-
-def test_a_lease_is_renewed_with_how_far_the_job_is(store: JobStore) -> None:
-    job = add(store)
-    lease, _ = lease_of(store, 2.0, threading.Event())
-    with lease:
-        time.sleep(3.0)
-        assert store.take_to_make([CHECKPOINT], 1.0) is None
-        lease.check()
-    assert store.get(job.id).counts.shards == 3
-
-
-def test_a_lease_ends_when_the_job_is_cancelled(store: JobStore) -> None:
-    job = add(store)
-    lease, _ = lease_of(store, 1.0, threading.Event())
-    with lease:
-        lease.check()
-        store.cancel(job.id)
-        wait_until_over(lease)
-
-
-def test_a_lease_ends_when_another_has_the_job(store: JobStore) -> None:
-    job = add(store)
-    lease, token = lease_of(store, 1.0, threading.Event())
-    with lease:
-        store.release(job.id, token)
-        store.take_to_make([CHECKPOINT], LONG)
-        wait_until_over(lease)
-
-
-def test_a_lease_ends_when_it_cannot_be_renewed(store: JobStore, path: Path) -> None:
-    add(store)
-    lease, _ = lease_of(store, 1.0, threading.Event())
-    store.close()  # as a disk that fails
-    with lease:
-        wait_until_over(lease)
-
-
-def test_a_lease_ends_when_the_service_stops(store: JobStore) -> None:
-    add(store)
-    stopping = threading.Event()
-    lease, _ = lease_of(store, LONG, stopping)
-    with lease:
-        lease.check()
-        stopping.set()
-        wait_until_over(lease)
