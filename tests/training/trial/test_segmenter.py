@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from made_up_mosaics import VoronoiBlocks, write_annotated
+from made_up_mosaics import VoronoiBlocks
 
-from training.trial.annotated_images import read_annotated
-from training.trial.batches import BorderBatch, RealBatches, SyntheticBatches
+from training.trial.batches import BorderBatch, SyntheticBatches
 from training.trial.labelled_source import LabelledSource
 from training.trial.segmenter import (
     border_probability,
@@ -20,12 +18,6 @@ from training.trial.segmenter import (
     standardised,
     train_segmenter,
 )
-from training.trial.trial_data import TrainingSet
-
-
-@pytest.fixture
-def training(tmp_path: Path) -> list[TrainingSet]:
-    return [TrainingSet("made-up", 1.0, [read_annotated(write_annotated(tmp_path, range(1)), "0.png")])]
 
 
 def test_the_loss_of_even_chances_is_the_one_computed_by_hand() -> None:
@@ -100,33 +92,3 @@ def test_a_segmenter_learns_and_training_follows_from_the_seed() -> None:
     probability = border_probability(segmenter, made[0].images[0], "cpu")
     assert probability[made[0].borders[0]].mean() > probability[~made[0].borders[0]].mean() + 0.2
     assert train(2)[1] == train(2)[1]
-
-
-def test_no_two_draws_of_a_trial_are_the_same(
-    training: list[TrainingSet], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """NumPy pads seeds with zeros: [s, 1, 0] is [s, 1]."""
-    seen: list[bytes] = []
-    make = np.random.default_rng
-
-    def noting(seed: object) -> np.random.Generator:
-        seen.append(make(seed).bytes(16))  # type: ignore[arg-type]
-        return make(seed)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(np.random, "default_rng", noting)
-    monkeypatch.setattr("training.trial.segmenter.new_segmenter", lambda seed: torch.nn.Conv2d(1, 1, 1))
-    for seed in range(2):
-        real = RealBatches(training, seed)
-        synthetic = SyntheticBatches(LabelledSource("plain", plain_block), seed, steps=3)
-        for batches in (real, synthetic):
-            train_segmenter(
-                batches.batch, seed=seed, steps=3, learning_rate=1e-3, device="cpu", progress=lambda _: None
-            )
-    assert len(seen) == 24
-    assert len(set(seen)) == 24 - 6  # both arms of a seed augment alike
-
-
-def plain_block(index: int) -> tuple[np.ndarray, np.ndarray]:
-    images, borders = np.zeros((2, 16, 128, 128), np.uint8)
-    borders[:, 64] = 255
-    return images, borders
