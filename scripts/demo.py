@@ -34,7 +34,7 @@ STOP_SECONDS = 30
 
 
 class DemoError(Exception):
-    """What kept the demo from its end, in words for whoever runs it."""
+    """What stopped the demo, in words for the person who runs it."""
 
 
 class Received(NamedTuple):

@@ -7,16 +7,15 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
+from waiting import PATIENCE_SECONDS, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_SECONDS = 300
 
 
 @pytest.fixture
@@ -89,11 +88,8 @@ def test_ctrl_c_stops_the_service_and_leaves_no_half_set(tmp_path: Path, variabl
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     out = tmp_path / "out"
     with demo(tmp_path, 50_000, variables) as process:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not list(out.glob(".images.*/*.png")):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_for(lambda: process.poll() is not None or any(out.glob(".images.*/*.png")), "images")
+        assert process.poll() is None
         started = descendants(process)
         assert started
         process.send_signal(signal.SIGINT)

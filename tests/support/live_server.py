@@ -11,9 +11,7 @@ import socket
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
+from waiting import PATIENCE_SECONDS, wait_for
 
 from endotwin.process_environment import GENERATING
 
@@ -41,10 +40,6 @@ KUBERNETES = {
     "ENDOTWIN_SOME_SETS_PORT": "udp://[fd00::1]:53",
 }
 """What Kubernetes sets in every pod for Services named endotwin and endotwin-some-sets."""
-
-PATIENCE_SECONDS = 300
-"""Only an overloaded machine takes this long."""
-
 
 # A range for each worker of pytest-xdist, below the ports that Linux gives to clients.
 _FIRST_PORT, _PORTS = 12_000 + 5_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4), 5_000
@@ -77,13 +72,6 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
 def serve_command(port: int) -> list[str]:
     arguments = ["--host", "127.0.0.1", "--port", str(port), "--timeout-graceful-shutdown", "2"]
     return [sys.executable, "-m", "bentoml", "serve", "service:Service", *arguments]
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s for {what}"
-        time.sleep(0.1)
 
 
 @dataclass(frozen=True)

