@@ -32,7 +32,9 @@ ROOT = Path(__file__).resolve().parents[3]
 PROCESSES = 2
 
 
-def _member(rank: int, port: int, work: Callable[[int], Any], results: multiprocessing.Queue[Any]) -> None:
+def _member(
+    rank: int, port: int, work: Callable[[int], Any], joined: bool, results: multiprocessing.Queue[Any]
+) -> None:
     os.environ |= {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
@@ -42,20 +44,26 @@ def _member(rank: int, port: int, work: Callable[[int], Any], results: multiproc
         "GLOO_SOCKET_IFNAME": "lo",
     }
     torch.set_num_threads(1)
-    assert distributed.start("cpu") == (rank, PROCESSES, "cpu")
+    if joined:
+        assert distributed.start("cpu") == (rank, PROCESSES, "cpu")
     results.put((rank, work(rank)))
     distributed.stop()
 
 
-def in_two_processes(work: Callable[[int], Any]) -> list[Any]:
-    """Run `work(rank)` in two processes of one gloo group on loopback; returns its results by rank."""
+def in_two_processes(work: Callable[[int], Any], *, joined: bool = True) -> list[Any]:
+    """Run `work(rank)` in two processes of one gloo group on loopback; return its results by rank.
+
+    Unless `joined`, the work joins the group itself, as a trainer does: leaving it and joining it again
+    would be a race for its port.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = multiprocessing.get_context("fork")
     results: multiprocessing.Queue[Any] = context.Queue()
     members = [
-        context.Process(target=_member, args=(rank, port, work, results)) for rank in range(PROCESSES)
+        context.Process(target=_member, args=(rank, port, work, joined, results))
+        for rank in range(PROCESSES)
     ]
     for member in members:
         member.start()
@@ -128,12 +136,11 @@ def test_two_processes_train_one_run(tmp_path: Path) -> None:
     until = 6 * tiny_run.BATCH
 
     def work(_rank: int) -> str:
-        distributed.stop()  # the trainer joins the group itself
         trainer = tiny_run.start("dcgan", dataset, tmp_path / "runs")
         trainer.train(until, ReportIntervals(statistics=tiny_run.BATCH, samples=0, score=0))
         return tiny_run.weights_digest(trainer)
 
-    digests = set(in_two_processes(work))
+    digests = set(in_two_processes(work, joined=False))
     assert len(digests) == 1
     alone = tiny_run.start("dcgan", dataset, tmp_path / "alone")
     assert tiny_run.weights_digest(alone) not in digests  # they were trained
@@ -148,12 +155,11 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
     dataset = tiny_run.load(write_blobs(tmp_path / "blobs"))
 
     def work(_rank: int) -> str:
-        distributed.stop()  # the trainer joins the group itself
         with pytest.raises(TrainingError) as error:
             tiny_run.start("dcgan", dataset, tmp_path / "runs", batch=3)
         return str(error.value)
 
-    messages = in_two_processes(work)
+    messages = in_two_processes(work, joined=False)
     assert messages == ["a batch of 3 cannot be shared by 2 processes; it has to be a multiple of 2"] * 2
 
 
