@@ -47,6 +47,7 @@ def _member(
     if joined:
         assert distributed.start("cpu") == (rank, PROCESSES, "cpu")
     results.put((rank, work(rank)))
+    torch.distributed.barrier()  # the other one may still be joining
     distributed.stop()
 
 
