@@ -14,13 +14,14 @@ from endotwin.generator.compact import MosaicArchitecture
 from endotwin.generator.dcgan import DcganArchitecture
 from endotwin.generator.labelled import LabelledArchitecture
 from training.data.split import Dataset, ImageFolder, load_dataset
-from training.learning import distributed
 from training.learning.run_folder import RunFolder
 from training.learning.settings import TrainingSettings
 from training.learning.trainer import ReportIntervals, Trainer
 
 BATCH = 4
 SAVE_EVERY = 5 * BATCH
+REPORTING = ReportIntervals(statistics=BATCH, save=SAVE_EVERY, samples=0, score=0)
+"""A line of statistics for every step."""
 
 SETTINGS = {
     "dcgan": TrainingSettings(
@@ -105,11 +106,9 @@ def weights_digest(trainer: Trainer) -> str:
 
 
 def main(kind: str, data: str, runs: str, until: str) -> None:
-    """Train until `until` images; print the digest of the weights."""
+    """Train until `until` images."""
     trainer = start(kind, load(Path(data)), Path(runs))
-    trainer.train(int(until), ReportIntervals(statistics=BATCH, save=SAVE_EVERY, samples=0, score=0))
-    print(weights_digest(trainer))
-    distributed.stop()
+    trainer.train(int(until), REPORTING)
 
 
 if __name__ == "__main__":
