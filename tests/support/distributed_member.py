@@ -13,13 +13,13 @@ from typing import Any
 
 import tiny_run
 import torch
+from waiting import PATIENCE_SECONDS
 
 from training.learning import distributed
 from training.learning.trainer import TrainingError
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = 2
-PATIENCE_SECONDS = 300
 UNTIL = 6 * tiny_run.BATCH
 
 
@@ -89,6 +89,7 @@ def _main(folder: str, *ports: str) -> None:
     for task, port in zip(TASKS, ports, strict=True):
         os.environ["MASTER_PORT"] = port
         results[task.__name__] = task(Path(folder))
+        torch.distributed.barrier()  # the other process may still be joining
         distributed.stop()
     print(json.dumps(results))
 

@@ -19,11 +19,10 @@ pytest.importorskip(
 
 import recorded_writes
 import tiny_run
-from distributed_member import PATIENCE_SECONDS, PROCESSES, ROOT, UNTIL, results_by_task
+from distributed_member import PROCESSES, ROOT, UNTIL, results_by_task
+from waiting import PATIENCE_SECONDS
 
 from training.learning import distributed
-
-pytestmark = pytest.mark.xdist_group("distributed")
 
 
 @pytest.fixture(scope="module")
