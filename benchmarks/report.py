@@ -117,7 +117,8 @@ def _as_json(report: Report) -> dict[str, Any]:
 def _markdown(report: Report) -> str:
     comparison, machine, model = report.comparison, report.machine, report.model
     lines = [
-        f"Model {model['name']} ({model['parameters']:,} parameters, sha256 {model['sha256'][:12]}), "
+        f"Model {model['name']} ({model['parameters']:,} parameters, "
+        f"sha256 {model['generator_sha256'][:12]}), "
         f"{machine['device']}; {machine['processor']}, {machine['cores']} cores, "
         f"{machine['torch_threads']} torch threads; torch {machine['torch']}, "
         f"BentoML {machine['bentoml']}, Python {machine['python']}; {machine['date']}; "

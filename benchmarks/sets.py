@@ -177,7 +177,7 @@ def _lines(
     machine: dict[str, Any], model: dict[str, Any], comparison: Comparison, runs: dict[int, Run]
 ) -> Sequence[str]:
     lines = [
-        f"Model {model['name']} (sha256 {model['sha256'][:12]}), {machine['device']}; "
+        f"Model {model['name']} (sha256 {model['generator_sha256'][:12]}), {machine['device']}; "
         f"{machine['processor']}, {machine['cores']} cores, {machine['torch_threads']} torch threads; "
         f"torch {machine['torch']}; {machine['date']}; load before the run {machine['load_before']}.",
         "",
