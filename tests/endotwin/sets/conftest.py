@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -74,10 +74,12 @@ def bucket(swift_server: Swift) -> str:
 def open_place(aws: dict[str, str]) -> Open:
     """Return a function that opens a place, with settings for storage and short pauses before retries."""
 
-    def open_it(place: str, **settings: object) -> BucketDestination:
+    def open_it(
+        place: str, sleep: Callable[[float], None] = sleep_briefly, **settings: object
+    ) -> BucketDestination:
         chosen = Settings(**{f"storage_{name}": value for name, value in settings.items()})
         destination = open_destination(
-            parse_place(place), chosen, stop_if_asked=never, note=print, sleep=sleep_briefly
+            parse_place(place), chosen, stop_if_asked=never, note=print, sleep=sleep
         )
         assert isinstance(destination, BucketDestination)
         return destination

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -64,12 +65,13 @@ def test_killed_again_and_again(  # the real command, at random moments
     tmp_path: Path,
 ) -> None:
     place = open_place(f"s3://{bucket}/set")
-    spec = workshop.spec(name="endotwin-tiny-7", n=320, shard_size=16)
-    arguments = ["--n", 320, "--seed", 7, "--shard-size", 16, str(place.place)]
+    n = 320 if kills == 1 else 960
+    spec = workshop.spec(name="endotwin-tiny-7", n=n, shard_size=16)
+    arguments = ["--n", n, "--seed", 7, "--shard-size", 16, str(place.place)]
     kill_again_and_again(kills, place, lambda: start_command(tiny_checkpoint, tmp_path, *arguments, **aws))
     assert place.stat("manifest.json") is None
     left = swift_server.client().create_multipart_upload(
-        Bucket=bucket, Key="set/train/shard-000019.tar"
+        Bucket=bucket, Key="set/train/shard-000009.tar"
     )  # what a kill within a larger shard leaves
     swift_server.client().upload_part(
         Bucket=bucket, Key=left["Key"], UploadId=left["UploadId"], PartNumber=1, Body=b"half"
@@ -77,7 +79,7 @@ def test_killed_again_and_again(  # the real command, at random moments
     process = start_command(tiny_checkpoint, tmp_path, *arguments, **aws)
     output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, output
-    assert "320 images of seed 7" in output
+    assert f"{n} images of seed 7" in output
     expected = FolderDestination(tmp_path / "expected")
     workshop.finished(spec, expected)
     assert digests(place) == digests(expected)
@@ -87,7 +89,7 @@ def test_killed_again_and_again(  # the real command, at random moments
 def test_the_server_is_killed_and_comes_back(
     workshop: Workshop, undisturbed: dict[str, str], open_place: Open, bucket: str, swift_server: Swift
 ) -> None:
-    place = open_place(f"s3://{bucket}/set", timeout_seconds=10)
+    place = open_place(f"s3://{bucket}/set", sleep=time.sleep, timeout_seconds=10)
     progress = Killing(swift_server, seconds=1)
     try:
         workshop.finished(workshop.spec(), place, progress=progress)

@@ -20,7 +20,7 @@ from endotwin.sets.plan import plan_set
 from endotwin.sets.shard import shard_pieces, write_shard
 from endotwin.sets.shard_maker import ShardMaker
 from endotwin.sets.storage.destination import StorageError
-from endotwin.sets.storage.folder import FolderDestination
+from endotwin.sets.storage.folder import FolderDestination, StagedFile
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
@@ -73,9 +73,13 @@ def test_a_shard_that_cannot_be_published_ends_the_one_that_is_generated(
 ) -> None:
     """The other shard has a million images: without an early end the test would take minutes."""
 
-    class Full(FolderDestination):
-        def place(self, *_: object, **__: object) -> None:
+    class Unpublished(StagedFile):
+        def publish(self, *_: object, **__: object) -> None:
             raise StorageError("the disk is full")
+
+    class Full(FolderDestination):
+        def stage(self, key: str) -> StagedFile:
+            return Unpublished(self, key)
 
     spec = workshop.spec(n=10**6 + 4, shard_size=10**6)
     large, small = plan_set(spec)
