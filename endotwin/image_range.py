@@ -1,4 +1,4 @@
-"""Which images: a seed and a range of indices, within the limits of `image(checkpoint, seed, index)`."""
+"""The numbers of the contract `image(checkpoint, seed, index)`, and a range of images within them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 MAX_SEED = 2**64 - 1
 MAX_INDEX = 2**53 - 1
 """Largest image index: the largest integer that every JSON reader keeps exact."""
+
+IMAGE_SIZE = 128
+"""Side of an image in pixels."""
 
 BATCH = 16
 """Images per run of the network. Part of the contract: another value would change bytes."""

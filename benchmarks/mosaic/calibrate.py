@@ -12,8 +12,7 @@ from tqdm import tqdm
 
 from endotwin.files import whole_file
 from endotwin.generator.latents import draw_normals
-from endotwin.image_range import ImageRange
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE, ImageRange
 from endotwin.mosaic.calibration import TABLE_PATH
 from endotwin.mosaic.drawing import (
     GRID,

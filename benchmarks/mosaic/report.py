@@ -22,8 +22,7 @@ from benchmarks.mosaic.requested import (
 )
 from endotwin.files import whole_file
 from endotwin.generator.latents import draw_normals
-from endotwin.image_range import ImageRange
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE, ImageRange
 from endotwin.mosaic.labels import Label
 from endotwin.mosaic.parameters import Conditions, ImagePopulation, Range
 from endotwin.mosaic.scene import SCENE_NUMBERS, draw_scene

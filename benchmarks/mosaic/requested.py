@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from endotwin.generator.latents import draw_normals
-from endotwin.image_range import ImageRange
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE, ImageRange
 from endotwin.mosaic.calibration import reachable_hexagonality, shape_for
 from endotwin.mosaic.drawing import GRID, LATTICE_NUMBERS, SITE_NUMBERS, draw_mosaic
 from endotwin.mosaic.morphometry import measure_mosaics

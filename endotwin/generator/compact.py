@@ -26,7 +26,7 @@ from endotwin.generator.renderer import (
     light_fields,
     video_fields,
 )
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 
 SITE_TABLE = 24
 """Sites per side of the periodic site table: more than the smallest spacing ever needs."""

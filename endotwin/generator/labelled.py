@@ -27,7 +27,7 @@ from endotwin.generator.renderer import (
     light_fields,
     video_fields,
 )
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.guttae import soften
 from endotwin.mosaic.parameters import PARAMETER_NUMBERS, Conditions, ImagePopulation
 from endotwin.mosaic.scene import SCENE_NUMBERS, Scene, draw_scene

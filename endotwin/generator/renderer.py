@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 
 MOSAIC_SIZE = IMAGE_SIZE // 2
 """The network sees the mosaic at every second pixel: distances are smooth enough to be interpolated."""

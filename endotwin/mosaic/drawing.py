@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from endotwin.generator.latents import to_uniform
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.tessellation import Tessellation, correct_weights, tessellate
 
 GRID = 24

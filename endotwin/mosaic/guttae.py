@@ -8,7 +8,7 @@ import math
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 
 _SPOTS = 24
 _SPOT_NUMBERS = 3

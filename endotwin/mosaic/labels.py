@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.drawing import Mosaic
 from endotwin.mosaic.morphometry import cells_inside, measure_mosaics
 from endotwin.mosaic.parameters import Parameters

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.drawing import Mosaic
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import label
 from scipy.spatial.distance import cdist
 
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.drawing import Mosaic
 
 _REACH = 2.0

@@ -7,8 +7,7 @@ import io
 import numpy as np
 
 from endotwin.generator.batch import Batch
-from endotwin.image_range import ImageRange
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE, ImageRange
 from endotwin.samples.archive import Archive
 from endotwin.samples.sample import Provenance
 

@@ -8,8 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from endotwin.generator.batch import Batch
-from endotwin.image_range import ImageRange
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE, ImageRange
 from endotwin.samples.labelling import LABELS, LabellingError
 from endotwin.samples.sample import Provenance, labels_of
 

@@ -23,7 +23,7 @@ from benchmarks.mosaic.requested import (
     combinations,
     measure_combination,
 )
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.calibration import reachable_hexagonality
 from endotwin.mosaic.parameters import CV, DENSITY, HEXAGONALITY, Conditions
 

@@ -11,7 +11,7 @@ from endotwin.generator.card import Card, Data, FidRecord, FidScore, Source, Tra
 from endotwin.generator.checkpoint import save_checkpoint
 from endotwin.generator.compact import MosaicArchitecture
 from endotwin.generator.labelled import LabelledArchitecture
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 
 TINY = MosaicArchitecture(latent=8, width=8)
 TINY_LABELLED = LabelledArchitecture(latent=8, width=8)

@@ -14,8 +14,7 @@ from PIL import Image
 from endotwin.files import new_folder
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.sampler import Sampler
-from endotwin.image_range import ImageRange
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE, ImageRange
 from training.blind_test.blind_set import (
     IMAGES_FOLDER,
     KEY_FILE,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from training.data.split import GreyImage
 
 

@@ -13,7 +13,7 @@ import torch
 
 from endotwin.generator.card import Card, Data, FidRecord, Training
 from endotwin.generator.checkpoint import CHECKPOINT_SUFFIX, Checkpoint, save_checkpoint
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from training.learning.recipes.registry import RECIPES
 from training.learning.trainer import Trainer
 from training.scores.border_displacement import measure_labels

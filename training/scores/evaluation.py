@@ -14,7 +14,7 @@ from pytorch_fid.inception import InceptionV3
 from endotwin.generator.card import Card, FidRecord, FidScore, ImageStatistics, Source
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.device import describe_device
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from training.data.sources import Sources
 from training.data.split import Dataset
 from training.scores.comparisons import COMPARISONS, ComparisonName, fid_of_pair, possible_comparisons

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.sampler import Sampler
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from training.data.crops import draw_crops
 from training.data.split import Dataset
 from training.random_streams import Purpose, stream

@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from endotwin.generator.card import Card
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from training.learning.run_folder import RunError, RunFolder
 from training.scores.figures import fid_figure, figure_png, image_png
 

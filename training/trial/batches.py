@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from training.random_streams import Purpose, stream_of_step
 from training.trial.annotated_images import AnnotatedImage
 from training.trial.borders import thick, thin

@@ -11,7 +11,7 @@ from monai.networks.nets.basic_unet import BasicUNet
 from torch import nn
 from torch.nn import functional as F
 
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from training.random_streams import Purpose, stream_of_step
 from training.trial.batches import BorderBatch
 from training.trial.segmenter_augmentation import augmented

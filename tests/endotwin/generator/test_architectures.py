@@ -13,8 +13,7 @@ from endotwin.generator.architectures import PRESETS, Architecture, build_genera
 from endotwin.generator.compact import MosaicArchitecture
 from endotwin.generator.dcgan import DcganArchitecture
 from endotwin.generator.latents import draw_normals
-from endotwin.image_range import ImageRange
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE, ImageRange
 from training.learning.discriminators.dcgan import DcganDiscriminator
 
 PAPER = PRESETS["paper"]

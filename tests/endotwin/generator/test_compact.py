@@ -21,8 +21,7 @@ from endotwin.generator.compact import (
 )
 from endotwin.generator.latents import draw_normals
 from endotwin.generator.renderer import MOSAIC_SIZE, video_fields
-from endotwin.image_range import ImageRange
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE, ImageRange
 
 MEDIAN, LOG_SD = 24.0, 0.2
 ROW = math.sqrt(3) / 2

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from endotwin.generator.architectures import PRESETS, build_generator
 from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
 from endotwin.generator.latents import draw_normals
-from endotwin.image_range import ImageRange
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE, ImageRange
 from endotwin.mosaic.parameters import PARAMETER_NUMBERS, Conditions, ImagePopulation, Range
 from endotwin.mosaic.scene import SCENE_NUMBERS, Scene
 

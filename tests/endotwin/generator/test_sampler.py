@@ -15,8 +15,7 @@ from endotwin.generator.architectures import to_grey_levels
 from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
 from endotwin.generator.latents import draw_normals
 from endotwin.generator.sampler import NotLabelledError, Sampler
-from endotwin.image_range import BATCH, MAX_INDEX, MAX_SEED, ImageRange, ImageRangeError
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import BATCH, IMAGE_SIZE, MAX_INDEX, MAX_SEED, ImageRange, ImageRangeError
 from endotwin.mosaic.parameters import Conditions
 
 SLOW = settings(max_examples=8)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mosaic_draws import draw_mosaics, no_numbers
 
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.drawing import GRID, Mosaic, MosaicShape, draw_mosaic
 from endotwin.mosaic.morphometry import Morphometry, cells_inside, measure_cells, measure_mosaics
 

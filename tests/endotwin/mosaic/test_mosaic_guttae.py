@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import label
 
 from endotwin.generator.latents import draw_normals
-from endotwin.image_range import ImageRange
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE, ImageRange
 from endotwin.mosaic.guttae import GUTTAE_NUMBERS, draw_guttae, soften
 
 

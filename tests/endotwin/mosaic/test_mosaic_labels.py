@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mosaic_draws import draw_scenes, fixed, mosaics_with, no_numbers
 from scipy import ndimage
 
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.drawing import Mosaic, MosaicShape, draw_mosaic
 from endotwin.mosaic.labels import SOFT_WIDTH, Label
 from endotwin.mosaic.parameters import Conditions, Range

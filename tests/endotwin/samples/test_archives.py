@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from endotwin.generator.batch import Batch
-from endotwin.image_range import MAX_INDEX, MAX_SEED, ImageRange
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE, MAX_INDEX, MAX_SEED, ImageRange
 from endotwin.samples.archive import Archive
 from endotwin.samples.formats import FORMATS
 from endotwin.samples.sample import Provenance, sample_name

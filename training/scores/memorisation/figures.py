@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from training.data.split import Dataset
 from training.scores.figures import figure_png
 from training.scores.memorisation.measurement import COPY

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 from training.data.crops import draw_crops
 from training.data.read import DataError
 from training.data.split import Dataset, GreyImage

@@ -22,7 +22,7 @@ import numpy as np
 from scipy import fft
 from scipy.ndimage import gaussian_filter
 
-from endotwin.image_size import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE
 
 Mirroring = Literal["no", "left-right", "up-down", "both"]
 
