@@ -7,6 +7,7 @@ import resource
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from pathlib import Path
 
 NOBODY = 65534
@@ -34,7 +35,8 @@ def as_ordinary_user() -> Iterator[None]:
 
 @contextmanager
 def no_file_larger_than(size: int) -> Iterator[None]:
-    """Make every write beyond `size` bytes of a file fail, as on a full disk."""
+    """Make every write of this process beyond `size` bytes of a file fail, as on a full disk."""
+    forkserver.ensure_running()  # started later, it would keep the limit for all other tests
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
