@@ -130,8 +130,15 @@ def test_a_set_does_not_shrink(n: int, workshop: Workshop, finished: FolderDesti
     assert digests(finished) == before
 
 
-@pytest.mark.parametrize("replace_wrong", [False, True])
-@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize(
+    ("finished", "replace_wrong"),
+    [
+        (False, False),
+        (True, True),
+        pytest.param(False, True, marks=pytest.mark.long),
+        pytest.param(True, False, marks=pytest.mark.long),
+    ],
+)
 def test_another_set_is_refused(
     finished: bool, replace_wrong: bool, workshop: Workshop, place: FolderDestination
 ) -> None:
@@ -145,7 +152,15 @@ def test_another_set_is_refused(
     assert digests(place) == before
 
 
-@pytest.mark.parametrize("key", [SHARDS[1], "README.md", "manifest.json", "set.json"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        SHARDS[1],
+        "set.json",
+        pytest.param("README.md", marks=pytest.mark.long),
+        pytest.param("manifest.json", marks=pytest.mark.long),
+    ],
+)
 def test_what_is_not_of_the_set_is_replaced_only_if_asked(
     key: str, workshop: Workshop, place: FolderDestination
 ) -> None:
@@ -183,7 +198,16 @@ def test_a_truncated_shard_is_wrong(workshop: Workshop, finished: FolderDestinat
     assert digests(finished) == before
 
 
-@pytest.mark.parametrize("key", [SHARDS[0], SHARDS[4], "README.md", "croissant.json", "SHA256SUMS"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        SHARDS[0],
+        "README.md",
+        pytest.param(SHARDS[4], marks=pytest.mark.long),
+        pytest.param("croissant.json", marks=pytest.mark.long),
+        pytest.param("SHA256SUMS", marks=pytest.mark.long),
+    ],
+)
 def test_a_flipped_byte_is_found_and_repaired(
     key: str, workshop: Workshop, finished: FolderDestination
 ) -> None:

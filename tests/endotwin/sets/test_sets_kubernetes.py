@@ -73,10 +73,10 @@ def test_the_commands_of_all_indices_make_the_set_of_one_command(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With 30 small shards, in 40 parts or 4; all else is the command as it stands there."""
+    """With 12 small shards, in 40 parts or 4; all else is the command as it stands there."""
     monkeypatch.setenv("ENDOTWIN_CHECKPOINT_DIR", str(tiny_checkpoint.parent))
     monkeypatch.setenv("ENDOTWIN_DEVICE", "cpu")
-    changes = {"1000000": "120", "s3://bucket/sets/first": str(tmp_path / "parts")}
+    changes = {"1000000": "48", "s3://bucket/sets/first": str(tmp_path / "parts")}
     changes |= {f"{index}/{COMPLETIONS}": f"{index}/{completions}" for index in range(completions)}
     parts = FolderDestination(tmp_path / "parts")
     for index in range(completions):
@@ -85,6 +85,6 @@ def test_the_commands_of_all_indices_make_the_set_of_one_command(
         result = CliRunner().invoke(app, [*words, "--shard-size", "4"])
         assert result.exit_code == 0, result.output
     whole = FolderDestination(tmp_path / "whole")
-    workshop.finished(workshop.spec(name="endotwin-tiny-7", n=120, shard_size=4), whole)
+    workshop.finished(workshop.spec(name="endotwin-tiny-7", n=48, shard_size=4), whole)
     assert digests(parts) == digests(whole)
     assert command_of(3)[-2] == f"3/{COMPLETIONS}"
