@@ -72,7 +72,7 @@ class ExpertProgress(BaseModel):
     display: str
 
 
-class Place(BaseModel):
+class ShownPlace(BaseModel):
     """One image in an expert's order, counted from 0, with the answer that it has so far."""
 
     place: int
@@ -132,9 +132,9 @@ def make_app(folder: Path, blind_set: BlindSet, answers: AnswerStore, hosts: Seq
         return progress(expert)
 
     @app.get("/api/places/{place}")
-    def get_place(expert: _Expert, place: int) -> Place:
+    def get_place(expert: _Expert, place: int) -> ShownPlace:
         image, answer = image_at(expert, place)
-        return Place(place=place, image=f"/images/{image}.png", answer=answer)
+        return ShownPlace(place=place, image=f"/images/{image}.png", answer=answer)
 
     @app.put("/api/places/{place}")
     def put_answer(expert: _Expert, place: int, given: GivenAnswer) -> ExpertProgress:

@@ -19,7 +19,7 @@ from training.scores.report_tables import (
 )
 from training.scores.run_history import HistoryPictures, Stage
 
-REPORT = "report.html"
+EVALUATION_REPORT = "report.html"
 PRIVATE_REPORT = "report.private.html"
 """Name of a report that shows real images, as of every file that must not leave the clinic."""
 
@@ -79,7 +79,7 @@ class Pictures:
 
 def write_evaluation_report(evidence: Evidence, card: Card, pictures: Pictures, output: Path) -> Path:
     """Write the report into a folder and return its path."""
-    path = output / (REPORT if pictures.real is None else PRIVATE_REPORT)
+    path = output / (EVALUATION_REPORT if pictures.real is None else PRIVATE_REPORT)
     memorisation, cells, stages = None, None, None
     if evidence.memorisation is not None and pictures.copies is not None:
         nearest = (f"{pair.index} ({pair.similarity:.2f})" for pair in evidence.memorisation.nearest)
