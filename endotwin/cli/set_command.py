@@ -170,7 +170,7 @@ def set_command(
                 raise typer.Exit(1)
         except (LabellingError, ChoiceError, PlaceError) as error:
             raise typer.BadParameter(str(error)) from error
-        except tasks.FAILURES as error:
+        except tasks.SET_FAILURES as error:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(1) from error
 
@@ -217,6 +217,6 @@ def export_command(
             )
         except (LabellingError, PlaceError) as error:
             raise typer.BadParameter(str(error)) from error
-        except (*tasks.FAILURES, OutputError) as error:
+        except (*tasks.SET_FAILURES, OutputError) as error:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(1) from error

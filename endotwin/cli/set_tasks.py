@@ -39,7 +39,7 @@ from endotwin.sets.storage.record import ShardRecord
 from endotwin.sets.verify import verify_set
 from endotwin.settings import Settings, SettingsError, load_settings
 
-FAILURES = (CheckpointError, OSError, SetError, SettingsError, StorageError)
+SET_FAILURES = (CheckpointError, OSError, SetError, SettingsError, StorageError)
 """What can fail although the options are valid; each message is for the user."""
 
 
@@ -96,7 +96,7 @@ def open_context(
 
     Raises:
         ChoiceError: no device can have that name.
-        one of FAILURES: a setting or the AWS configuration is invalid.
+        one of SET_FAILURES: a setting or the AWS configuration is invalid.
     """
     settings = with_device(load_settings(), device)
     destination = open_destination(place, settings, stop_if_asked=stop_if_asked, note=print_note)
@@ -141,7 +141,7 @@ def make(
     Raises:
         ChoiceError: there is no such set or model, or the set has no such shards.
         LabellingError: the model has no labels.
-        one of FAILURES: it failed.
+        one of SET_FAILURES: it failed.
     """
     if ray is not None:
         check_cluster(ray.address)
@@ -198,7 +198,7 @@ def verify(context: SetContext, *, replace_wrong: bool) -> bool:
         replace_wrong: make again what is wrong.
 
     Raises:
-        one of FAILURES: it failed, or there is no finished set.
+        one of SET_FAILURES: it failed, or there is no finished set.
     """
     manifest = load_manifest(context.destination, str(context.place))
     spec = manifest.spec
@@ -239,7 +239,7 @@ def export(
     """Write a finished set as a layout; see `endotwin.sets.export.export_set`, also for errors.
 
     Raises:
-        one of FAILURES: also if there is no finished set.
+        one of SET_FAILURES: also if there is no finished set.
     """
     destination = open_destination(place, load_settings(), stop_if_asked=stop_if_asked, note=print_note)
     manifest = load_manifest(destination, str(place))

@@ -28,7 +28,7 @@ from endotwin.sets.storage.destination import ContentionError, StorageError, Sto
 from endotwin.sets.storage.place import Bucket
 from endotwin.sets.storage.record import ObjectRecord, read_record
 from endotwin.sets.storage.retry import Retry
-from endotwin.sets.storage.s3_errors import FAILURES, code_of, explain, is_passing
+from endotwin.sets.storage.s3_errors import S3_FAILURES, code_of, explain, is_passing
 from endotwin.settings import Settings
 
 PART = 16 << 20
@@ -60,7 +60,7 @@ class BucketDestination:
         self._retry = retry
         try:
             self.client = _make_client(settings)
-        except (*FAILURES, ValueError) as error:
+        except (*S3_FAILURES, ValueError) as error:
             raise StorageError(f"{place}: {error}; check the AWS variables and configuration") from error
 
     def call(self, action: str, key: str, function: Callable[..., _Result], **arguments: Any) -> _Result:
@@ -141,7 +141,7 @@ class BucketDestination:
 
     def abort_now(self, key: str, upload: str) -> None:
         """Abort a multipart upload without retries: `discard_unfinished` removes it otherwise."""
-        with suppress(*FAILURES):
+        with suppress(*S3_FAILURES):
             self.client.abort_multipart_upload(
                 Bucket=self.place.name, Key=self.place.key(key), UploadId=upload
             )
@@ -155,7 +155,7 @@ class BucketDestination:
     def _head(self, **arguments: str) -> dict[str, Any] | None:
         try:
             return _complete(self.client.head_object(**arguments), "ContentLength", "ETag")
-        except FAILURES as error:
+        except S3_FAILURES as error:
             if code_of(error) in _MISSING:
                 return None
             if not is_passing(error):  # a HEAD request is answered without the reason
@@ -173,7 +173,7 @@ class BucketDestination:
     def _send(self, what: str, request: Callable[[], _Result]) -> _Result:
         try:
             return self._retry.call(what, request, is_passing)
-        except FAILURES as error:
+        except S3_FAILURES as error:
             if code_of(error) in _GONE:
                 raise ContentionError(f"{what}: {error}") from error
             raise explain(error, what) from error

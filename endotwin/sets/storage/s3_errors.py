@@ -18,7 +18,7 @@ from botocore.parsers import ResponseParserError
 
 from endotwin.sets.storage.destination import StorageError
 
-FAILURES = (BotoCoreError, ClientError, ResponseParserError)
+S3_FAILURES = (BotoCoreError, ClientError, ResponseParserError)
 """The exceptions of a failed request."""
 
 _PASSING_CODES = {
@@ -107,7 +107,7 @@ def explain(error: Exception, what: str) -> StorageError:
     """Return the error for a person.
 
     Args:
-        error: one of `FAILURES`.
+        error: one of `S3_FAILURES`.
         what: what was tried, with the object's full name: `writing s3://bucket/key`.
     """
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
