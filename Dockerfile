@@ -30,10 +30,8 @@ RUN useradd --uid 10001 --user-group --create-home endotwin \
     && install -d -o endotwin -g endotwin /var/lib/endotwin
 COPY --from=build /opt/endotwin /opt/endotwin
 COPY --from=build /srv/endotwin /srv/endotwin
-# BENTOML_CONTAINERIZED: when its worker dies the server ends, so that a restart policy sees it.
 ENV PATH=/opt/endotwin/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    BENTOML_CONTAINERIZED=true \
     BENTOML_DO_NOT_TRACK=true
 WORKDIR /srv/endotwin
 USER 10001:10001
@@ -42,6 +40,6 @@ STOPSIGNAL SIGTERM
 # Not by a URL opener: that would ask a proxy for 127.0.0.1 where one is set.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=180s --retries=3 \
     CMD ["python3", "-c", "from http.client import HTTPConnection as C; c = C('127.0.0.1', 3000, timeout=4); c.request('GET', '/readyz'); assert c.getresponse().status == 200"]
-# After SIGTERM open streams get 5 seconds, and the processes take up to 4 more to end: less than the 10
-# after which `docker stop` kills.
-CMD ["bentoml", "serve", "service:Service", "--host", "0.0.0.0", "--port", "3000", "--timeout-graceful-shutdown", "5"]
+# One process that listens on this port only. After SIGTERM open streams get 5 seconds, and the process takes
+# up to 4 more to end: less than the 10 after which `docker stop` kills.
+CMD ["python3", "-m", "service", "--host", "0.0.0.0", "--port", "3000", "--grace-seconds", "5"]

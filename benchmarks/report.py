@@ -47,7 +47,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Memory:
-    """Resident memory of a fresh worker, in MiB: its peak when ready, and after one npy of n images."""
+    """Resident memory of a fresh service, in MiB: its peak when ready, and after one npy of n images."""
 
     n: int
     ready_mib: float

@@ -21,8 +21,6 @@ _READY_WITHIN_SECONDS = 600
 _STOPPED_WITHIN_SECONDS = 60
 _POLL_SECONDS = 0.05
 _READ_BYTES = 1 << 20
-_WORKER = b"_bentoml_impl.worker"
-"""Part of the command line of the process that answers requests."""
 
 
 class ServerError(Exception):
@@ -35,7 +33,7 @@ class Server:
 
     Attributes:
         port: where it listens, on 127.0.0.1.
-        pid: of the `bentoml serve` process, the parent of the worker.
+        pid: of its process.
         ready_seconds: from starting the process to the first 200 of /readyz.
     """
 
@@ -76,24 +74,17 @@ class Server:
         return seconds
 
     def peak_memory(self) -> float:
-        """Return the most resident memory that the worker has used so far, in MiB (Linux only)."""
-        status = Path(f"/proc/{self._worker_pid()}/status").read_text()
+        """Return the most resident memory that the process has used so far, in MiB (Linux only)."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
         kibibytes = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
         if kibibytes is None:
             raise ServerError("the kernel does not report the peak memory of a process")
         return int(kibibytes[1]) / 1024
 
-    def _worker_pid(self) -> int:
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        workers = [child for child in children if _WORKER in Path(f"/proc/{child}/cmdline").read_bytes()]
-        if len(workers) != 1:
-            raise ServerError(f"the server has {len(workers)} workers, expected one")
-        return int(workers[0])
-
 
 @contextmanager
 def running_server(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
-    """Run `bentoml serve` on this repository, from its start to its stop.
+    """Run `endotwin serve` on this repository, from its start to its stop.
 
     Args:
         settings: environment variables besides those of this process.
@@ -105,7 +96,6 @@ def running_server(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
     with closing(socket.socket()) as probe:
         probe.bind((_HOST, 0))
         port = probe.getsockname()[1]
-    # `endotwin serve` is `bentoml serve`, and also works from an environment in a path with a space.
     command = [sys.executable, "-m", "endotwin.cli.main", "serve", "--host", _HOST, "--port", str(port)]
     with log.open("wb") as output:
         began = time.perf_counter()

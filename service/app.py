@@ -1,4 +1,4 @@
-"""The routes: POST /generate, GET /models and GET /models/{name}; those of jobs are added here."""
+"""The routes: POST /generate, GET /models and GET /models/{name}; jobs and the page at / are added here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from endotwin.quoting import shorten
 from service import errors, metrics
 from service.errors import ApiError
+from service.index_page import add_index_page
 from service.jobs.routes import add_job_routes
 from service.models import Model, Models
 from service.query import DESCRIPTIONS, describe_parameters, parse_query
@@ -24,7 +25,7 @@ def create_app() -> FastAPI:
 
     Before the first request `app.state.runtime` has to be set to a `service.runtime.Runtime`.
     """
-    # The documentation page is BentoML's, at /; it includes these routes.
+    # BentoML serves the description of these routes, at /docs.json; its page loads scripts from elsewhere.
     app = FastAPI(title="Endotwin", docs_url=None, redoc_url=None, openapi_url=None)
     app.post(
         _GENERATE,
@@ -36,6 +37,7 @@ def create_app() -> FastAPI:
     app.get("/models", responses={200: {"description": "all models"}})(list_models)
     app.get("/models/{name}", responses={404: errors.schema()})(show_model)
     add_job_routes(app)
+    add_index_page(app)
     app.add_exception_handler(ApiError, _answer_api_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
     app.add_exception_handler(Exception, _answer_unexpected)

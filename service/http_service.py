@@ -1,4 +1,4 @@
-"""The BentoML service. BentoML adds /healthz, /livez, /readyz, /metrics and a documentation page at /."""
+"""The BentoML service. BentoML adds /healthz, /livez, /readyz, /metrics and /docs.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`endotwin serve`: the service, by BentoML."""
+"""`endotwin serve`: the service, in one process."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ from typing import Annotated
 
 import typer
 
-_SHUTDOWN_SECONDS = 5
-"""How long a stopped server lets open streams go on. Its processes need two or three seconds more to end,
-and `docker stop` kills after ten."""
-
 _CHECKPOINT_DIR = "ENDOTWIN_CHECKPOINT_DIR"
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -22,8 +18,12 @@ _ROOT = Path(__file__).resolve().parents[2]
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
+    # `docker stop` kills after ten seconds, and the process needs some to end.
+    grace_seconds: Annotated[
+        int, typer.Option(min=1, help="How long open streams may go on when the server is stopped.")
+    ] = 5,
 ) -> None:
-    """Serve images over HTTP: `bentoml serve` on this package, without telemetry.
+    """Serve images over HTTP, in one process that listens on this port only, without telemetry.
 
     Settings are environment variables, ENDOTWIN_CHECKPOINT_DIR and others. Ctrl-C stops the server.
 
@@ -35,9 +35,9 @@ def serve(
     if find_spec("bentoml") is None:
         typer.echo("Error: serving needs bentoml: pip install 'endotwin[service]'", err=True)
         raise typer.Exit(1)
-    command = [sys.executable, "-m", "bentoml", "serve", "service:Service", "--working-dir", str(_ROOT)]
-    command += ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", str(_SHUTDOWN_SECONDS)]
-    os.environ["BENTOML_DO_NOT_TRACK"] = "true"
+    command = [sys.executable, "-m", "service", "--host", host, "--port", str(port)]
+    command += ["--grace-seconds", str(grace_seconds)]
     if folder := os.environ.get(_CHECKPOINT_DIR):
         os.environ[_CHECKPOINT_DIR] = str(Path(folder).resolve())  # the server runs in another folder
+    os.chdir(_ROOT)  # there `-m service` finds the package that belongs to this one
     os.execv(sys.executable, command)

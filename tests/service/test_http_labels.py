@@ -186,6 +186,7 @@ def test_labelled_streams_are_counted_like_others(server: LiveServer) -> None:
     assert grown["endotwin_encoding_seconds_count"] == 2
 
 
-def test_the_worker_has_its_own_environment(server: LiveServer) -> None:
-    assert GENERATING.items() <= server.worker().environ().items()
+def test_the_service_sets_its_own_environment(server: LiveServer) -> None:
+    [process] = server.processes()
+    assert GENERATING.items() <= process.environ().items()
     assert GENERATING["OPENBLAS_NUM_THREADS"] == "1"

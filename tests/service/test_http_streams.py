@@ -85,16 +85,16 @@ def test_stream_beyond_the_limit_is_refused_with_a_time_to_retry(server: LiveSer
 
 
 def test_memory_does_not_grow_with_n(server: LiveServer) -> None:
-    worker = server.worker()
+    [process] = server.processes()
 
     def peak(n: int) -> int:
-        """Stream n images, reading as fast as they come; return the largest memory of the worker."""
-        seen = [worker.memory_info().rss]
+        """Stream n images, reading as fast as they come; return the largest memory of the process."""
+        seen = [process.memory_info().rss]
         done = threading.Event()
 
         def watch() -> None:
             while not done.wait(0.05):
-                seen.append(worker.memory_info().rss)
+                seen.append(process.memory_info().rss)
 
         watcher = threading.Thread(target=watch)
         watcher.start()

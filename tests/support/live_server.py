@@ -1,4 +1,4 @@
-"""`bentoml serve` in processes of its own, and clients for it: what the tests over HTTP share."""
+"""The service in a process of its own, and clients for it: what the tests over HTTP share."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +70,20 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
     return {**kept, **own, **{f"ENDOTWIN_{name.upper()}": value for name, value in settings.items()}}
 
 
+GRACE_SECONDS = 2
+"""How long a server that is stopped lets open streams go on."""
+
+
 def serve_command(port: int) -> list[str]:
-    arguments = ["--host", "127.0.0.1", "--port", str(port), "--timeout-graceful-shutdown", "2"]
-    return [sys.executable, "-m", "bentoml", "serve", "service:Service", *arguments]
+    """Return the command that `endotwin serve` becomes."""
+    arguments = ["--host", "127.0.0.1", "--port", str(port), "--grace-seconds", str(GRACE_SECONDS)]
+    return [sys.executable, "-m", "service", *arguments]
+
+
+def bentoml_command(port: int) -> list[str]:
+    """Return the command that serves with BentoML's supervisor, as a stored Bento is served."""
+    arguments = ["--port", str(port), "--timeout-graceful-shutdown", str(GRACE_SECONDS)]
+    return [sys.executable, "-m", "bentoml", "serve", "service:Service", "--host", "127.0.0.1", *arguments]
 
 
 @dataclass(frozen=True)
@@ -147,18 +159,20 @@ class Client:
 
 
 class LiveServer(Client):
-    """A service in processes of its own.
+    """A service in a process of its own, or with `bentoml_command` in several.
 
     Attributes:
         metrics_when_ready: taken as soon as /readyz said 200, before any other request.
     """
 
-    def __init__(self, home: Path, **settings: str) -> None:
+    def __init__(
+        self, home: Path, command: Callable[[int], list[str]] = serve_command, **settings: str
+    ) -> None:
         super().__init__(free_port())
         self._log = home / "server.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                serve_command(self.port),
+                command(self.port),
                 cwd=ROOT,
                 env=environment(home, **settings),
                 stdout=log,
@@ -182,14 +196,15 @@ class LiveServer(Client):
         """Return what its processes have printed so far."""
         return self._log.read_text()
 
-    def worker(self) -> psutil.Process:
-        """Return the process that generates."""
-        [worker] = (
-            child
-            for child in psutil.Process(self._process.pid).children(recursive=True)
-            if "_bentoml_impl.worker.service" in child.cmdline()
-        )
-        return worker
+    def processes(self) -> list[psutil.Process]:
+        """Return its processes, the one that was started first."""
+        first = psutil.Process(self._process.pid)
+        return [first, *first.children(recursive=True)]
+
+    def terminate(self) -> int:
+        """Send SIGTERM; return the exit code."""
+        self._process.terminate()
+        return self._process.wait(PATIENCE_SECONDS)
 
     def metrics(self) -> dict[str, float]:
         """Return the samples of our own metrics, with labels of the same name added up."""
@@ -212,7 +227,7 @@ class LiveServer(Client):
 
     def stop(self) -> None:
         """End all its processes."""
-        processes = [*psutil.Process(self._process.pid).children(recursive=True)] if self._runs() else []
+        processes = self.processes()[1:] if self._runs() else []
         self._process.terminate()
         try:
             self._process.wait(30)

@@ -11,9 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from help_imports import heavy_imports
-from live_server import PATIENCE_SECONDS, ROOT, Client, LiveServer, environment, free_port, wait_for
+from live_server import (
+    GRACE_SECONDS,
+    PATIENCE_SECONDS,
+    ROOT,
+    Client,
+    LiveServer,
+    environment,
+    free_port,
+    serve_command,
+    wait_for,
+)
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -324,8 +335,9 @@ def test_serve_serves_from_any_folder(tiny_checkpoint: Path, tmp_path: Path) -> 
     port = free_port()
     variables = environment(tmp_path / "home", checkpoint_dir=tiny_checkpoint.parent.name)
     variables["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, "-m", "endotwin.cli.main", "serve"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "endotwin.cli.main", "serve", "--port", str(port)],
+        [*command, "--port", str(port), "--grace-seconds", str(GRACE_SECONDS)],
         cwd=tiny_checkpoint.parent.parent,
         env=variables,
         stdout=subprocess.DEVNULL,
@@ -342,6 +354,8 @@ def test_serve_serves_from_any_folder(tiny_checkpoint: Path, tmp_path: Path) -> 
     try:
         wait_for(ready, "the service")
         assert Client(port).generate("n=1&seed=7").headers["X-Endotwin-Model"] == "tiny"
+        assert psutil.Process(process.pid).cmdline() == serve_command(port)  # as the other tests serve
+        assert psutil.Process(process.pid).children() == []
     finally:
         process.terminate()
         assert process.wait(PATIENCE_SECONDS) == 0

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
 import pytest
 from job_tools import JobClient, contents, open_uploads, order, undisturbed
 from live_server import LiveServer, wait_for
@@ -26,8 +25,7 @@ class JobServer(LiveServer, JobClient):
 
     def kill(self) -> None:
         """Kill all its processes, as a power cut would."""
-        server = psutil.Process(self._process.pid)
-        for process in [server, *server.children(recursive=True)]:
+        for process in self.processes():
             process.kill()
         self._process.wait()
 

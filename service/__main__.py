@@ -1,0 +1,131 @@
+"""`python -m service`: the service in one process, which listens on one TCP port and on nothing else.
+
+`bentoml serve` runs the same application under a supervisor that takes commands from every process of the
+machine (docs/operator.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+from functools import partial
+from logging.config import dictConfig
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from endotwin.process_environment import GENERATING, restart_with
+from endotwin.settings import SettingsError, load_settings
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
+
+logger = logging.getLogger("endotwin")
+
+_BACKLOG = 2048
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; exit with 1 and one line on standard error if that cannot be done."""
+    restart_with(GENERATING)
+    arguments = _parse_arguments()
+    os.environ["BENTOML_DO_NOT_TRACK"] = "true"
+    try:
+        load_settings(quiet=True)  # before anything that takes long to import
+        listener = _listen(arguments.host, arguments.port)
+        # prometheus_client reads the variable when it is imported.
+        folder = TemporaryDirectory(prefix="endotwin-metrics-")
+    except (SettingsError, OSError) as error:
+        sys.exit(f"Error: {error}")
+    with listener, folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder.name
+        _create_server(arguments.host, arguments.port, arguments.grace_seconds).run([listener])
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m service", description="Serve images over HTTP.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all")
+    parser.add_argument("--port", type=int, default=3000, help="port to listen on")
+    parser.add_argument(
+        "--grace-seconds",
+        type=int,
+        default=5,
+        help="how long open streams may go on after SIGTERM or SIGINT; then they are cut",
+    )
+    arguments = parser.parse_args()
+    if not 1 <= arguments.port <= 65_535:
+        parser.error(f"--port must be from 1 to 65535, got {arguments.port}")
+    if arguments.grace_seconds < 1:
+        parser.error(f"--grace-seconds must be 1 or more, got {arguments.grace_seconds}")
+    return arguments
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens: connections wait until the models have run.
+
+    Raises:
+        OSError: the address is not one of this machine, or the port is in use.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise OSError(f"cannot listen on port {port} of {host}: {error.strerror}") from error
+    return listener
+
+
+def _create_server(host: str, port: int, grace_seconds: int) -> uvicorn.Server:
+    """Return a server that stops on a signal, even one that comes while it loads."""
+    import uvicorn  # noqa: PLC0415
+
+    config = uvicorn.Config(
+        "",  # set below
+        host,
+        port,
+        factory=True,
+        log_config=None,
+        access_log=False,  # BentoML writes one
+        server_header=False,
+        timeout_graceful_shutdown=grace_seconds,
+    )
+    server = uvicorn.Server(config)
+    config.app = partial(_load_application, server)
+    for number in _STOP_SIGNALS:  # uvicorn raises a signal again once it has stopped
+        signal.signal(number, server.handle_exit)
+    return server
+
+
+def _load_application(server: uvicorn.Server) -> ASGIApp:
+    """Check settings and checkpoints, and return what BentoML would run in its worker."""
+    import bentoml  # noqa: PLC0415
+    from bentoml._internal.log import SERVER_LOGGING_CONFIG  # noqa: PLC0415
+
+    from endotwin.generator.checkpoint import CheckpointError  # noqa: PLC0415
+    from service.http_service import Service  # noqa: PLC0415
+    from service.runtime import check_start  # noqa: PLC0415
+
+    try:
+        check_start(load_settings(quiet=True))
+    except (SettingsError, CheckpointError) as error:
+        sys.exit(f"Error: {error}")
+    if server.should_exit:
+        sys.exit()
+    context = bentoml.server_context
+    context.service_type, context.service_name = "entry_service", Service.name
+    context.bento_name, context.bento_version = Service.name, "not available"
+    dictConfig({**SERVER_LOGGING_CONFIG, "disable_existing_loggers": False})
+    logger.info("listening on %s, port %d", server.config.host, server.config.port)
+    application: ASGIApp = Service.to_asgi()
+    return application
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The page at /: what there is to ask for. It loads nothing, neither from here nor from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+_HEADERS = {"Content-Security-Policy": "default-src 'none'"}
+
+_BENTOML_ROUTES = {
+    "/livez": "the process answers",
+    "/healthz": "the same",
+    "/readyz": "every model has run once",
+    "/metrics": "for Prometheus",
+    "/docs.json": "all parameters: an OpenAPI description",
+}
+
+
+def add_index_page(app: FastAPI) -> None:
+    """Answer GET / with a page that lists the routes added so far and those of BentoML."""
+    rows = [
+        (method, route.path, route.description.partition("\n")[0])
+        for route in app.routes
+        if isinstance(route, APIRoute)
+        for method in sorted(route.methods or ())
+    ]
+    rows += [("GET", path, meaning) for path, meaning in _BENTOML_ROUTES.items()]
+    page = _render(rows)
+
+    async def show_index(request: Request) -> Response:
+        return HTMLResponse(page, headers=_HEADERS)
+
+    app.add_route("/", show_index, include_in_schema=False)
+
+
+def _render(rows: Iterable[tuple[str, str, str]]) -> str:
+    lines = "\n".join(
+        f"<tr><td>{method}</td><td>{_link(method, path)}</td><td>{escape(meaning)}</td></tr>"
+        for method, path, meaning in rows
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Endotwin</title></head>
+<body>
+<h1>Endotwin</h1>
+<p>Synthetic specular-microscopy images of the human corneal endothelium, by seed.</p>
+<table>
+{lines}
+</table>
+</body>
+</html>
+"""
+
+
+def _link(method: str, path: str) -> str:
+    shown = escape(path)
+    return f'<a href="{shown}">{shown}</a>' if method == "GET" and "{" not in path else shown
