@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import sys
-from functools import partial
 from logging.config import dictConfig
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -87,7 +86,7 @@ def _create_server(host: str, port: int, grace_seconds: int) -> uvicorn.Server:
     import uvicorn  # noqa: PLC0415
 
     config = uvicorn.Config(
-        "",  # set below
+        lambda: _load_application(server),
         host,
         port,
         factory=True,
@@ -97,7 +96,6 @@ def _create_server(host: str, port: int, grace_seconds: int) -> uvicorn.Server:
         timeout_graceful_shutdown=grace_seconds,
     )
     server = uvicorn.Server(config)
-    config.app = partial(_load_application, server)
     for number in _STOP_SIGNALS:  # uvicorn raises a signal again once it has stopped
         signal.signal(number, server.handle_exit)
     return server
