@@ -90,11 +90,10 @@ def test_bentoml_serve_serves_the_same_and_listens_on_more(
 
 
 def test_only_its_user_can_open_the_files_of_metrics_which_do_not_stay(
-    start: Callable[..., LiveServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     server = start(serve_command)
-    [folder] = tmp_path.glob("endotwin-metrics-*")
+    [folder] = (tmp_path / "home").glob("endotwin-metrics-*")
     assert list(folder.glob("*.db"))
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert server.terminate() == 0

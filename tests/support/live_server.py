@@ -174,7 +174,7 @@ class LiveServer(Client):
             self._process = subprocess.Popen(
                 command(self.port),
                 cwd=ROOT,
-                env=environment(home, **settings),
+                env={**environment(home, **settings), "TMPDIR": str(home)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
