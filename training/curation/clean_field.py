@@ -1,4 +1,4 @@
-"""The largest part of an image without text, scale bars, graphs, frames and panels."""
+"""The largest part of an image without text, scale bars, graphs, frames, panels and saturated bands."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from endotwin.image_size import IMAGE_SIZE
+from training.curation.cut_parts import blurred, find_band, find_frames, find_panels, find_strokes, grown
 from training.curation.image_files import DecodedImage
 from training.curation.thresholds import Cutting
 
@@ -14,12 +16,10 @@ COLOURED = 40
 """Largest minus smallest of red, green and blue above which a pixel counts as coloured."""
 
 _BLOCK = 4
-_STROKE_MARGIN = 5
-_EDGE_ZONE = 0.12
+_COLOUR_MARGIN = 5
 _MOSTLY = 0.25
-_CLIPPED = 250
-_DARK = 40
-_WHOLE_LINE = 0.98
+_PRICE = 3.0
+"""Pixels of the field that a pixel of a band is worth: a slanted band would take a wedge of cells."""
 
 
 @dataclass(frozen=True)
@@ -65,27 +65,31 @@ class CleanField:
     """The clean field of an image, and what lies beside or inside it.
 
     Attributes:
-        box: the largest clean rectangle; its area is 0 if nothing is clean.
+        box: the largest rectangle that is clean, but for a wedge of a slanted band; its area is 0 if
+            nothing is clean.
+        with_bands: the largest rectangle that is clean, if bands count as clean.
         found: share of the image's pixels by what was found: overlay (text, lines, bars), panel, frame,
-            coloured. Kinds that were not found are absent.
+            coloured, band. Kinds that were not found are absent.
     """
 
     box: Box
+    with_bands: Box
     found: dict[str, float]
 
 
 def find_clean_field(picture: DecodedImage, cutting: Cutting) -> CleanField:
     """Find the clean field of an image."""
     grey = picture.grey
+    frames = find_frames(grey, cutting)
     kinds = {
-        "overlay": _strokes(grey, cutting),
-        "panel": _panels(grey, cutting),
-        "frame": _frames(grey, cutting),
+        "overlay": find_strokes(grey, frames, cutting),
+        "panel": find_panels(grey, cutting),
+        "frame": frames,
     }
     if picture.chroma is not None:
         coloured = picture.chroma > COLOURED
         if coloured.mean() < _MOSTLY:  # else it is a colour photograph, which is for another check
-            kinds["coloured"] = _grown(coloured, _STROKE_MARGIN)
+            kinds["coloured"] = grown(coloured, _COLOUR_MARGIN)
     dirty = np.zeros(grey.shape, dtype=bool)
     for mask in kinds.values():
         dirty |= mask
@@ -94,33 +98,84 @@ def find_clean_field(picture: DecodedImage, cutting: Cutting) -> CleanField:
         np.pad(dirty.astype(np.uint8), 8, mode="edge"), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8)
     )
     dirty |= closed[8:-8, 8:-8].astype(bool)
+    band = find_band(grey, cutting)
+    kinds["band"] = band
     found = {kind: float(mask.mean()) for kind, mask in kinds.items() if mask.any()}
-    return CleanField(largest_clean_box(dirty), found)
+    with_bands = largest_clean_box(dirty)
+    box = largest_clean_box(dirty, band & ~dirty) if band.any() else with_bands
+    return CleanField(box, with_bands, found)
 
 
-def largest_clean_box(dirty: np.ndarray) -> Box:
+def largest_clean_box(dirty: np.ndarray, band: np.ndarray | None = None) -> Box:
     """Return the rectangle of largest area without a dirty pixel, to blocks of 4 pixels.
 
     Args:
         dirty: bool (height, width).
+        band: bool (height, width): pixels that may be inside, at the price of `_PRICE` others each. A box
+            narrower than a training crop is widened over them.
     """
     height, width = dirty.shape
-    if not dirty.any():
+    if not dirty.any() and (band is None or not band.any()):
         return Box(0, 0, width, height)
+    worth = _block_sums(np.ones(dirty.shape, dtype=bool))
+    if band is not None:
+        worth -= (1 + _PRICE) * _block_sums(band)
+    worth[_block_sums(dirty) > 0] = -np.inf
+    left, top, right, bottom = _box_of_largest_sum(worth)
+    if band is not None:
+        left, right = _widened(worth[top:bottom].sum(axis=0), left, right)
+        top, bottom = _widened(worth[:, left:right].sum(axis=1), top, bottom)
+    left, top, right, bottom = (edge * _BLOCK for edge in (left, top, right, bottom))
+    return Box(left, top, min(right, width), min(bottom, height))
+
+
+def _block_sums(mask: np.ndarray) -> np.ndarray:
+    """Count the pixels of a mask in each block: float64 (rows, columns)."""
+    height, width = mask.shape
     rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
     padded = np.zeros((rows * _BLOCK, columns * _BLOCK), dtype=bool)
-    padded[:height, :width] = dirty
-    clean = ~np.asarray(padded.reshape(rows, _BLOCK, columns, _BLOCK).any(axis=(1, 3)))
-    best, area = (0, 0, 0, 0), 0
-    run = np.zeros(columns, dtype=np.int64)
-    for row in range(rows):
-        run = np.where(clean[row], run + 1, 0)
-        for left, right, tall in _boxes_below(run.tolist()):
-            if (right - left) * tall > area:
-                area = (right - left) * tall
-                best = (left, row + 1 - tall, right, row + 1)
-    left, top, right, bottom = (edge * _BLOCK for edge in best)
-    return Box(left, top, min(right, width), min(bottom, height))
+    padded[:height, :width] = mask
+    sums: np.ndarray = padded.reshape(rows, _BLOCK, columns, _BLOCK).sum(axis=(1, 3), dtype=np.float64)
+    return sums
+
+
+def _box_of_largest_sum(worth: np.ndarray) -> tuple[int, int, int, int]:
+    """Return (left, top, right, bottom) of the rectangle of largest sum; all 0 if no sum is above 0.
+
+    For each top row and all bottom rows below it at once: the largest sum along the columns (Kadane).
+
+    Args:
+        worth: of each block; -inf where no rectangle may be.
+    """
+    if worth.shape[0] > worth.shape[1]:
+        top, left, bottom, right = _box_of_largest_sum(worth.T)
+        return left, top, right, bottom
+    rows, columns = worth.shape
+    # A forbidden block costs more than all others together.
+    finite = np.where(np.isfinite(worth), worth, -1e9)
+    down = np.vstack([np.zeros((1, columns)), finite.cumsum(axis=0)])
+    best, largest = (0, 0, 0, 0), 0.0
+    for top in range(rows):
+        along = np.zeros((rows - top, columns + 1))
+        np.cumsum(down[top + 1 :] - down[top], axis=1, out=along[:, 1:])
+        sums = along[:, 1:] - np.minimum.accumulate(along[:, :-1], axis=1)
+        row, column = divmod(int(sums.argmax()), columns)
+        if sums[row, column] > largest:
+            largest = float(sums[row, column])
+            left = int(along[row, : column + 1].argmin())
+            best = (left, top, column + 1, top + row + 1)
+    return best
+
+
+def _widened(worth: np.ndarray, first: int, end: int) -> tuple[int, int]:
+    """Return an interval of blocks, widened to a training crop where that is allowed and costs least."""
+    side = -(-IMAGE_SIZE // _BLOCK)
+    if not 0 < end - first < side:
+        return first, end
+    starts = range(max(0, end - side), min(first, len(worth) - side) + 1)
+    costs = {start: float(worth[start : start + side].sum()) for start in starts}
+    start = max(costs, key=lambda start: costs[start], default=None)
+    return (first, end) if start is None or costs[start] == -np.inf else (start, start + side)
 
 
 def flatten_illumination(grey: np.ndarray, cell_scale: float = 40.0) -> np.ndarray:
@@ -131,86 +186,6 @@ def flatten_illumination(grey: np.ndarray, cell_scale: float = 40.0) -> np.ndarr
         cell_scale: standard deviation in pixels of the Gaussian that the drift is found with.
     """
     levels = grey.astype(np.float32)
-    drift = cv2.GaussianBlur(levels, (0, 0), cell_scale, borderType=cv2.BORDER_REFLECT)
+    drift = blurred(levels, cell_scale)
     flat = levels - drift + float(levels.mean())
-    return np.clip(np.round(flat), 0, 255).astype(np.uint8)
-
-
-def _boxes_below(heights: list[int]) -> list[tuple[int, int, int]]:
-    """Return (left, right, height) of every rectangle that cannot be wider below a skyline of heights."""
-    boxes = []
-    rising: list[tuple[int, int]] = []  # (left, height), heights rising
-    for place, height in enumerate([*heights, 0]):
-        left = place
-        while rising and rising[-1][1] >= height:
-            left, tall = rising.pop()
-            boxes.append((left, place, tall))
-        rising.append((left, height))
-    return boxes
-
-
-def _range(grey: np.ndarray, size: int) -> np.ndarray:
-    kernel = np.ones((size, size), np.uint8)
-    return cv2.subtract(cv2.dilate(grey, kernel), cv2.erode(grey, kernel))
-
-
-def _grown(mask: np.ndarray, by: int) -> np.ndarray:
-    grown: np.ndarray = cv2.dilate(mask.astype(np.uint8), np.ones((2 * by + 1, 2 * by + 1), np.uint8)) > 0
-    return grown
-
-
-def _strokes(grey: np.ndarray, cutting: Cutting) -> np.ndarray:
-    steps = (_range(grey, 3) >= cutting.stroke_step).astype(np.uint8)
-    _, labels, statistics, _ = cv2.connectedComponentsWithStats(steps, connectivity=8)
-    extents = statistics[:, (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT)].max(axis=1)
-    long = np.asarray(extents >= cutting.stroke_length)
-    long[:1] = False  # the background
-    strokes = long[labels]
-    return _grown(strokes, _STROKE_MARGIN) if strokes.any() else strokes
-
-
-def _panels(grey: np.ndarray, cutting: Cutting) -> np.ndarray:
-    flat = (_range(grey, 7) <= cutting.flat_range).astype(np.uint8)
-    panels = np.zeros(grey.shape, dtype=bool)
-    count, labels, statistics, _ = cv2.connectedComponentsWithStats(flat, connectivity=4)
-    steps = _range(grey, 5)
-    for label in range(1, count):
-        left, top, width, height, area = statistics[label]
-        if area < cutting.flat_area_min * grey.size:
-            continue
-        margin = 7  # the outline lies 3 pixels outside, where the 7 × 7 range first meets the step
-        window = np.s_[
-            max(top - margin, 0) : top + height + margin, max(left - margin, 0) : left + width + margin
-        ]
-        area_mask = labels[window] == label
-        outline = _grown(area_mask, 5) & ~_grown(area_mask, 2)
-        # Cell borders inside glare are steps, too, but smaller than those of print on white.
-        clipped = grey[window][area_mask].mean() >= _CLIPPED
-        step = cutting.outline_step_white if clipped else cutting.outline_step
-        if outline.any() and (steps[window][outline] >= step).mean() < cutting.outline_share_min:
-            continue
-        panels[window] |= _grown(area_mask, 5)
-    return panels
-
-
-def _frames(grey: np.ndarray, cutting: Cutting) -> np.ndarray:
-    frames = np.zeros(grey.shape, dtype=bool)
-    levels = grey.astype(np.int16)
-    for turn in range(4):  # each side in turn is the top of a rotated view
-        view, mask = np.rot90(levels, turn), np.rot90(frames, turn)
-        zone = max(3, int(_EDGE_ZONE * view.shape[0]))
-        top = view[: zone + 2]
-        steps = np.median(np.abs(top[2:] - top[:-2]), axis=1)
-        edges = np.flatnonzero(steps >= cutting.frame_step)
-        if len(edges):
-            mask[: edges[-1] + 3] = True
-        # A grey frame of about the image's own level has no step; but each of its lines is of one level.
-        # Lines of the dark or saturated side of an image are, too: those stay.
-        level = np.median(view, axis=1, keepdims=True)
-        even = np.abs(view - level) <= cutting.flat_range
-        grey_line = (level[:, 0] > _DARK) & (level[:, 0] < _CLIPPED)
-        uneven = np.flatnonzero((even.mean(axis=1) < _WHOLE_LINE) | ~grey_line)
-        first = int(uneven[0]) if len(uneven) else len(view)
-        if first:
-            mask[: first + 1] = True
-    return frames
+    return np.asarray(np.clip(np.round(flat), 0, 255).astype(np.uint8))

@@ -107,7 +107,7 @@ def checks(record: ImageRecord, limits: Limits) -> list[Check]:
         (Reason.IRRELEVANT, "shorter side of the field", "field_side_min", min(box.width, box.height)),
         (Reason.IRRELEVANT, "field's share of the image", "field_share_min", share),
         (Reason.IRRELEVANT, "coherence of edges", "coherence_max", of_field.get("coherence")),
-        (Reason.BLURRY, "blur", "blur_max", of_field.get("blur")),
+        (Reason.BLURRY, "share in which cells are seen", "visible_min", of_field.get("visible")),
         (Reason.SATURATED, "saturated share", "saturated_max", of_field.get("saturated")),
         (Reason.IRRELEVANT, "sparseness of structure", "sparseness_max", of_field.get("sparseness")),
         (Reason.IRRELEVANT, "contrast of structure", "contrast_max", of_field.get("contrast")),

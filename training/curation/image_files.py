@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from training.data.read import MAX_PIXELS
+from training.data.read import MAX_PIXELS, UnreadableError, load_image, strict_decoding
 
 MAX_BYTES = 1_000_000_000
 
@@ -28,13 +25,6 @@ _DICOM_META = 2_048
 """The transfer syntax stands before this byte."""
 
 _CONTAINER_BITS = (8, 10, 12, 14, 16)
-
-
-class UnreadableError(Exception):
-    """A file is no usable image.
-
-    The message never repeats a path, a name or a header: it goes into files that leave the clinic.
-    """
 
 
 @dataclass(frozen=True)
@@ -116,10 +106,10 @@ def decode(data: bytes) -> DecodedImage:
         UnreadableError: no image, an image of another format, several images in one file, a damaged one, or
             one of more than `MAX_PIXELS`.
     """
-    with _strict_decoding():
-        if data[_DICOM_PREAMBLE : _DICOM_PREAMBLE + 4] == b"DICM":
+    if data[_DICOM_PREAMBLE : _DICOM_PREAMBLE + 4] == b"DICM":
+        with strict_decoding():
             return _decode_dicom(data)
-        return _decode_picture(data)
+    return _decode_picture(data)
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -127,37 +117,14 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-@contextmanager
-def _strict_decoding() -> Iterator[None]:
-    """Let Pillow refuse images above `MAX_PIXELS`, also those inside DICOM files, without warnings.
-
-    A truncated file is an error, never half an image. The settings are Pillow's, of the whole process; they
-    are restored.
-    """
-    limit, truncated = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
-    Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = MAX_PIXELS, False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = limit, truncated
-
-
 def _decode_picture(data: bytes) -> DecodedImage:
     try:
-        with Image.open(BytesIO(data), formats=_FORMATS) as image:
-            _check_size(image.width, image.height)
-            # A JPEG from a camera may hold a preview as a second frame; in a TIFF, pages are images.
-            if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
-                raise UnreadableError("holds several images in one file; export them as one file each")
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
-                return DecodedImage(_to_eight_bits(np.asarray(upright)), None)
-            if upright.mode in ("L", "1", "LA"):
-                return DecodedImage(np.asarray(upright.convert("L")), None)
-            return _from_colour(upright.convert("RGB"))
+        image = load_image(BytesIO(data), formats=_FORMATS)
+        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+            return DecodedImage(_to_eight_bits(np.asarray(image)), None)
+        if image.mode in ("L", "1", "LA"):
+            return DecodedImage(np.asarray(image.convert("L")), None)
+        return _from_colour(image.convert("RGB"))
     except UnreadableError:
         raise
     except UnidentifiedImageError as error:

@@ -9,7 +9,9 @@ import numpy as np
 from skimage.measure import blur_effect
 
 from training.curation.clean_field import COLOURED
+from training.curation.cut_parts import blurred
 from training.curation.image_files import DecodedImage
+from training.curation.visible_cells import visible_share
 
 WORKING_SIDE = 1_024
 """Images are reduced by a whole factor until no side is longer, before anything is measured."""
@@ -44,14 +46,16 @@ class FieldMeasures:
         coherence: 0 edges in all directions to 1 edges in one, within about two cells; median.
         sparseness: excess kurtosis of the structure of the size of cells, at equal local strength.
         contrast: strength of that structure relative to the brightness; median.
-        blur: 0 sharp to 1.
+        visible: share of the field in which cells can be seen.
+        blur: 0 sharp to 1; chooses among copies.
         brightness: mean level.
-        saturated: share of pixels at level 250 or above.
+        saturated: share of pixels at level 250 or above, bands included.
     """
 
     coherence: float
     sparseness: float
     contrast: float
+    visible: float
     blur: float
     brightness: float
     saturated: float
@@ -90,14 +94,15 @@ def measure_whole(picture: DecodedImage, side: int) -> ImageMeasures:
     )
 
 
-def measure_field(grey: np.ndarray) -> FieldMeasures:
+def measure_field(grey: np.ndarray, with_bands: np.ndarray | None = None) -> FieldMeasures:
     """Measure a clean field.
 
     Args:
         grey: uint8 (height, width), at least 16 pixels a side.
+        with_bands: the field before saturated bands were cut off; None if none were.
     """
     levels = grey.astype(np.float32)
-    cells = _blurred(levels, 2) - _blurred(levels, 8)
+    cells = blurred(levels, 2) - blurred(levels, 8)
     strength = np.sqrt(_local_mean(cells * cells))
     brightness = _local_mean(levels)
     rows, columns = strength.shape
@@ -106,9 +111,10 @@ def measure_field(grey: np.ndarray) -> FieldMeasures:
         coherence=_coherence(cells),
         sparseness=_excess_kurtosis(even),
         contrast=float(np.median(strength / (brightness + 5))),
+        visible=visible_share(grey),
         blur=float(blur_effect(grey)),  # type: ignore[no-untyped-call]
         brightness=float(levels.mean()),
-        saturated=float((grey >= _SATURATED).mean()),
+        saturated=float(((grey if with_bands is None else with_bands) >= _SATURATED).mean()),
     )
 
 
@@ -128,14 +134,9 @@ def _excess_kurtosis(values: np.ndarray) -> float:
     return float((centred**4).mean()) / variance**2 - 3.0 if variance > 0 else 0.0
 
 
-def _blurred(levels: np.ndarray, sigma: float) -> np.ndarray:
-    blurred: np.ndarray = cv2.GaussianBlur(levels, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-    return blurred
-
-
 def _local_mean(levels: np.ndarray) -> np.ndarray:
     """Average over a Gaussian of 14 pixels, on every fourth pixel."""
     height, width = levels.shape
     rows, columns = height // _STEP, width // _STEP
     whole = levels[: rows * _STEP, : columns * _STEP]
-    return _blurred(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), 14 / _STEP)
+    return blurred(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), 14 / _STEP)

@@ -26,7 +26,7 @@ _TITLES = {
     Reason.EMPTY: "Black, or of one level",
     Reason.IRRELEVANT: "No cell mosaic",
     Reason.NEAR_DUPLICATE: "The same cells as another image (shown beside it)",
-    Reason.BLURRY: "Too blurry",
+    Reason.BLURRY: "Blurry or hazy: cells cannot be seen in a large enough part",
     Reason.SATURATED: "Saturated",
     Reason.TOO_DARK: "Too dark",
     Reason.BY_HAND: "Dropped by a line of the overrides file",

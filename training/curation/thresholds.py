@@ -32,7 +32,7 @@ class Limits(BaseModel):
     contrast_min: float = Field(ge=0)
     points_min: int = Field(ge=6)
     overlap_min: float = _Share
-    blur_max: float = _Share
+    visible_min: float = _Share
     brightness_min: float = _Level
     saturated_max: float = _Share
 
@@ -44,12 +44,17 @@ class Cutting(BaseModel):
 
     stroke_step: int = Field(ge=1, le=255)
     stroke_length: int = Field(ge=1)
+    lone_stroke_length: int = Field(ge=1)
+    ink_outline_min: float = _Share
     flat_range: int = Field(ge=0, le=255)
     flat_area_min: float = _Share
     outline_step: int = Field(ge=1, le=255)
     outline_step_white: int = Field(ge=1, le=255)
     outline_share_min: float = _Share
     frame_step: int = Field(ge=1, le=255)
+    black_level: int = Field(ge=0, le=255)
+    band_level: float = _Level
+    band_detail_max: float = Field(ge=0)
 
 
 class Thresholds(BaseModel):

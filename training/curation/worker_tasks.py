@@ -14,10 +14,11 @@ from PIL import Image
 from endotwin.files import whole_file
 from training.curation.clean_field import Box, find_clean_field, flatten_illumination
 from training.curation.duplicates import Features, Match, find_features, match_features
-from training.curation.image_files import DecodedImage, UnreadableError, decode, read_bytes
+from training.curation.image_files import DecodedImage, decode, read_bytes
 from training.curation.measures import measure_field, measure_whole, reduced
 from training.curation.record_store import ImageRecord, RecordStore, digest_of
 from training.curation.thresholds import Cutting
+from training.data.read import UnreadableError
 
 THUMBNAIL_SIDE = 160
 
@@ -70,7 +71,7 @@ def measure_image(
         whole=measure_whole(small, min(width, height)),
         box=box,
         found=field.found,
-        field=measure_field(clean) if measured else None,
+        field=measure_field(clean, field.with_bands.cut(small.grey)) if measured else None,
     )
     return record, find_features(clean) if measured else None
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 64_000_000
 """A larger image is left out: no microscope makes one, and a small file can claim to be huge."""
+
+_WITH_PREVIEWS = ("JPEG", "MPO")
+"""Formats of cameras, whose further images are previews of the first."""
 
 _FOREIGN = {
     ".json",
@@ -32,12 +38,57 @@ class DataError(Exception):
     """Images cannot be used; the message names the file or folder and the reason."""
 
 
+class UnreadableError(Exception):
+    """A file is no usable image.
+
+    The message never repeats a path, a name or a header: it goes into files that leave the clinic.
+    """
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """A file that could not be used, and why."""
 
     path: Path
     reason: str
+
+
+def load_image(source: Path | BinaryIO, formats: tuple[str, ...] | None = None) -> Image.Image:
+    """Decode a whole image with Pillow, turned as its camera says: the one way in which all commands do.
+
+    Args:
+        source: a file, by path or open.
+        formats: the only ones that are read; None: all that Pillow reads.
+
+    Raises:
+        UnreadableError: it has more than `MAX_PIXELS`, or the file holds several images, any of which
+            may be meant. A preview in a JPEG does not count.
+        Exception: Pillow's decoders raise errors of any class on broken files.
+    """
+    with strict_decoding(), Image.open(source, formats=formats) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise UnreadableError(f"{image.width} × {image.height} pixels; at most {MAX_PIXELS}")
+        if image.format not in _WITH_PREVIEWS and getattr(image, "n_frames", 1) > 1:
+            raise UnreadableError("holds several images in one file; export them as one file each")
+        image.load()
+        return ImageOps.exif_transpose(image)
+
+
+@contextmanager
+def strict_decoding() -> Iterator[None]:
+    """Let Pillow refuse images above `MAX_PIXELS`, also those inside DICOM files, without warnings.
+
+    A truncated file is an error, never half an image. The settings are Pillow's, of the whole process; they
+    are restored.
+    """
+    limit, truncated = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+    Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = MAX_PIXELS, False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = limit, truncated
 
 
 def read_grey(path: Path) -> np.ndarray:
@@ -47,22 +98,15 @@ def read_grey(path: Path) -> np.ndarray:
     all of it; colour images are taken as colour exports of grey ones (luma).
 
     Raises:
-        DataError: the file cannot be read as an image; the message names it.
+        DataError: the file cannot be read as an image (see `load_image`); the message names it.
     """
     if not path.is_file():  # a broken link, or a pipe, which would block
         raise DataError(f"{path}: not a file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise DataError(f"{path}: {image.width} × {image.height} pixels; at most {MAX_PIXELS}")
-                image.load()
-                if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
-                    return np.asarray(image.convert("L"))
-                values = np.asarray(image, dtype=np.float64)
-    except DataError:
-        raise
+        image = load_image(path)
+        if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+            return np.asarray(image.convert("L"))
+        values = np.asarray(image, dtype=np.float64)
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: not an image that Pillow reads") from error
     except Exception as error:  # Pillow's decoders raise errors of any class on broken files

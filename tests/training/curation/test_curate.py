@@ -179,7 +179,7 @@ def test_explain_prints_every_value_beside_its_threshold(raw: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("[limits]\nblur_max = 2", r"limits\.blur_max"),
+        ("[limits]\nvisible_min = 2", r"limits\.visible_min"),
         ("[limits]\nblurr_max = 0.5", r"limits\.blurr_max: Extra inputs"),
         ("limits = 3", "limits: Input should be"),
         ("[limits", "not a TOML file"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from endotwin.image_size import IMAGE_SIZE
 from training.curation.clean_field import Box
 from training.curation.decisions import (
     ComparedPair,
@@ -28,7 +29,7 @@ from training.data.read import DataError
 LIMITS = read_thresholds().limits
 GOOD_WHOLE = ImageMeasures(side=256, lightest_tenth=160, range=120, colour=0)
 GOOD_FIELD = FieldMeasures(
-    coherence=0.25, sparseness=-0.4, contrast=0.05, blur=0.4, brightness=110, saturated=0.01
+    coherence=0.25, sparseness=-0.4, contrast=0.05, visible=0.9, blur=0.4, brightness=110, saturated=0.01
 )
 SAME = Match(points=90, overlap=0.9)
 
@@ -51,17 +52,17 @@ def record(
     ("bad", "reason"),
     [
         (record("a"), None),
-        (record("a", whole=replace(GOOD_WHOLE, side=95)), Reason.TOO_SMALL),
+        (record("a", whole=replace(GOOD_WHOLE, side=127)), Reason.TOO_SMALL),
         (record("a", whole=replace(GOOD_WHOLE, lightest_tenth=15)), Reason.EMPTY),
         (record("a", whole=replace(GOOD_WHOLE, range=5)), Reason.EMPTY),
         (record("a", whole=replace(GOOD_WHOLE, colour=0.3)), Reason.IRRELEVANT),
-        (record("a", side=90), Reason.IRRELEVANT),
+        (record("a", side=124), Reason.IRRELEVANT),
         (record("a", coherence=0.6), Reason.IRRELEVANT),
         (record("a", sparseness=3), Reason.IRRELEVANT),
         (record("a", contrast=0.2), Reason.IRRELEVANT),
         (record("a", contrast=0.005), Reason.IRRELEVANT),
-        (record("a", blur=0.7), Reason.BLURRY),
-        (record("a", blur=0.7, contrast=0.005), Reason.BLURRY),
+        (record("a", visible=0.1), Reason.BLURRY),
+        (record("a", visible=0.1, contrast=0.005), Reason.BLURRY),
         (record("a", saturated=0.5, sparseness=9), Reason.SATURATED),
         (record("a", brightness=20), Reason.TOO_DARK),
         (ImageRecord(digest="a", unreadable="damaged"), Reason.UNREADABLE),
@@ -72,6 +73,10 @@ def test_the_first_check_that_fails_is_the_reason(bad: ImageRecord, reason: Reas
     assert decision.reason is reason
     if decision.check is not None:
         assert not decision.check.passed
+
+
+def test_what_train_would_leave_out_is_too_small() -> None:
+    assert LIMITS.side_min == LIMITS.field_side_min == IMAGE_SIZE
 
 
 def test_every_limit_of_one_image_is_checked() -> None:
@@ -114,7 +119,9 @@ def test_an_image_is_only_dropped_for_one_that_is_kept() -> None:
 
 
 def test_two_bad_copies_keep_their_own_fault() -> None:
-    decisions = decisions_of([record("a", blur=0.8), record("b", blur=0.7)], [ComparedPair("a", "b", SAME)])
+    decisions = decisions_of(
+        [record("a", visible=0.2), record("b", visible=0.1)], [ComparedPair("a", "b", SAME)]
+    )
     assert {decision.reason for decision in decisions.values()} == {Reason.BLURRY}
 
 

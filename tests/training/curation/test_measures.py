@@ -56,6 +56,8 @@ def test_brightness_and_saturated_share() -> None:
     measured = measure_field(pixels)
     assert measured.brightness == pytest.approx(0.75 * 60 + 0.25 * 250)
     assert measured.saturated == 0.25
+    assert measure_field(pixels[25:], with_bands=pixels).saturated == 0.25
+    assert measure_field(pixels[25:]).saturated == 0
 
 
 def test_measures_of_the_whole_image() -> None:

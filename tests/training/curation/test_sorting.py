@@ -47,7 +47,12 @@ def sorted_collection(
     raw, out = folder / "raw", folder / "out"
     raw.mkdir()
     planted = Collection(raw, real_data, SEED, count).build()
-    settings = CurationSettings(read_thresholds(), flat=False, workers=available_cores())
+    # The strips and some of the copies are smaller than a training crop.
+    thresholds = read_thresholds()
+    limits = thresholds.limits.model_copy(update={"side_min": 96, "field_side_min": 96})
+    settings = CurationSettings(
+        thresholds.model_copy(update={"limits": limits}), flat=False, workers=available_cores()
+    )
     curation = curate(raw, out, settings, lambda steps, what, total: steps)
     originals = json.loads((out / "originals.private.json").read_text())["originals"]
     decisions = dict(zip((item["path"] for item in originals), curation.summary.files, strict=True))

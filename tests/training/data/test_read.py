@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from made_up_images import blobs, load_folders, write
 from PIL import Image
 
-from training.data.read import DataError, read_grey
+from training.curation.image_files import decode
+from training.data.read import DataError, UnreadableError, read_grey
 
 RAMP = np.arange(160 * 150, dtype=np.uint32).reshape(150, 160)
 
@@ -115,6 +116,13 @@ def encoded(pixels: np.ndarray, kind: str) -> bytes:
     return buffer.getvalue()
 
 
+def five_pages() -> bytes:
+    pages = [Image.fromarray(blobs(seed)) for seed in range(5)]
+    buffer = BytesIO()
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    return buffer.getvalue()
+
+
 BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "truncated.png": (truncated_png, "truncated"),
     "truncated.jpg": (lambda: encoded(blobs(1), "JPEG")[:3_000], "truncated"),
@@ -128,6 +136,7 @@ BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "huge.png": (lambda: png_that_claims(100_000, 100_000), "pixels"),
     "large.png": (lambda: png_that_claims(10_000, 10_000), "10000 × 10000 pixels; at most 64000000"),
     "lying.png": (lambda: png_that_claims(2_000, 2_000), "truncated"),
+    "pages.tif": (five_pages, "holds several images in one file"),
     "blank.tif": (lambda: encoded(np.full((150, 150), 900, np.uint16), "TIFF"), "all pixels are 900"),
     "nan.tif": (lambda: encoded(np.full((150, 150), np.nan, np.float32), "TIFF"), "not finite"),
 }
@@ -147,6 +156,27 @@ def test_a_bad_file_is_left_out_by_name_and_the_rest_is_used(name: str, tmp_path
     assert why in left_out.reason
     (source,) = dataset.sources
     assert (source.images, source.held_out, source.left_out) == (1, 1, 1)
+
+
+def test_curate_says_the_same_of_several_pages() -> None:
+    with pytest.raises(UnreadableError, match="holds several images in one file"):
+        decode(five_pages())
+
+
+def test_a_preview_in_a_photograph_is_no_second_image(tmp_path: Path) -> None:
+    photograph, preview = Image.fromarray(blobs(1)), Image.fromarray(blobs(2)[:40, :40])
+    photograph.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[preview], quality=95)
+    content = (tmp_path / "a.jpg").read_bytes()
+    assert np.abs(read_grey(tmp_path / "a.jpg").astype(int) - blobs(1)).max() <= 40
+    with Image.open(BytesIO(content)) as image:
+        assert getattr(image, "n_frames", 1) == 2
+
+
+def test_a_photograph_is_turned_as_its_camera_says(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    Image.fromarray(blobs(1)).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_grey(tmp_path / "a.png"), blobs(1)[::-1, ::-1])
 
 
 def test_links_to_nothing_and_in_circles_are_left_out_and_folders_are_entered(tmp_path: Path) -> None:
