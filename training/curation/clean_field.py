@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from endotwin.image_size import IMAGE_SIZE
 
+from endotwin.image_range import IMAGE_SIZE
 from training.curation.cut_parts import blurred, find_band, find_frames, find_panels, find_strokes, grown
 from training.curation.image_files import DecodedImage
 from training.curation.thresholds import Cutting

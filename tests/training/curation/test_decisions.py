@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from endotwin.image_size import IMAGE_SIZE
 
+from endotwin.image_range import IMAGE_SIZE
 from training.curation.clean_field import Box
 from training.curation.decisions import (
     ComparedPair,
