@@ -17,7 +17,7 @@ from training.curation.duplicates import Features
 from training.curation.measures import FieldMeasures, ImageMeasures
 from training.curation.thresholds import Cutting
 
-MEASURES_VERSION = 2
+MEASURES_VERSION = 3
 """Raise it when a measure, the cutting or the features change: records of another version are not used."""
 
 

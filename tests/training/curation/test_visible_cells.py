@@ -37,9 +37,9 @@ def test_cells_out_of_focus_are_not_seen() -> None:
 
 
 def test_half_a_mosaic_is_half_seen() -> None:
-    picture = mosaic(0, 256, 512)
-    picture[:, 256:] = haze(0)
-    assert visible_share(picture) == pytest.approx(visible_share(picture[:, :256]) / 2, abs=0.1)
+    picture = mosaic(0, 256, 1024)
+    picture[:, 512:] = np.hstack([haze(0), haze(1)])
+    assert visible_share(picture) == pytest.approx(visible_share(picture[:, :512]) / 2, abs=0.1)
 
 
 def test_a_negative_exchanges_dark_and_light_lines() -> None:
