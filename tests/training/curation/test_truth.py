@@ -1,4 +1,4 @@
-"""Curation against the cells that a reader counted, on the half of the images that nothing was tuned on."""
+"""Curation against the cells that a reader counted, on the half that no limit was chosen on."""
 
 from __future__ import annotations
 
