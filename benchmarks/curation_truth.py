@@ -1,7 +1,7 @@
 """`endotwin-training curate` against the centres that a reader counted in a clinic's raw images.
 
 Run it as `python -m benchmarks.curation_truth --data ../shared/data`. What is dropped was chosen on the
-tuning half (blocks of 25 consecutive numbers), what is cut on both; `--fit` fits `READER` on the tuning half.
+tuning half (blocks of 25 consecutive numbers), what is cut on both; `--fit` fits `READER` on the first.
 """
 
 from __future__ import annotations
