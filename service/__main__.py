@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from logging.config import dictConfig
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -111,7 +112,10 @@ def _load_application(server: uvicorn.Server) -> ASGIApp:
     from service.runtime import check_start  # noqa: PLC0415
 
     try:
-        check_start(load_settings(quiet=True))
+        # In a thread that ends: torch would keep a team of OpenMP threads for this one, which would compete
+        # with that of the device's thread for as long as the service runs.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(check_start, load_settings(quiet=True)).result()
     except (SettingsError, CheckpointError) as error:
         sys.exit(f"Error: {error}")
     if server.should_exit:

@@ -144,7 +144,11 @@ def load_checkpoint(path: Path, *, require_fid: bool = True) -> Checkpoint:
             raise CheckpointError(f"{path}: {name} holds values that are not finite")
     generator.load_state_dict(tensors)
     generator.eval().requires_grad_(False)
-    return Checkpoint(generator=generator, card=card, path=path)
+    checkpoint = Checkpoint(generator=generator, card=card, path=path)
+    # Here, in the thread that generates: computed in another one, torch would keep a second team of OpenMP
+    # threads for it, and two teams compete for the cores.
+    _ = checkpoint.generator_sha256
+    return checkpoint
 
 
 def file_sha256(path: Path) -> str:

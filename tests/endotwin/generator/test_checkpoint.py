@@ -388,3 +388,8 @@ def test_the_digest_of_a_labelled_checkpoint_holds_the_version_of_the_mosaic(
     monkeypatch.setattr("endotwin.generator.checkpoint.MOSAIC_VERSION", 99)
     after = [load_checkpoint(path).generator_sha256 for path in (labelled_checkpoint, tiny_checkpoint)]
     assert (after[0] != before[0], after[1] == before[1]) == (True, True)
+
+
+def test_the_digest_is_computed_in_the_thread_that_loads(tiny_checkpoint: Path) -> None:
+    """A second thread that computes gets a team of OpenMP threads: the service lost a quarter of its speed."""
+    assert "generator_sha256" in vars(load_checkpoint(tiny_checkpoint))
