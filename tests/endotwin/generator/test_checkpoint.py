@@ -391,5 +391,5 @@ def test_the_digest_of_a_labelled_checkpoint_holds_the_version_of_the_mosaic(
 
 
 def test_the_digest_is_computed_in_the_thread_that_loads(tiny_checkpoint: Path) -> None:
-    """A second thread that computes gets a team of OpenMP threads: the service lost a quarter of its speed."""
+    """A second thread that computes gets a team of OpenMP threads: a quarter of the speed was lost."""
     assert "generator_sha256" in vars(load_checkpoint(tiny_checkpoint))
