@@ -10,6 +10,7 @@ from bentoml.exceptions import BentoMLException
 from endotwin.generator.checkpoint import CheckpointError
 from endotwin.process_environment import GENERATING
 from endotwin.settings import SettingsError, load_settings
+from service.access.control import AccessControl
 from service.app import create_app
 from service.errors import ErrorShape
 from service.runtime import check_start, start_runtime
@@ -53,3 +54,4 @@ Service = bentoml.service(
 )(Endotwin)
 Service.mount_asgi_app(_app, path="/")
 Service.add_asgi_middleware(ErrorShape)
+Service.add_asgi_middleware(AccessControl)

@@ -14,6 +14,7 @@ from live_server import KUBERNETES, Client, LiveServer, free_port, wait_for
 
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.settings import Settings
+from service.access.control import AccessControl
 from service.app import create_app
 from service.device_queue import DeviceQueue
 from service.models import Model, Models
@@ -35,7 +36,9 @@ def _serve_here(runtime: Runtime) -> Iterator[Client]:
     app = create_app()
     app.state.runtime = runtime
     port = free_port()
-    web = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical"))
+    web = uvicorn.Server(
+        uvicorn.Config(AccessControl(app), host="127.0.0.1", port=port, log_level="critical")
+    )
     thread = threading.Thread(target=web.run)
     thread.start()
     wait_for(lambda: web.started, "uvicorn to start")

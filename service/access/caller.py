@@ -1,0 +1,47 @@
+"""Who sends a request, and what they may ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+SCOPES = ("generate", "jobs", "metrics", "admin")
+"""What a key can be good for; `admin` includes the others."""
+
+_STATE = "caller"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sends a request: a key, or an address where the operator has configured no keys.
+
+    Attributes:
+        name: of the key, or the address. No key is named like an address.
+        scopes: some of `SCOPES`.
+        images_per_day: most images of one day in UTC; None for no limit, as below.
+        streams: most streams at a time; None for the operator's default.
+        job_images: most images of one job.
+    """
+
+    name: str
+    scopes: frozenset[str] = frozenset(SCOPES)
+    images_per_day: int | None = None
+    streams: int | None = None
+    job_images: int | None = None
+
+    def has(self, scope: str) -> bool:
+        """Return whether the caller may do what a scope stands for."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+def set_caller(scope: Scope, caller: Caller) -> None:
+    """Keep the caller with a request, as `request.state.caller`."""
+    scope.setdefault("state", {})[_STATE] = caller
+
+
+def caller_of(request: HTTPConnection) -> Caller:
+    """Return who sent a request that passed `service.access.control.AccessControl`."""
+    caller: Caller = request.state.caller
+    return caller
