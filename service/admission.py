@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service import metrics
+from service.error_codes import ErrorCode
 from service.errors import ApiError
 
 RETRY_AFTER_SECONDS = 5
@@ -27,8 +28,7 @@ class Admission:
         """
         if self.open >= self.limit:
             raise ApiError(
-                503,
-                "too_many_streams",
+                ErrorCode.TOO_MANY_STREAMS,
                 f"all {self.limit} streams of this service are in use; try again in a few seconds",
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )

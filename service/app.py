@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from endotwin.quoting import shorten
 from service import errors, metrics
+from service.error_codes import ErrorCode
 from service.errors import ApiError
 from service.index_page import add_index_page
 from service.jobs.routes import add_job_routes
@@ -71,7 +72,7 @@ async def show_model(request: Request, name: str) -> dict[str, Any]:
     model = models.get(name)
     if model is None:
         message = f"there is no model {shorten(name)}; there are {', '.join(models.names)}"
-        raise ApiError(404, "unknown_model", message)
+        raise ApiError(ErrorCode.UNKNOWN_MODEL, message)
     return {**_summary(model, models), "card": model.card.model_dump(mode="json")}
 
 
@@ -96,7 +97,7 @@ def _refuse_body(request: Request) -> None:
     if request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers:
         allowed = ", ".join(DESCRIPTIONS)
         message = f"{_GENERATE} takes no body; put {allowed} into the query, as in {_GENERATE}?n=500&seed=7"
-        raise ApiError(415, "body_not_allowed", message)
+        raise ApiError(ErrorCode.BODY_NOT_ALLOWED, message)
 
 
 async def _answer_api_error(request: Request, error: Exception) -> Response:

@@ -10,16 +10,20 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endotwin.quoting import shorten
+from service.error_codes import ErrorCode
 
-_CODES = {404: "not_found", 405: "method_not_allowed", 503: "not_ready", 504: "timeout"}
+_BARE = {
+    code.status: code
+    for code in (ErrorCode.NOT_FOUND, ErrorCode.METHOD_NOT_ALLOWED, ErrorCode.NOT_READY, ErrorCode.TIMEOUT)
+}
+"""Codes of errors that come as a bare status."""
 
 
 class ApiError(Exception):
     """A request that gets an error instead of what it asked for.
 
     Attributes:
-        status: HTTP status.
-        code: what went wrong, for programs: lower case words joined by underscores, from a fixed list.
+        code: what went wrong, for programs; the HTTP status goes with it.
         message: what went wrong and what is allowed, for people.
         field: the parameter at fault, of the query or the body, where it is one.
         headers: further response headers.
@@ -27,23 +31,26 @@ class ApiError(Exception):
 
     def __init__(
         self,
-        status: int,
-        code: str,
+        code: ErrorCode,
         message: str,
         *,
         field: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.status = status
         self.code = code
         self.message = message
         self.field = field
         self.headers = headers
 
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return self.code.status
+
     def response(self) -> JSONResponse:
         """Return the HTTP response for this error."""
-        error = {"code": self.code, "message": self.message}
+        error = {"code": self.code.value, "message": self.message}
         if self.field is not None:
             error["field"] = self.field
         return JSONResponse({"error": error}, self.status, self.headers)
@@ -51,7 +58,7 @@ class ApiError(Exception):
 
 def invalid_parameter(field: str, message: str) -> ApiError:
     """Return the error for a parameter of the query or a field of the body that has a wrong value."""
-    return ApiError(400, "invalid_parameter", message, field=field)
+    return ApiError(ErrorCode.INVALID_PARAMETER, message, field=field)
 
 
 def from_status(status: int, path: str, headers: Mapping[str, str] | None = None) -> ApiError:
@@ -66,8 +73,8 @@ def from_status(status: int, path: str, headers: Mapping[str, str] | None = None
         message = "the service failed; its log says why"
     else:
         message = http.HTTPStatus(status).phrase
-    code = _CODES.get(status, "internal_error" if status >= 500 else "bad_request")
-    return ApiError(status, code, message, headers=headers)
+    other = ErrorCode.INTERNAL_ERROR if status >= 500 else ErrorCode.BAD_REQUEST
+    return ApiError(_BARE.get(status, other), message, headers=headers)
 
 
 class ErrorShape:

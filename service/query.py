@@ -15,6 +15,7 @@ from endotwin.samples.conditions import CONDITIONS, parse_labelling
 from endotwin.samples.formats import FORMATS, check_format
 from endotwin.samples.labelling import LABELS, Labelling, LabellingError
 from endotwin.samples.zip import MAX_STREAMED_FILES, max_streamed_images
+from service.error_codes import ErrorCode
 from service.errors import ApiError, invalid_parameter
 from service.models import Model, Models
 
@@ -124,9 +125,9 @@ def _split(query: str) -> dict[str, str]:
         if name not in DESCRIPTIONS:
             allowed = ", ".join(DESCRIPTIONS)
             message = f"there is no parameter {shorten(name)}; allowed are {allowed}"
-            raise ApiError(400, "unknown_parameter", message, field=name[:60] or None)
+            raise ApiError(ErrorCode.UNKNOWN_PARAMETER, message, field=name[:60] or None)
         if name in values:
-            raise ApiError(400, "repeated_parameter", f"{name} must be given at most once", field=name)
+            raise ApiError(ErrorCode.REPEATED_PARAMETER, f"{name} must be given at most once", field=name)
         values[name] = value
     return values
 

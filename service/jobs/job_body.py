@@ -18,6 +18,7 @@ from endotwin.sets import DEFAULT_SHARD_SIZE
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.place import Bucket, PlaceError, check_allowed, parse_place
 from endotwin.settings import Settings
+from service.error_codes import ErrorCode
 from service.errors import ApiError, invalid_parameter
 from service.models import Models
 from service.query import parse_model
@@ -69,9 +70,9 @@ def parse_body(content: bytes) -> JsonObject:
         written = json.dumps(members, sort_keys=True, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         why = str(error) if isinstance(error, _RepeatedError) else "the body must be a JSON object in UTF-8"
-        raise ApiError(400, "invalid_body", why) from error
+        raise ApiError(ErrorCode.INVALID_BODY, why) from error
     if not isinstance(members, dict):
-        raise ApiError(400, "invalid_body", "the body must be a JSON object")
+        raise ApiError(ErrorCode.INVALID_BODY, "the body must be a JSON object")
     return JsonObject(members, hashlib.sha256(written).hexdigest())
 
 
@@ -83,7 +84,7 @@ def check_idempotency_key(header: str | None) -> str | None:
     """
     if header is not None and not _KEY.fullmatch(header):
         message = "Idempotency-Key must be 1 to 255 printable ASCII characters without spaces"
-        raise ApiError(400, "invalid_header", message)
+        raise ApiError(ErrorCode.INVALID_HEADER, message)
     return header
 
 
@@ -118,7 +119,7 @@ def _validate(body: JsonObject) -> JobBody:
         if first["type"] == "extra_forbidden":
             allowed = ", ".join(JobBody.model_fields)
             message = f"there is no field {shorten(field)}; allowed are {allowed}"
-            raise ApiError(400, "unknown_parameter", message, field=_printable(field)) from error
+            raise ApiError(ErrorCode.UNKNOWN_PARAMETER, message, field=_printable(field)) from error
         about = JobBody.model_fields[field].description
         if first["type"] == "missing":
             raise invalid_parameter(field, f"{field} is missing ({about})") from error
@@ -138,7 +139,7 @@ def _destination(text: str, settings: Settings) -> Bucket:
     try:
         check_allowed(place, settings.storage_allow)
     except PlaceError as error:
-        raise ApiError(403, "destination_not_allowed", str(error), field="destination") from error
+        raise ApiError(ErrorCode.DESTINATION_NOT_ALLOWED, str(error), field="destination") from error
     return place
 
 

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from endotwin.quoting import shorten
 from endotwin.settings import variable
 from service import errors
+from service.error_codes import ErrorCode
 from service.errors import ApiError, invalid_parameter
 from service.jobs.job import State, StoredJob, UnreadableJob
 from service.jobs.job_body import LARGEST_BODY, JobBody, check_idempotency_key, parse_body, parse_job
@@ -90,13 +91,12 @@ async def create_job(request: Request) -> JSONResponse:
         job = await run_in_threadpool(create)
     except KeyReusedError as error:
         message = "this Idempotency-Key came with another request before; use a new one for a new job"
-        raise ApiError(422, "idempotency_key_reused", message) from error
+        raise ApiError(ErrorCode.IDEMPOTENCY_KEY_REUSED, message) from error
     except OccupiedError as error:
-        raise ApiError(409, "destination_in_use", _occupied(error.job), field="destination") from error
+        raise ApiError(ErrorCode.DESTINATION_IN_USE, _occupied(error.job), field="destination") from error
     except TooManyJobsError as error:
         raise ApiError(
-            503,
-            "too_many_jobs",
+            ErrorCode.TOO_MANY_JOBS,
             f"{runtime.settings.jobs_max_open} jobs have not ended, as many as this service takes; try "
             "again later, or cancel some that failed",
             headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
@@ -112,7 +112,7 @@ def list_jobs(request: Request) -> JSONResponse:
     for name in query:
         if name not in ("limit", "before"):
             message = f"there is no parameter {shorten(name)}; allowed are limit, before"
-            raise ApiError(400, "unknown_parameter", message)
+            raise ApiError(ErrorCode.UNKNOWN_PARAMETER, message)
     limit = query.get("limit", str(_PAGE))
     if not _NUMBER.fullmatch(limit) or not 1 <= int(limit) <= _LARGEST_PAGE:
         message = f"limit must be an integer from 1 to {_LARGEST_PAGE}, got {shorten(limit)}"
@@ -143,7 +143,7 @@ def cancel_job(request: Request, identity: str) -> JSONResponse:
         return JSONResponse({**job.describe(), "state": State.CANCELLED.value})
     if job.state is State.COMPLETE:
         message = "the job is complete; to remove its set use the tools of your storage"
-        raise ApiError(409, "job_complete", message)
+        raise ApiError(ErrorCode.JOB_COMPLETE, message)
     jobs.wake()
     return JSONResponse(job.describe(), 200 if job.state is State.CANCELLED else 202)
 
@@ -153,12 +153,12 @@ def resume_job(request: Request, identity: str) -> JSONResponse:
     jobs = _jobs(request)
     job = _found(identity, jobs.store.resume(identity))
     if isinstance(job, UnreadableJob):
-        raise ApiError(409, "job_unreadable", f"{job.why}; {job.advice}")
+        raise ApiError(ErrorCode.JOB_UNREADABLE, f"{job.why}; {job.advice}")
     if job.state not in (State.QUEUED, State.RUNNING):
         message = f"the job is {job.state.value}; only one that failed can be resumed"
         if job.state is State.CANCEL_FAILED:
             message += f"; DELETE {job.path} tries again to remove what it wrote"
-        raise ApiError(409, "job_not_failed", message)
+        raise ApiError(ErrorCode.JOB_NOT_FAILED, message)
     jobs.wake()
     return JSONResponse(job.describe(), 202)
 
@@ -167,13 +167,13 @@ def _jobs(request: Request) -> JobRunner:
     runtime: Runtime = request.app.state.runtime
     if runtime.jobs is None:
         message = f"this service takes no jobs: its operator has not set {variable('jobs_store')}"
-        raise ApiError(404, "no_jobs", message)
+        raise ApiError(ErrorCode.NO_JOBS, message)
     return runtime.jobs
 
 
 def _found(identity: str, job: StoredJob | None) -> StoredJob:
     if job is None:
-        raise ApiError(404, "unknown_job", f"there is no job {shorten(identity)}; GET /jobs lists them")
+        raise ApiError(ErrorCode.UNKNOWN_JOB, f"there is no job {shorten(identity)}; GET /jobs lists them")
     return job
 
 
@@ -194,10 +194,10 @@ async def _read_body(request: Request) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         message = f"POST /jobs takes a body of type application/json, got {shorten(kind)}"
-        raise ApiError(415, "body_not_json", message)
+        raise ApiError(ErrorCode.BODY_NOT_JSON, message)
     content = bytearray()
     async for piece in request.stream():
         content += piece
         if len(content) > LARGEST_BODY:
-            raise ApiError(413, "body_too_large", f"a body has at most {LARGEST_BODY} bytes")
+            raise ApiError(ErrorCode.BODY_TOO_LARGE, f"a body has at most {LARGEST_BODY} bytes")
     return bytes(content)
