@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["load"]
 
+__version__ = "0.1.0"
+
 
 def load(checkpoint: str | Path, device: str = "auto") -> Sampler:
     """Load a checkpoint to generate images with.

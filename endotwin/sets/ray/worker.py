@@ -9,9 +9,9 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
+from endotwin import __version__
 from endotwin.generator.batch import BatchMaker
 from endotwin.generator.checkpoint import CHECKPOINT_SUFFIX, Checkpoint, CheckpointError, load_checkpoint
 from endotwin.generator.device import resolve_device
@@ -65,7 +65,7 @@ class WorkerReport:
 
 def versions_here() -> dict[str, str]:
     """Return the versions that decide the bytes of a shard; all nodes must have the same."""
-    return {"endotwin": version("endotwin"), **installed_versions()}
+    return {"endotwin": __version__, **installed_versions()}
 
 
 class Worker:
