@@ -13,6 +13,8 @@ from endotwin.settings import SettingsError, load_settings
 from service.access.control import AccessControl
 from service.app import create_app
 from service.errors import ErrorShape
+from service.log_escapes import escape_all_logs
+from service.redirects import RelativeRedirects
 from service.runtime import check_start, start_runtime
 
 _FIRST_BYTE_LIMIT_SECONDS = 600
@@ -28,6 +30,7 @@ class Endotwin:
 
     def __init__(self) -> None:
         """Load the checkpoints and run each once. BentoML listens to requests only when this is done."""
+        escape_all_logs()
         self._runtime = start_runtime(load_settings())
         _app.state.runtime = self._runtime
 
@@ -51,7 +54,10 @@ Service = bentoml.service(
     workers=1,
     traffic={"timeout": _FIRST_BYTE_LIMIT_SECONDS},
     envs=[{"name": name, "value": value} for name, value in GENERATING.items()],
+    # BentoML decodes the type for its log, and fails where it is no UTF-8.
+    logging={"access": {"request_content_type": False}},
 )(Endotwin)
 Service.mount_asgi_app(_app, path="/")
+Service.add_asgi_middleware(RelativeRedirects)
 Service.add_asgi_middleware(ErrorShape)
 Service.add_asgi_middleware(AccessControl)

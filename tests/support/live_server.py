@@ -142,6 +142,12 @@ class Client:
         finally:
             connection.close()
 
+    def exchange(self, request: bytes) -> bytes:
+        """Send bytes as they are and return everything that comes until the connection is closed."""
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS) as connection:
+            connection.sendall(request)
+            return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
     def generate(self, query: str) -> Reply:
         reply = self.request(f"/generate?{query}")
         assert reply.status == 200, reply.body[:500]
