@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.routing import Match, Route
 
+from endotwin import __version__
 from endotwin.quoting import shorten
+from endotwin.samples.formats import FORMATS
 from service import errors, metrics
 from service.error_codes import ErrorCode
 from service.errors import ApiError
 from service.index_page import add_index_page
 from service.jobs.routes import add_job_routes
-from service.models import Model, Models
-from service.query import DESCRIPTIONS, describe_parameters, parse_query
+from service.model_view import ModelDetails, ModelList, view_model, view_models
+from service.openapi import describe_service
+from service.query import DESCRIPTIONS, parse_query
 from service.runtime import Runtime
 from service.stream import ImagesResponse
 
@@ -26,18 +29,21 @@ def create_app() -> FastAPI:
 
     Before the first request `app.state.runtime` has to be set to a `service.runtime.Runtime`.
     """
-    # BentoML serves the description of these routes, at /docs.json; its page loads scripts from elsewhere.
-    app = FastAPI(title="Endotwin", docs_url=None, redoc_url=None, openapi_url=None)
-    app.post(
-        _GENERATE,
-        response_class=Response,
-        responses={200: {"description": "the images"}, "4XX": errors.schema(), 503: errors.schema()},
-        openapi_extra={"parameters": describe_parameters()},
-        name="generate",
-    )(stream_images)
-    app.get("/models", responses={200: {"description": "all models"}})(list_models)
-    app.get("/models/{name}", responses={404: errors.schema()})(show_model)
+    # The pages of FastAPI load scripts from elsewhere, and its description knows no operator.
+    app = FastAPI(
+        title="Endotwin",
+        version=__version__,
+        summary="Synthetic specular-microscopy images of the human corneal endothelium, by seed.",
+        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    _add_generate(app)
+    _add_models(app)
     add_job_routes(app)
+    _add_description(app)
     add_index_page(app)
     app.add_exception_handler(ApiError, _answer_api_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
@@ -45,11 +51,30 @@ def create_app() -> FastAPI:
     return app
 
 
-async def stream_images(request: Request) -> Response:
+def _add_generate(app: FastAPI) -> None:
+    files = {
+        archive.media_type: {"schema": {"type": "string", "format": "binary"}}
+        for archive in FORMATS.values()
+    }
+    problems = errors.describe(
+        ErrorCode.UNKNOWN_PARAMETER,
+        ErrorCode.REPEATED_PARAMETER,
+        ErrorCode.INVALID_PARAMETER,
+        ErrorCode.BODY_NOT_ALLOWED,
+        ErrorCode.TOO_MANY_STREAMS,
+    )
+    images = {"description": "the images", "content": files}
+    route = app.post(
+        _GENERATE, tags=["images"], response_class=Response, responses={200: images, **problems}
+    )
+    route(generate)
+
+
+async def generate(request: Request) -> Response:
     """Stream images start to start + n - 1 of a seed.
 
     The same request gives the same bytes, and neither image i nor its labels depend on n, start, format or
-    other requests.
+    other requests. A response that is cut lacks the end of its file.
     """
     _refuse_body(request)
     runtime = _runtime(request)
@@ -57,39 +82,57 @@ async def stream_images(request: Request) -> Response:
     return ImagesResponse(runtime, wanted)
 
 
-async def list_models(request: Request) -> dict[str, Any]:
+def _add_models(app: FastAPI) -> None:
+    app.get("/models", tags=["models"], response_model=ModelList, responses=errors.describe())(list_models)
+    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+    app.get(
+        "/models/{name}",
+        tags=["models"],
+        response_model=ModelDetails,
+        responses=errors.describe(ErrorCode.UNKNOWN_MODEL),
+        openapi_extra={"parameters": [name]},
+    )(show_model)
+
+
+async def list_models(request: Request) -> JSONResponse:
     """List the models: name, digest of the generator, recorded FID, whether it is the default, its labels.
 
     A labelled model's `population` is what is drawn where a request sets no condition.
     """
-    models = _runtime(request).models
-    return {"models": [_summary(model, models) for model in models]}
+    return JSONResponse(view_models(_runtime(request).models).model_dump(mode="json"))
 
 
-async def show_model(request: Request, name: str) -> dict[str, Any]:
+async def show_model(request: Request) -> JSONResponse:
     """Return the whole card of a model."""
     models = _runtime(request).models
+    name = request.path_params["name"]
     model = models.get(name)
     if model is None:
         message = f"there is no model {shorten(name)}; there are {', '.join(models.names)}"
         raise ApiError(ErrorCode.UNKNOWN_MODEL, message)
-    return {**_summary(model, models), "card": model.card.model_dump(mode="json")}
+    return JSONResponse(view_model(model, models).model_dump(mode="json"))
+
+
+def _add_description(app: FastAPI) -> None:
+    content = {"application/json": {"schema": {"type": "object"}}}
+    described = {"description": "an OpenAPI 3.1 document", "content": content}
+    app.get(
+        "/docs.json",
+        tags=["service"],
+        response_class=JSONResponse,
+        responses={200: described, **errors.describe()},
+    )(show_description)
+
+
+async def show_description(request: Request) -> JSONResponse:
+    """Return this description: all routes, parameters, limits and errors of this service."""
+    runtime = _runtime(request)
+    return JSONResponse(describe_service(request.app, runtime.models, runtime.settings))
 
 
 def _runtime(request: Request) -> Runtime:
     runtime: Runtime = request.app.state.runtime
     return runtime
-
-
-def _summary(model: Model, models: Models) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "generator_sha256": model.generator_sha256,
-        "fid": model.fid,
-        "default": model is models.default,
-        "labels": model.population is not None,
-        "population": model.population,
-    }
 
 
 def _refuse_body(request: Request) -> None:
@@ -107,12 +150,23 @@ async def _answer_api_error(request: Request, error: Exception) -> Response:
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _refuse(request, errors.from_status(error.status_code, request.url.path, error.headers))
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return _refuse(request, errors.from_status(error.status_code, request.url.path, headers))
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:
     """Answer without details; the framework raises the error again, and the server logs it."""
     return errors.from_status(500, request.url.path).response()
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods of all routes of a path: the framework names those of the first only."""
+    matching = (
+        route.methods or ()
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    )
+    return ", ".join(sorted(set().union(*matching)))
 
 
 def _refuse(request: Request, error: ApiError) -> Response:

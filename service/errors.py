@@ -114,7 +114,59 @@ def _text_headers(message: Message) -> dict[str, str]:
     return {"content-type": "", **dict(pairs)}
 
 
-def schema() -> dict[str, Any]:
-    """Return the OpenAPI description of an error."""
-    example = {"error": {"code": "invalid_parameter", "message": "n must be …, got '0'", "field": "n"}}
-    return {"description": "an error", "content": {"application/json": {"example": example}}}
+EVERYWHERE = (ErrorCode.INTERNAL_ERROR, ErrorCode.NOT_READY, ErrorCode.TIMEOUT)
+"""Errors that any route may give."""
+
+_HEADERS = {
+    503: {
+        "Retry-After": {
+            "description": "seconds after which it is worth to try again",
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    }
+}
+"""OpenAPI description of the headers of errors, by status."""
+
+SCHEMAS: dict[str, Any] = {
+    "Error": {
+        "type": "object",
+        "description": "What a request gets instead of what it asked for.",
+        "properties": {"error": {"$ref": "#/components/schemas/ErrorDetails"}},
+        "required": ["error"],
+        "additionalProperties": False,
+    },
+    "ErrorDetails": {
+        "type": "object",
+        "properties": {
+            "code": {"$ref": "#/components/schemas/ErrorCode"},
+            "message": {"type": "string", "description": "what went wrong and what is allowed, for people"},
+            "field": {"type": "string", "description": "the parameter or field at fault, where it is one"},
+        },
+        "required": ["code", "message"],
+        "additionalProperties": False,
+    },
+    "ErrorCode": {
+        "type": "string",
+        "description": "what went wrong, for programs:\n"
+        + "\n".join(f"- `{code}` ({code.status}): {code.meaning}" for code in ErrorCode),
+        "enum": [code.value for code in ErrorCode],
+    },
+}
+"""JSON Schemas of errors, by the name that `describe` refers to."""
+
+
+def describe(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI description of the errors of a route: these codes, and those of every route."""
+    by_status: dict[int, list[ErrorCode]] = {}
+    for code in sorted({*codes, *EVERYWHERE}, key=list(ErrorCode).index):
+        by_status.setdefault(code.status, []).append(code)
+    reference = {"schema": {"$ref": "#/components/schemas/Error"}}
+    return {
+        status: {
+            "description": "; ".join(f"`{code}`: {code.meaning}" for code in found),
+            "content": {"application/json": reference},
+            "headers": _HEADERS.get(status, {}),
+            "x-error-codes": [code.value for code in found],
+        }
+        for status, found in by_status.items()
+    }

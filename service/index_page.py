@@ -10,26 +10,20 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-_HEADERS = {"Content-Security-Policy": "default-src 'none'"}
+from service.openapi import OTHER_PAGES
 
-_BENTOML_ROUTES = {
-    "/livez": "the process answers",
-    "/healthz": "the same",
-    "/readyz": "every model has run once",
-    "/metrics": "for Prometheus",
-    "/docs.json": "all parameters: an OpenAPI description",
-}
+_HEADERS = {"Content-Security-Policy": "default-src 'none'"}
 
 
 def add_index_page(app: FastAPI) -> None:
-    """Answer GET / with a page that lists the routes added so far and those of BentoML."""
+    """Answer GET / with a page that lists the routes added so far and the other pages."""
     rows = [
         (method, route.path, route.description.partition("\n")[0])
         for route in app.routes
         if isinstance(route, APIRoute)
         for method in sorted(route.methods or ())
     ]
-    rows += [("GET", path, meaning) for path, meaning in _BENTOML_ROUTES.items()]
+    rows += [("GET", path, meaning) for path, (_, meaning) in OTHER_PAGES.items()]
     page = _render(rows)
 
     async def show_index(request: Request) -> Response:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from endotwin.image_range import MAX_INDEX, MAX_SEED, ImageRange, ImageRangeError
 from endotwin.quoting import shorten
-from endotwin.samples.conditions import CONDITIONS, parse_labelling
+from endotwin.samples.conditions import CONDITIONS, describe_condition, parse_labelling
 from endotwin.samples.formats import FORMATS, check_format
 from endotwin.samples.labelling import LABELS, Labelling, LabellingError
 from endotwin.samples.zip import MAX_STREAMED_FILES, max_streamed_images
@@ -19,19 +19,18 @@ from service.error_codes import ErrorCode
 from service.errors import ApiError, invalid_parameter
 from service.models import Model, Models
 
-DESCRIPTIONS: dict[str, tuple[str, str]] = {
-    "n": ("integer", "number of images, from 1 to the operator's limit (default 1)"),
-    "seed": ("integer", f"from 0 to {MAX_SEED} (default: random, see X-Endotwin-Seed)"),
-    "start": ("integer", "index of the first image (default 0)"),
-    "format": ("string", f"{', '.join(FORMATS)} (default {next(iter(FORMATS))})"),
-    "model": (
-        "string",
-        "a name from GET /models (default: the operator's; with labels or conditions a labelled one)",
-    ),
-    "labels": ("string", f"one or more of {', '.join(LABELS)}, joined by commas (default: none)"),
-    **{name: ("string", text) for name, text in CONDITIONS.items()},
+_DEFAULT_FORMAT = next(iter(FORMATS))
+
+DESCRIPTIONS: dict[str, str] = {
+    "n": "number of images; fewer for a zip with labels",
+    "seed": "seed of the images (default: random, see X-Endotwin-Seed)",
+    "start": f"index of the first image; start + n - 1 is at most {MAX_INDEX}",
+    "format": "; ".join(f"{name}: {archive.media_type}" for name, archive in FORMATS.items()),
+    "model": "a name from GET /models (default: the operator's; with labels or conditions a labelled one)",
+    "labels": f"one or more of {', '.join(LABELS)}, joined by commas (default: none)",
+    **CONDITIONS,
 }
-"""Every parameter: its JSON type and what it means."""
+"""Every parameter, and what it means."""
 
 _DIGITS = re.compile(r"[0-9]{1,20}")
 
@@ -60,16 +59,15 @@ def parse_query(query: str, models: Models, max_images: int) -> Query:
         ApiError: 400, with the parameter at fault and what is allowed.
     """
     values = _split(query)
-    n = _integer(values, "n", 1, 1, max_images)
-    seed = _integer(values, "seed", None, 0, MAX_SEED)
-    start = _integer(values, "start", 0, 0, MAX_INDEX)
+    integers = _integers(max_images)
+    n, seed, start = (_read_integer(values, name, integers[name]) for name in ("n", "seed", "start"))
     try:
         images = ImageRange(seed, start, n)
     except ImageRangeError as error:
         raise invalid_parameter(
             "start", f"start + n - 1 must be at most {MAX_INDEX}, got {start} + {n} - 1"
         ) from error
-    kind = values.get("format", next(iter(FORMATS)))
+    kind = values.get("format", _DEFAULT_FORMAT)
     if kind not in FORMATS:
         raise invalid_parameter(
             "format", f"format must be one of {', '.join(FORMATS)}, got {shorten(kind)}"
@@ -111,12 +109,61 @@ def parse_model(
     return model, labelling
 
 
-def describe_parameters() -> list[dict[str, Any]]:
-    """Return the OpenAPI description of the parameters."""
+def describe_parameters(models: Sequence[str], max_images: int) -> list[dict[str, Any]]:
+    """Return the OpenAPI description of the parameters of a service.
+
+    Args:
+        models: names of its models.
+        max_images: most images of one request.
+    """
+    schemas: dict[str, dict[str, Any]] = {
+        **{name: integer.schema for name, integer in _integers(max_images).items()},
+        "format": {"type": "string", "enum": list(FORMATS), "default": _DEFAULT_FORMAT},
+        "model": {"type": "string", "enum": list(models)},
+        "labels": describe_labels(),
+        **{name: describe_condition(name) for name in CONDITIONS},
+    }
     return [
-        {"name": name, "in": "query", "required": False, "schema": {"type": kind}, "description": text}
-        for name, (kind, text) in DESCRIPTIONS.items()
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": text,
+            "schema": schemas[name],
+            **({"style": "form", "explode": False} if schemas[name].get("type") == "array" else {}),
+        }
+        for name, text in DESCRIPTIONS.items()
     ]
+
+
+def describe_labels() -> dict[str, Any]:
+    """Return the JSON Schema of a list of labels."""
+    names = {"type": "string", "enum": list(LABELS)}
+    return {"type": "array", "items": names, "minItems": 1, "uniqueItems": True}
+
+
+@dataclass(frozen=True)
+class _Integer:
+    """An integer parameter; a default of None stands for 64 random bits."""
+
+    least: int
+    most: int
+    default: int | None
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema."""
+        kind = "int64" if self.most < 2**63 else "uint64"
+        schema = {"type": "integer", "format": kind, "minimum": self.least, "maximum": self.most}
+        return schema if self.default is None else {**schema, "default": self.default}
+
+
+def _integers(max_images: int) -> dict[str, _Integer]:
+    return {
+        "n": _Integer(1, max_images, 1),
+        "seed": _Integer(0, MAX_SEED, None),
+        "start": _Integer(0, MAX_INDEX, 0),
+    }
 
 
 def _split(query: str) -> dict[str, str]:
@@ -132,13 +179,11 @@ def _split(query: str) -> dict[str, str]:
     return values
 
 
-def _integer(values: Mapping[str, str], name: str, default: int | None, least: int, most: int) -> int:
-    """Read one integer; a default of None stands for 64 random bits."""
+def _read_integer(values: Mapping[str, str], name: str, allowed: _Integer) -> int:
     text = values.get(name)
     if text is None:
-        return secrets.randbits(64) if default is None else default
-    if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:
-        raise invalid_parameter(
-            name, f"{name} must be an integer from {least} to {most}, got {shorten(text)}"
-        )
+        return secrets.randbits(64) if allowed.default is None else allowed.default
+    if not _DIGITS.fullmatch(text) or not allowed.least <= int(text) <= allowed.most:
+        message = f"{name} must be an integer from {allowed.least} to {allowed.most}, got {shorten(text)}"
+        raise invalid_parameter(name, message)
     return int(text)

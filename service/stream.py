@@ -18,13 +18,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from endotwin.generator.batch import Batch, BatchesAhead
-from endotwin.generator.versions import installed_versions
 from endotwin.samples.archive import Archive
 from endotwin.samples.formats import FORMATS
 from endotwin.samples.sample import Provenance
 from service import metrics
 from service.query import Query
 from service.runtime import Runtime
+from service.stream_headers import stream_headers
 
 logger = logging.getLogger("endotwin")
 
@@ -90,7 +90,9 @@ class ImagesResponse(Response):
                 complete = True
 
             response = StreamingResponse(
-                body(), headers=self._describe(archive), media_type=archive.media_type
+                body(),
+                headers=stream_headers(query, archive, self._runtime.device_name),
+                media_type=archive.media_type,
             )
             await response(scope, receive, self._with_timeout(send))
         return complete
@@ -146,24 +148,3 @@ class ImagesResponse(Response):
                 raise StalledClientError(f"it took no data for {limit:g} s") from error
 
         return send_or_give_up
-
-    def _describe(self, archive: Archive) -> dict[str, str]:
-        query, images = self._query, self._query.images
-        model = query.model
-        name = f"endotwin-{model.name}-{images.seed}-{images.start}-{images.count}{archive.suffix}"
-        headers = {
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "X-Endotwin-Model": model.name,
-            "X-Endotwin-Generator": model.generator_sha256,
-            "X-Endotwin-Fid": "none" if model.fid is None else f"{model.fid:.2f}",
-            "X-Endotwin-Device": self._runtime.device_name,
-            "X-Endotwin-Seed": str(images.seed),
-            "X-Endotwin-Start": str(images.start),
-            "X-Endotwin-Count": str(images.count),
-            "X-Endotwin-Labels": ",".join(query.labelling.labels) or "none",
-            "X-Endotwin-Conditions": query.labelling.query or "none",
-        }
-        headers |= {f"X-Endotwin-{name.title()}": text for name, text in installed_versions().items()}
-        if archive.content_length is not None:
-            headers["Content-Length"] = str(archive.content_length)
-        return headers

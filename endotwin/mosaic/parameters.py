@@ -23,6 +23,16 @@ GUTTAE = (0.0, 0.4)  # share of the image
 AGE = (5.0, 105.0)  # years
 PIXEL_SIZE = (0.3, 3.0)  # micrometres
 
+CONDITION_LIMITS = {
+    "density": DENSITY,
+    "cv": CV,
+    "hexagonality": HEXAGONALITY,
+    "guttae": GUTTAE,
+    "age": AGE,
+    "pixel_size": PIXEL_SIZE,
+}
+"""Least and greatest value of every condition."""
+
 DEFAULT_PIXEL_SIZE = 0.9
 """Micrometres per pixel, unless one is given. The training images come without a pixel size; with
 this one they have 740 to 4,570 cells per mm² (270 to 1,670 pixels per cell), as human corneas do."""
@@ -36,6 +46,10 @@ PARAMETER_NUMBERS = 5
 _SAFE_CV = (0.16, 0.60)
 _SAFE_HEXAGONALITY = (0.30, 0.85)
 """Open parameters are clipped to these."""
+
+
+def _span(limits: tuple[float, float]) -> str:
+    return f"{limits[0]:g} to {limits[1]:g}"
 
 
 class Range(BaseModel):
@@ -64,31 +78,32 @@ class Conditions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    density: Range | None = Field(default=None, description="cells per mm², 500 to 4500")
+    density: Range | None = Field(default=None, description=f"cells per mm², {_span(DENSITY)}")
     cv: Range | None = Field(
-        default=None, description="coefficient of variation of the cells' areas, 0.15 to 0.60"
+        default=None, description=f"coefficient of variation of the cells' areas, {_span(CV)}"
     )
     hexagonality: Range | None = Field(
-        default=None, description="share of cells with six neighbours, 0.25 to 0.85"
+        default=None, description=f"share of cells with six neighbours, {_span(HEXAGONALITY)}"
     )
-    guttae: Range | None = Field(default=None, description="share of the image under guttae, 0 to 0.4")
+    guttae: Range | None = Field(
+        default=None, description=f"share of the image under guttae, {_span(GUTTAE)}"
+    )
     age: Range | None = Field(
-        default=None, description="years, 5 to 105: what is left open follows published norms"
+        default=None, description=f"years, {_span(AGE)}: what is left open follows published norms"
     )
     pixel_size: float = Field(
-        default=DEFAULT_PIXEL_SIZE, description="side of a pixel in micrometres, 0.3 to 3"
+        default=DEFAULT_PIXEL_SIZE, description=f"side of a pixel in micrometres, {_span(PIXEL_SIZE)}"
     )
 
     @model_validator(mode="after")
     def _check(self) -> Conditions:
-        for name, limits in _LIMITS.items():
-            asked: Range | None = getattr(self, name)
-            if asked is not None:
+        for name, limits in CONDITION_LIMITS.items():
+            asked = getattr(self, name)
+            if isinstance(asked, Range):
                 _check_range(name, asked, limits)
         if not (PIXEL_SIZE[0] <= self.pixel_size <= PIXEL_SIZE[1]):
             raise ValueError(
-                f"pixel_size must be from {PIXEL_SIZE[0]:g} to {PIXEL_SIZE[1]:g} micrometres, "
-                f"got {self.pixel_size:g}"
+                f"pixel_size must be from {_span(PIXEL_SIZE)} micrometres, got {self.pixel_size:g}"
             )
         self._check_scale()
         self._check_combination()
@@ -123,7 +138,6 @@ class Conditions(BaseModel):
                     )
 
 
-_LIMITS = {"density": DENSITY, "cv": CV, "hexagonality": HEXAGONALITY, "guttae": GUTTAE, "age": AGE}
 _CV_STEPS = tuple(np.linspace(*CV, 46).round(3).tolist())
 
 
@@ -274,9 +288,7 @@ def _check_range(name: str, asked: Range, limits: tuple[float, float]) -> None:
     if not (
         math.isfinite(asked.low) and math.isfinite(asked.high) and low <= asked.low and asked.high <= high
     ):
-        raise ValueError(
-            f"{name} must be a number or a range LOW:HIGH within {low:g} to {high:g}, got {asked}"
-        )
+        raise ValueError(f"{name} must be a number or a range LOW:HIGH within {_span(limits)}, got {asked}")
 
 
 def _within(value: float, limits: tuple[float, float]) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
-from endotwin.mosaic.parameters import Conditions, Range
+from endotwin.mosaic.parameters import CONDITION_LIMITS, Conditions, Range
 from endotwin.quoting import shorten
 from endotwin.samples.labelling import Labelling, LabellingError, parse_labels
 
@@ -19,7 +20,8 @@ CONDITIONS: dict[str, str] = {
 }
 """Every condition: what it may be, and what it means."""
 
-_NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,9})?")
+_DECIMAL = r"[0-9]{1,6}(\.[0-9]{1,20})?"  # as many digits as a float is written with
+_NUMBER = re.compile(_DECIMAL)
 
 
 def parse_labelling(labels: str | None, values: Mapping[str, str]) -> Labelling:
@@ -59,6 +61,26 @@ def parse_conditions(values: Mapping[str, str]) -> Conditions | None:
         except ValidationError as error:
             raise LabellingError(name, error.errors()[0]["msg"].removeprefix("Value error, ")) from error
     return Conditions.model_validate(given)
+
+
+def describe_condition(name: str, *, in_json: bool = False) -> dict[str, Any]:
+    """Return the JSON Schema of a condition, and what it means.
+
+    Args:
+        name: a key of `CONDITIONS`.
+        in_json: of a value in JSON, where a number may also be a string; else of one in a query.
+    """
+    least, most = CONDITION_LIMITS[name]
+    number = {"type": "number", "minimum": least, "maximum": most}
+    about = {"description": f"{CONDITIONS[name]}; in decimal notation, without an exponent"}
+    if name in _PLAIN_NUMBERS:
+        number["default"] = Conditions.model_fields[name].default
+        text = f"^{_DECIMAL}$"
+    else:
+        text = f"^{_DECIMAL}(:{_DECIMAL})?$" if in_json else f"^{_DECIMAL}:{_DECIMAL}$"
+    if name in _PLAIN_NUMBERS and not in_json:
+        return {**number, **about}
+    return {"anyOf": [number, {"type": "string", "pattern": text}], **about}
 
 
 def _read(name: str, text: str) -> Range | float:

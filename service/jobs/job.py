@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -109,32 +108,6 @@ class Job(BaseModel):
         """The path of its route."""
         return f"/jobs/{self.id}"
 
-    def describe(self) -> dict[str, Any]:
-        """Return the job as clients see it."""
-        spec, counts = self.spec, self.counts
-        running = self.state is State.RUNNING
-        return {
-            "id": self.id,
-            "state": self.state.value,
-            "destination": str(self.destination),
-            "n": spec.n,
-            "seed": spec.seed,
-            "format": spec.format,
-            "model": spec.model,
-            "generator_sha256": spec.generator_sha256,
-            "labels": list(spec.labels or ()),
-            "conditions": spec.conditions or {},
-            "shard_size": spec.shard_size,
-            "shards": {"done": counts.shards, "total": spec.shards},
-            "images": {"done": counts.images, "total": spec.n},
-            "images_per_second": _rounded(counts.images_per_second) if running else None,
-            "seconds_left": _rounded(counts.seconds_left) if running else None,
-            "errors": [{"time": _iso(error.at), "message": error.message} for error in counts.errors],
-            "created": _iso(self.created),
-            "started": _iso(self.started),
-            "finished": _iso(self.finished),
-        }
-
 
 @dataclass(frozen=True)
 class UnreadableJob:
@@ -162,29 +135,6 @@ class UnreadableJob:
         """The path of its route."""
         return f"/jobs/{self.id}"
 
-    def describe(self) -> dict[str, Any]:
-        """Return the job as clients see it: the same members as of `Job.describe`, most of them null."""
-        known = {
-            "id": self.id,
-            "state": self.state.value,
-            "destination": None if self.destination is None else str(self.destination),
-            "shards": {"done": None, "total": None},
-            "images": {"done": None, "total": None},
-            "errors": [{"time": None, "message": f"{self.why}; {self.advice}"}],
-        }
-        unknown = [
-            "n",
-            "seed",
-            "format",
-            "model",
-            "generator_sha256",
-            "labels",
-            "conditions",
-            "shard_size",
-        ]
-        unknown += ["images_per_second", "seconds_left", "created", "started", "finished"]
-        return known | dict.fromkeys(unknown)
-
 
 StoredJob = Job | UnreadableJob
 
@@ -206,12 +156,3 @@ def read_job(row: Mapping[str, Any]) -> StoredJob:
 def write_counts(counts: Counts) -> str:
     """Return counts as the store keeps them."""
     return json.dumps(asdict(counts))
-
-
-def _iso(seconds: float | None) -> str | None:
-    """Write a time as ISO 8601 in UTC, such as 2026-11-25T21:46:03Z."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)

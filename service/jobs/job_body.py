@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +13,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from endotwin.quoting import shorten
-from endotwin.samples.conditions import CONDITIONS
+from endotwin.samples.conditions import CONDITIONS, describe_condition
 from endotwin.samples.labelling import LABELS, Labelling
 from endotwin.sets import DEFAULT_SHARD_SIZE
 from endotwin.sets.spec import SetSpec
-from endotwin.sets.storage.place import Bucket, PlaceError, check_allowed, parse_place
+from endotwin.sets.storage.place import PLACE_PATTERN, Bucket, PlaceError, check_allowed, parse_place
 from endotwin.settings import Settings
 from service.error_codes import ErrorCode
 from service.errors import ApiError, invalid_parameter
@@ -27,11 +28,12 @@ LARGEST_BODY = 64 << 10
 """Bytes: more than any request needs."""
 
 _FORMATS = ("tar", "zip")
-_KEY = re.compile(r"[!-~]{1,255}")
+KEY_PATTERN = r"[!-~]{1,255}"
+"""Regular expression of an Idempotency-Key."""
 
 
 class JobBody(BaseModel):
-    """The fields of a body."""
+    """What a job is to write, and where."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -59,6 +61,28 @@ class JsonObject:
     sha256: str
 
 
+def describe_body(models: Sequence[str], max_images: int) -> dict[str, Any]:
+    """Return the JSON Schema of a body.
+
+    Args:
+        models: names of the models of the service.
+        max_images: most images of one job.
+    """
+    schema = JobBody.model_json_schema()
+    fields, of_sets = schema["properties"], SetSpec.model_json_schema()["properties"]
+    for name in ("n", "seed", "shard_size"):
+        limits = {key: of_sets[name][key] for key in ("minimum", "maximum")}
+        fields[name] |= {**limits, "format": "int64" if limits["maximum"] < 2**63 else "uint64"}
+    fields["n"]["maximum"] = max_images
+    fields["destination"]["pattern"] = PLACE_PATTERN
+    fields["format"]["enum"] = list(_FORMATS)
+    fields["model"]["anyOf"][0]["enum"] = list(models)
+    fields["labels"] |= {"items": {"type": "string", "enum": list(LABELS)}, "uniqueItems": True}
+    conditions = {name: describe_condition(name, in_json=True) for name in CONDITIONS}
+    fields["conditions"] |= {"properties": conditions, "additionalProperties": False}
+    return schema
+
+
 def parse_body(content: bytes) -> JsonObject:
     """Read a JSON object.
 
@@ -82,7 +106,7 @@ def check_idempotency_key(header: str | None) -> str | None:
     Raises:
         ApiError: 400, it is no key.
     """
-    if header is not None and not _KEY.fullmatch(header):
+    if header is not None and not re.fullmatch(KEY_PATTERN, header):
         message = "Idempotency-Key must be 1 to 255 printable ASCII characters without spaces"
         raise ApiError(ErrorCode.INVALID_HEADER, message)
     return header

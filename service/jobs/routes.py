@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from enum import Enum
 
 from fastapi import FastAPI, Request
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
@@ -15,7 +17,8 @@ from service import errors
 from service.error_codes import ErrorCode
 from service.errors import ApiError, invalid_parameter
 from service.jobs.job import State, StoredJob, UnreadableJob
-from service.jobs.job_body import LARGEST_BODY, JobBody, check_idempotency_key, parse_body, parse_job
+from service.jobs.job_body import KEY_PATTERN, LARGEST_BODY, check_idempotency_key, parse_body, parse_job
+from service.jobs.job_view import JobPage, JobView, view_job
 from service.jobs.runner import JobRunner
 from service.jobs.store import KeyReusedError, OccupiedError, TooManyJobsError
 from service.runtime import Runtime
@@ -25,41 +28,99 @@ _LARGEST_PAGE = 200
 _RETRY_AFTER_SECONDS = 60
 _NUMBER = re.compile(r"[0-9]{1,4}")
 
+_TAGS: list[str | Enum] = ["jobs"]
+_IDENTITY_SCHEMA = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+_IDENTITY = {"name": "id", "in": "path", "required": True, "schema": _IDENTITY_SCHEMA}
+_LIMIT = {
+    "name": "limit",
+    "in": "query",
+    "description": "most jobs of the answer",
+    "schema": {"type": "integer", "minimum": 1, "maximum": _LARGEST_PAGE, "default": _PAGE},
+}
+_BEFORE = {
+    "name": "before",
+    "in": "query",
+    "description": "only jobs that are older than this one",
+    "schema": _IDENTITY_SCHEMA,
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "the same key and body give the same job, however often they are sent",
+    "schema": {"type": "string", "pattern": f"^{KEY_PATTERN}$"},
+}
+_LOCATION = {"description": "path of the job", "required": True, "schema": {"type": "string"}}
+_CREATE_ERRORS = (
+    ErrorCode.INVALID_BODY,
+    ErrorCode.INVALID_HEADER,
+    ErrorCode.UNKNOWN_PARAMETER,
+    ErrorCode.INVALID_PARAMETER,
+    ErrorCode.DESTINATION_NOT_ALLOWED,
+    ErrorCode.NO_JOBS,
+    ErrorCode.DESTINATION_IN_USE,
+    ErrorCode.BODY_TOO_LARGE,
+    ErrorCode.BODY_NOT_JSON,
+    ErrorCode.IDEMPOTENCY_KEY_REUSED,
+    ErrorCode.TOO_MANY_JOBS,
+)
+
 
 def add_job_routes(app: FastAPI) -> None:
     """Add the routes to the application."""
-    problems: dict[int | str, dict[str, Any]] = {"4XX": errors.schema(), 503: errors.schema()}
+    body = {"application/json": {"schema": {"$ref": "#/components/schemas/JobBody"}}}
     app.post(
         "/jobs",
+        tags=_TAGS,
         status_code=202,
-        response_class=JSONResponse,
-        responses={202: {"description": "the job; Location says where it is"}, **problems},
+        response_model=JobView,
+        response_description="the job",
+        responses={202: {"headers": {"Location": _LOCATION}}, **errors.describe(*_CREATE_ERRORS)},
         openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": JobBody.model_json_schema()}},
-            },
-            "parameters": [{"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}}],
+            "requestBody": {"required": True, "content": body},
+            "parameters": [_IDEMPOTENCY_KEY],
         },
     )(create_job)
     app.get(
         "/jobs",
-        response_class=JSONResponse,
-        responses=problems,
-        openapi_extra={
-            "parameters": [
-                {"name": "limit", "in": "query", "schema": {"type": "integer", "default": _PAGE}},
-                {"name": "before", "in": "query", "schema": {"type": "string"}},
-            ]
-        },
+        tags=_TAGS,
+        response_model=JobPage,
+        response_description="the jobs",
+        responses=errors.describe(
+            ErrorCode.UNKNOWN_PARAMETER, ErrorCode.INVALID_PARAMETER, ErrorCode.NO_JOBS
+        ),
+        openapi_extra={"parameters": [_LIMIT, _BEFORE]},
     )(list_jobs)
-    app.get("/jobs/{identity}", response_class=JSONResponse, responses=problems)(show_job)
-    app.delete("/jobs/{identity}", status_code=202, response_class=JSONResponse, responses=problems)(
-        cancel_job
-    )
-    app.post("/jobs/{identity}/resume", status_code=202, response_class=JSONResponse, responses=problems)(
-        resume_job
-    )
+    of_one = {"parameters": [_IDENTITY]}
+    unknown = (ErrorCode.UNKNOWN_JOB, ErrorCode.NO_JOBS)
+    app.get(
+        "/jobs/{id}",
+        tags=_TAGS,
+        response_description="the job",
+        responses=errors.describe(*unknown),
+        openapi_extra=of_one,
+        response_model=JobView,
+    )(show_job)
+    app.delete(
+        "/jobs/{id}",
+        tags=_TAGS,
+        status_code=202,
+        response_description="the job, while what it wrote is being removed",
+        responses={
+            200: {"description": "the job, of which nothing is left to remove", "model": JobView},
+            **errors.describe(*unknown, ErrorCode.JOB_COMPLETE),
+        },
+        openapi_extra=of_one,
+        response_model=JobView,
+    )(cancel_job)
+    app.post(
+        "/jobs/{id}/resume",
+        tags=_TAGS,
+        status_code=202,
+        response_description="the job",
+        responses=errors.describe(*unknown, ErrorCode.JOB_NOT_FAILED, ErrorCode.JOB_UNREADABLE),
+        openapi_extra=of_one,
+        response_model=JobView,
+    )(resume_job)
 
 
 async def create_job(request: Request) -> JSONResponse:
@@ -102,7 +163,7 @@ async def create_job(request: Request) -> JSONResponse:
             headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
         ) from error
     jobs.wake()
-    return JSONResponse(job.describe(), 202, {"Location": job.path})
+    return _answer(view_job(job), 202, {"Location": job.path})
 
 
 def list_jobs(request: Request) -> JSONResponse:
@@ -124,33 +185,36 @@ def list_jobs(request: Request) -> JSONResponse:
     found = jobs.store.newest(int(limit) + 1, before)
     shown = found[: int(limit)]
     following = f"/jobs?limit={limit}&before={shown[-1].id}" if len(found) > len(shown) else None
-    return JSONResponse({"jobs": [job.describe() for job in shown], "next": following})
+    return _answer(JobPage(jobs=[view_job(job) for job in shown], next=following))
 
 
-def show_job(request: Request, identity: str) -> JSONResponse:
+def show_job(request: Request) -> JSONResponse:
     """Return how far a job is."""
-    return JSONResponse(_found(identity, _jobs(request).store.get(identity)).describe())
+    identity = request.path_params["id"]
+    return _answer(view_job(_found(identity, _jobs(request).store.get(identity))))
 
 
-def cancel_job(request: Request, identity: str) -> JSONResponse:
+def cancel_job(request: Request) -> JSONResponse:
     """Cancel a job: everything that it wrote is removed. Again is no error; a complete job stays.
 
     A job that this service cannot read is removed from its list.
     """
     jobs = _jobs(request)
+    identity = request.path_params["id"]
     job = _found(identity, jobs.store.cancel(identity))
     if isinstance(job, UnreadableJob):
-        return JSONResponse({**job.describe(), "state": State.CANCELLED.value})
+        return _answer(view_job(job).model_copy(update={"state": State.CANCELLED}))
     if job.state is State.COMPLETE:
         message = "the job is complete; to remove its set use the tools of your storage"
         raise ApiError(ErrorCode.JOB_COMPLETE, message)
     jobs.wake()
-    return JSONResponse(job.describe(), 200 if job.state is State.CANCELLED else 202)
+    return _answer(view_job(job), 200 if job.state is State.CANCELLED else 202)
 
 
-def resume_job(request: Request, identity: str) -> JSONResponse:
+def resume_job(request: Request) -> JSONResponse:
     """Resume a job that failed. For one that is waiting or running nothing changes."""
     jobs = _jobs(request)
+    identity = request.path_params["id"]
     job = _found(identity, jobs.store.resume(identity))
     if isinstance(job, UnreadableJob):
         raise ApiError(ErrorCode.JOB_UNREADABLE, f"{job.why}; {job.advice}")
@@ -160,7 +224,11 @@ def resume_job(request: Request, identity: str) -> JSONResponse:
             message += f"; DELETE {job.path} tries again to remove what it wrote"
         raise ApiError(ErrorCode.JOB_NOT_FAILED, message)
     jobs.wake()
-    return JSONResponse(job.describe(), 202)
+    return _answer(view_job(job), 202)
+
+
+def _answer(view: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(view.model_dump(mode="json"), status, headers)
 
 
 def _jobs(request: Request) -> JobRunner:

@@ -10,6 +10,10 @@ from pathlib import Path
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SEGMENT = re.compile(r"[A-Za-z0-9!_.*'()=+@,-]+")  # what S3's documentation calls safe, and = + @ ,
+
+PLACE_PATTERN = rf"^s3://{_BUCKET.pattern}(/{_SEGMENT.pattern})+/?$"
+"""Regular expression of a prefix of a bucket, which allows the dots of `..` too."""
+
 _LONGEST_PREFIX = 900  # a key has at most 1,024 bytes, and the set's own names come after the prefix
 
 

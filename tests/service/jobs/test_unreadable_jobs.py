@@ -11,6 +11,7 @@ from job_tools import CHECKPOINT, LONG, SPEC, Held, Serve, add_job, order
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.place import Bucket
 from service.jobs.job import State, UnreadableJob
+from service.jobs.job_view import view_job
 from service.jobs.store import JobStore, OccupiedError
 
 DAMAGE = {
@@ -43,8 +44,9 @@ def test_a_job_that_cannot_be_read_has_failed_and_stops_no_other(store: JobStore
     assert isinstance(shown, UnreadableJob)
     assert (shown.id, shown.state) == (bad.id, State.FAILED)
     assert f"({name}" in shown.why
-    assert shown.describe().keys() == good.describe().keys()
-    json.dumps(shown.describe(), allow_nan=False)
+    views = [view_job(job).model_dump(mode="json") for job in (shown, good)]
+    assert views[0].keys() == views[1].keys()
+    json.dumps(views, allow_nan=False)
     assert store.newest(9, None) == [good, shown]
     assert store.resume(bad.id) == shown
 

@@ -1,0 +1,69 @@
+"""The OpenAPI description of the service, at /docs.json: of these models, and what this operator allows."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from endotwin.settings import Settings
+from service import errors
+from service.jobs.job_body import describe_body
+from service.jobs.job_view import JobPage
+from service.model_view import ModelDetails, ModelList
+from service.models import Models
+from service.query import describe_parameters
+from service.stream_headers import describe_headers
+
+OTHER_PAGES = {
+    "/": ("text/html", "This list of what there is to ask for"),
+    "/livez": ("text/plain", "The process answers"),
+    "/healthz": ("text/plain", "The same"),
+    "/readyz": ("text/plain", "Every model has run once, and the service is not about to stop"),
+    "/metrics": ("text/plain", "Metrics for Prometheus"),
+}
+"""Media type and meaning of the pages that FastAPI does not know of, by path: / and those of BentoML."""
+
+
+def describe_service(app: FastAPI, models: Models, settings: Settings) -> dict[str, Any]:
+    """Return the OpenAPI description of an application that serves these models."""
+    described: dict[str, Any] = copy.deepcopy(app.openapi())  # which is made once
+    paths = described["paths"]
+    for operation in (operation for path in paths.values() for operation in path.values()):
+        operation["summary"], _, rest = operation["description"].partition("\n\n")
+        operation["description"] = rest or operation["summary"]
+    images = paths["/generate"]["post"]
+    images["parameters"] = describe_parameters(models.names, settings.max_images)
+    images["responses"]["200"]["headers"] = describe_headers()
+    [name] = paths["/models/{name}"]["get"]["parameters"]
+    name["schema"]["enum"] = models.names
+    paths |= {path: {"get": _describe_page(path, *page)} for path, page in OTHER_PAGES.items()}
+    described["components"]["schemas"] |= {
+        **_schemas(),
+        **errors.SCHEMAS,
+        "JobBody": describe_body(models.names, settings.jobs_max_images),
+    }
+    return described
+
+
+@functools.cache
+def _schemas() -> dict[str, Any]:
+    """Return the JSON Schemas of answers; those that FastAPI makes round the largest seed."""
+    views: tuple[type[BaseModel], ...] = (JobPage, ModelList, ModelDetails)
+    _, schema = models_json_schema(
+        [(view, "serialization") for view in views], ref_template="#/components/schemas/{model}"
+    )
+    schemas: dict[str, Any] = schema["$defs"]
+    return schemas
+
+
+def _describe_page(path: str, media_type: str, meaning: str) -> dict[str, Any]:
+    content = {media_type: {"schema": {"type": "string"}}}
+    responses = {"200": {"description": "the page", "content": content}}
+    responses |= {str(status): error for status, error in errors.describe().items()}
+    name = path.strip("/") or "index"
+    return {"tags": ["service"], "summary": meaning, "operationId": f"show_{name}", "responses": responses}
