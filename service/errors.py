@@ -98,7 +98,8 @@ class ErrorShape:
                 headers = _text_headers(message)
                 if headers["content-type"].startswith("text/plain"):
                     replaced = True
-                    allow = {"Allow": headers["allow"]} if "allow" in headers else None
+                    allowed = sorted(headers.get("allow", "").split(", "))
+                    allow = {"Allow": ", ".join(allowed)} if "allow" in headers else None
                     response = from_status(message["status"], scope["path"], allow).response()
                     await response(scope, receive, send)
                     return

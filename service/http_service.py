@@ -13,12 +13,13 @@ from endotwin.settings import SettingsError, load_settings
 from service.access.control import AccessControl
 from service.app import create_app
 from service.errors import ErrorShape
+from service.hidden_pages import HiddenPages
 from service.log_escapes import escape_all_logs
 from service.redirects import RelativeRedirects
 from service.runtime import check_start, start_runtime
+from service.time_limit import FirstByteLimit
 
 _FIRST_BYTE_LIMIT_SECONDS = 600
-"""BentoML answers 504 when a request has got no byte for this long; open streams are not limited."""
 
 logging.getLogger("endotwin").setLevel(logging.INFO)
 
@@ -52,7 +53,7 @@ class Endotwin:
 Service = bentoml.service(
     name="endotwin",
     workers=1,
-    traffic={"timeout": _FIRST_BYTE_LIMIT_SECONDS},
+    traffic={"timeout": 2 * _FIRST_BYTE_LIMIT_SECONDS},  # BentoML's answer has another shape than ours
     envs=[{"name": name, "value": value} for name, value in GENERATING.items()],
     # BentoML decodes the type for its log, and fails where it is no UTF-8.
     logging={"access": {"request_content_type": False}},
@@ -60,4 +61,6 @@ Service = bentoml.service(
 Service.mount_asgi_app(_app, path="/")
 Service.add_asgi_middleware(RelativeRedirects)
 Service.add_asgi_middleware(ErrorShape)
+Service.add_asgi_middleware(FirstByteLimit, seconds=_FIRST_BYTE_LIMIT_SECONDS)
 Service.add_asgi_middleware(AccessControl)
+Service.add_asgi_middleware(HiddenPages)

@@ -11,7 +11,7 @@ from service.errors import ApiError
 
 
 class FirstByteLimit:
-    """ASGI middleware that answers 504 when an answer has not begun in time; open streams are not limited."""
+    """ASGI middleware that answers 504 when an answer has not begun in time; open streams go on."""
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
         self.app = app
