@@ -6,19 +6,11 @@ import json
 import re
 import shutil
 import subprocess
-import tomllib
-from importlib import metadata
-from pathlib import Path
 
 import pytest
-import yaml
 from bentoml._internal.bento.build_config import BentoPathSpec
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packages import BENTOFILE, PROJECT, ROOT, arguments, base, instructions
 
-ROOT = Path(__file__).resolve().parent.parent
-BENTOFILE = yaml.safe_load((ROOT / "bentofile.yaml").read_text())
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DOCKER_STOP_SECONDS = 10
 """After SIGTERM, `docker stop` waits this long, then it kills."""
 
@@ -30,17 +22,6 @@ PLAIN_VARIABLES = {"BENTOML_DO_NOT_TRACK", "PATH", "PYTHONUNBUFFERED"}
 
 # BentoML reads its patterns with a name that its library gave up.
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
-
-
-def instructions() -> list[tuple[str, str]]:
-    """Return the Dockerfile as (keyword, arguments), without comments, one for each instruction."""
-    lines = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#")]
-    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
-    return [tuple(line.split(maxsplit=1)) for line in joined.splitlines() if line]  # type: ignore[misc]
-
-
-def arguments(keyword: str) -> list[str]:
-    return [rest for word, rest in instructions() if word == keyword]
 
 
 def command() -> list[str]:
@@ -95,58 +76,11 @@ def test_bento_holds_nothing_else(path: str) -> None:
     assert not packed(path)
 
 
-def needed() -> dict[str, Requirement]:
-    """Return what the service needs besides itself, by name."""
-    extras = PROJECT["optional-dependencies"]
-    texts = [*PROJECT["dependencies"], *extras["s3"], *extras["service"]]
-    found = [Requirement(text) for text in texts]
-    return {requirement.name: requirement for requirement in found if requirement.name != "endotwin"}
-
-
-def constraints() -> dict[str, str]:
-    lines = (ROOT / "deploy" / "constraints.txt").read_text().splitlines()
-    return dict(line.split("==") for line in lines if not line.startswith("#"))  # type: ignore[misc]
-
-
-def test_constraints_fit_the_ranges_of_the_project() -> None:
-    versions = constraints()
-    for name, requirement in needed().items():
-        assert requirement.specifier.contains(versions[name]), name
-
-
-def test_constraints_are_one_whole_lock() -> None:
-    """Whatever a locked package needs on Linux is locked, too, and as it needs it."""
-    versions = constraints()
-    for name in versions:
-        try:
-            requires = metadata.requires(name) or []
-        except metadata.PackageNotFoundError:
-            continue
-        if metadata.version(name) != versions[name]:
-            continue
-        for requirement in map(Requirement, requires):
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                version = versions[canonicalize_name(requirement.name)]
-                assert requirement.specifier.contains(version, prereleases=True), f"{name}: {requirement}"
-
-
-def test_bento_installs_the_constraints() -> None:
-    versions = constraints()
-    expected = [f"{name}=={versions[name]}" for name in needed() if name != "bentoml"]  # it adds itself
-    assert BENTOFILE["python"]["packages"] == expected
-
-
-def test_image_installs_the_constraints() -> None:
-    [install] = [text for text in arguments("RUN") if "pip install" in text]
-    assert "-c /build/constraints.txt" in install
-    assert "deploy/constraints.txt /build/" in arguments("COPY")
-
-
 def test_packages_set_plain_variables_only() -> None:
     in_bento = {variable["name"] for variable in BENTOFILE["envs"]}
     in_image = {name for text in arguments("ENV") for name in re.findall(r"(\w+)=", text)}
     assert in_bento | in_image <= PLAIN_VARIABLES
-    assert {text.split("=")[0] for text in arguments("ARG")} == {"BASE"}
+    assert {text.split("=")[0] for text in arguments("ARG")} == {"BASE", "TORCH", "REVISION"}
 
 
 def test_packages_send_no_usage_reports() -> None:
@@ -154,9 +88,21 @@ def test_packages_send_no_usage_reports() -> None:
     assert any("BENTOML_DO_NOT_TRACK=true" in text.split() for text in arguments("ENV"))
 
 
-def test_base_of_the_image_can_be_replaced() -> None:
-    assert instructions()[0] == ("ARG", "BASE=python:3.11-slim")
+def test_base_of_the_image_is_fixed_by_its_digest_and_can_be_replaced() -> None:
+    assert instructions()[0] == ("ARG", f"BASE={base()}")
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", base())
     assert {text.split()[0] for text in arguments("FROM")} == {"${BASE}"}
+    assert BENTOFILE["docker"]["base_image"] == base()
+
+
+def test_image_says_what_it_is() -> None:
+    [text] = arguments("LABEL")
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="([^"]*)"', text))
+    assert labels["version"] == PROJECT["version"]
+    assert labels["licenses"] == PROJECT["license"]
+    assert labels["revision"] == "${REVISION}"
+    assert labels["base.name"] == "docker.io/library/" + base().partition("@")[0]
+    assert {"title", "description"} <= set(labels)
 
 
 def test_image_runs_as_an_ordinary_user_with_a_fixed_number() -> None:
