@@ -11,6 +11,8 @@ import pytest
 from bentoml._internal.bento.build_config import BentoPathSpec
 from packages import BENTOFILE, PROJECT, ROOT, arguments, base, instructions
 
+from endotwin import __version__
+
 DOCKER_STOP_SECONDS = 10
 """After SIGTERM, `docker stop` waits this long, then it kills."""
 
@@ -98,7 +100,7 @@ def test_base_of_the_image_is_fixed_by_its_digest_and_can_be_replaced() -> None:
 def test_image_says_what_it_is() -> None:
     [text] = arguments("LABEL")
     labels = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="([^"]*)"', text))
-    assert labels["version"] == PROJECT["version"]
+    assert labels["version"] == __version__
     assert labels["licenses"] == PROJECT["license"]
     assert labels["revision"] == "${REVISION}"
     assert labels["base.name"] == "docker.io/library/" + base().partition("@")[0]
