@@ -20,7 +20,7 @@ RUN python3 -m venv /opt/endotwin \
     && /opt/endotwin/bin/pip install --no-cache-dir --require-hashes -r others.txt \
     && /opt/endotwin/bin/pip check \
     && /opt/endotwin/bin/pip uninstall --yes --quiet pip \
-    && rm -r /opt/endotwin/lib/python3.*/site-packages/torch/include /opt/endotwin/lib/python3.*/site-packages/torch/test \
+    && rm -rf /opt/endotwin/lib/python3.*/site-packages/torch/include /opt/endotwin/lib/python3.*/site-packages/torch/test \
     && find /opt/endotwin/lib -type d -name tests -prune -exec rm -r {} + \
     && find /opt/endotwin/lib/python3.*/site-packages/torch/bin -type f ! -name torch_shm_manager -delete
 # The bill of materials, written by a tool that does not go into the image.
