@@ -24,9 +24,9 @@ from endotwin.mosaic.drawing import (
 from endotwin.mosaic.morphometry import measure_mosaics
 
 JITTERS = (0.03, 0.045, 0.06, 0.09, 0.12, 0.15, 0.18, 0.21, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
-SPREADS = (0.04, 0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.95)
+SPREADS = (0.04, 0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.85)
 CELL_AREA = 400.0
-MOSAICS = 120
+MOSAICS = 240
 _SEED = 1
 
 

@@ -20,7 +20,7 @@ from endotwin.mosaic.drawing import MosaicShape
 TABLE_PATH = Path(__file__).with_name("calibration.json")
 
 _FINE_JITTERS, _FINE_SPREADS = 251, 201
-_CV_NOISE, _ANGLE_NOISE, _AREA_NOISE = 0.013, 0.007, 0.002
+_CV_NOISE, _ANGLE_NOISE, _AREA_NOISE = 0.013, 0.007, 0.0036
 """Standard errors of a point of the table: of the logarithm of the cv, of the arcsine of the root of the
 hexagonality, and of the area. On these scales they are the same at every point."""
 

@@ -4,7 +4,7 @@ Sites start on a hexagonal grid and are displaced at random: the displacement (`
 cells keep six sides. Each cell is given an area from a log-normal distribution (`spread` decides the
 coefficient of variation), more likely a large one where the displaced grid has room, as large cells of a
 real mosaic have more sides. A few rounds of Newton steps for the areas and of moves towards the centroids
-make a power diagram of rounded cells of nearly those areas.
+make a power diagram of rounded cells of nearly those areas; cells that are still slender get more of both.
 """
 
 from __future__ import annotations
@@ -50,6 +50,23 @@ _MOVE = 0.5
 
 _FULL_MOVE_JITTER, _NO_MOVE_JITTER = 0.3, 0.5
 """Jitters up to which sites move all of that way, and from which on they do not move at all."""
+
+_SLENDER = 2.5
+"""Cells of a greater aspect ratio are made rounder. Of 3,581 real cells with experts' borders none has more
+than 2.9 and one in a thousand more than 2.5, measured on pixels without the border, which adds to it."""
+
+_SLENDER_MOVE, _BESIDE_MOVE = 1.0, 0.25
+"""Shares of the way to the centroid that the site of a slender cell moves, and those beside."""
+
+_MORE_ROUNDS = 20
+"""Rounds, at most, for slender cells and those beside them alone; ending earlier once none is left."""
+
+_SEEN = 1.0
+"""Sites within so many spacings of the image are those whose cells it may show."""
+
+_REACH = 2.0
+"""Sites further than so many spacings from the image own none of its pixels: on the rim, nothing depends on
+their cells."""
 
 _ROOM = 0.8
 """Correlation of a cell's wanted size with the room that the displaced grid leaves it."""
@@ -116,7 +133,9 @@ def draw_mosaic(lattice: np.ndarray, sites: np.ndarray, shape: MosaicShape) -> M
     settled = ~_outside(positions, margin - _DISTURBED, shape.spacing)
     positions = positions + shape.jitter * shape.spacing * numbers[:, :2]
 
-    tessellation = tessellate(positions, np.zeros(len(positions)))
+    chosen = free | ~_outside(positions, _REACH, shape.spacing)
+
+    tessellation = tessellate(positions, np.zeros(len(positions)), chosen)
     room = np.log(np.clip(tessellation.areas / shape.cell_area, 0.2, 5.0))
     room = np.clip((room - room[settled].mean()) / max(room[settled].std(), _LEAST_ROOM), -3.0, 3.0)
     size = numbers[:, 2]
@@ -131,13 +150,43 @@ def draw_mosaic(lattice: np.ndarray, sites: np.ndarray, shape: MosaicShape) -> M
         1.0, max(0.0, (_NO_MOVE_JITTER - shape.jitter) / (_NO_MOVE_JITTER - _FULL_MOVE_JITTER))
     )
     for turn in range(_ROUNDS):
-        weights = correct_weights(tessellation, wanted, free)
-        positions = tessellation.sites
-        if turn < _MOVES:
-            way = move * (tessellation.centroids - positions)
-            positions = np.where(free[:, None], positions + way, positions)
-        tessellation = tessellate(positions, weights)
+        shares = np.maximum(_rounding(tessellation, free), move if turn < _MOVES else 0.0)
+        tessellation = _improve(tessellation, wanted, chosen, free, shares)
+    for _ in range(_MORE_ROUNDS):
+        seen = free & ~_outside(tessellation.sites, _SEEN, shape.spacing)
+        shares = _rounding(tessellation, seen)
+        if not shares.any():
+            break
+        tessellation = _improve(tessellation, wanted, chosen, free & (shares > 0.0), shares)
     return Mosaic(tessellation, table, shape)
+
+
+def _rounding(tessellation: Tessellation, chosen: np.ndarray) -> np.ndarray:
+    """Return the share of the way to the centroid that every site moves, (N,), to round slender cells.
+
+    Args:
+        tessellation: as it is.
+        chosen: bool (N,), the sites whose cells are to be rounded.
+    """
+    slender = chosen & (tessellation.aspects > _SLENDER)
+    shares = np.zeros(len(slender))
+    i, j = tessellation.neighbours.T
+    shares[j[slender[i]]] = _BESIDE_MOVE
+    shares[slender] = _SLENDER_MOVE
+    return shares
+
+
+def _improve(
+    tessellation: Tessellation,
+    wanted: np.ndarray,
+    chosen: np.ndarray,
+    free: np.ndarray,
+    shares: np.ndarray,
+) -> Tessellation:
+    """Correct the weights of the free sites and move them by shares of the way to their centroids."""
+    weights = correct_weights(tessellation, wanted, free)
+    way = (shares * free)[:, None] * (tessellation.centroids - tessellation.sites)
+    return tessellate(tessellation.sites + way, weights, chosen)
 
 
 def _grid(lattice: np.ndarray, spacing: float, margin: float) -> tuple[np.ndarray, np.ndarray]:

@@ -6,15 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import label
-from scipy.spatial.distance import cdist
 
 from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.drawing import Mosaic
-
-_REACH = 2.0
-"""Sites further than so many spacings from the image own none of its pixels."""
-
-_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -23,7 +17,7 @@ class Raster:
 
     Attributes:
         owner: int64 (128, 128), index of the site whose cell a pixel is in.
-        border: float32 (128, 128), distance to the border with the nearest other cell, in pixels.
+        border: float32 (128, 128), distance to the nearest border of the cell, in pixels.
         centre: float32 (128, 128), distance to the cell's own site, in pixels.
     """
 
@@ -34,46 +28,14 @@ class Raster:
 
 def rasterise(mosaic: Mosaic) -> Raster:
     """Evaluate a mosaic at the centres of the image's pixels."""
-    tessellation = mosaic.tessellation
-    half = IMAGE_SIZE / 2.0
-    # From the middle of the image, so that squares stay small enough for single precision.
-    sites = tessellation.sites - half
-    reach = half + _REACH * mosaic.shape.spacing
-    near = np.flatnonzero((np.abs(sites) < reach).all(axis=1) & (tessellation.areas > 0.0))
-    chosen = sites[near]
+    from endotwin.mosaic.kernels import walk_pixels  # noqa: PLC0415
 
-    # |x - site|² - weight without |x|², which all sites share: a product of matrices.
-    offset = (chosen * chosen).sum(axis=1) - tessellation.weights[near]
-    planes = np.vstack([-2.0 * chosen.T, offset]).astype(np.float32)
-    axis = np.arange(IMAGE_SIZE) + 0.5 - half
-    y, x = (part.ravel() for part in np.meshgrid(axis, axis, indexing="ij"))
-    pixels = np.column_stack([x, y, np.ones_like(x)]).astype(np.float32)
-    # A few rows of the image at a time: then the products stay in the processor's cache.
-    parts = [_two_nearest(part @ planes) for part in np.split(pixels, IMAGE_SIZE // _ROWS)]
-    first, second, gap = (np.concatenate(each) for each in zip(*parts, strict=True))
-
-    apart = cdist(chosen, chosen).astype(np.float32)[first, second]
-    single = chosen.astype(np.float32)
-    centre = np.hypot(pixels[:, 0] - single[first, 0], pixels[:, 1] - single[first, 1])
-    shape = (IMAGE_SIZE, IMAGE_SIZE)
+    found = mosaic.tessellation
+    from_corner = (found.sites * found.sites).sum(axis=1)
+    start = int(np.where(found.areas > 0.0, from_corner, np.inf).argmin())
     return Raster(
-        owner=near[first].reshape(shape),
-        border=(gap / (2.0 * apart)).reshape(shape),
-        centre=centre.reshape(shape),
+        *walk_pixels(found.sites, found.weights, found.sides, found.neighbours, start, IMAGE_SIZE)
     )
-
-
-def _two_nearest(power: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the columns with the least and second least of (N, sites), and their difference.
-
-    It writes into `power`.
-    """
-    pixel = np.arange(len(power))
-    first = power.argmin(axis=1)
-    least = power[pixel, first]
-    power[pixel, first] = np.inf
-    second = power.argmin(axis=1)
-    return first, second, power[pixel, second] - least
 
 
 def draw_borders(raster: Raster) -> np.ndarray:

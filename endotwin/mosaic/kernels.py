@@ -1,0 +1,391 @@
+"""The numerical loops of mosaics, compiled: power diagrams by clipping, a sparse solver, pixels.
+
+Import this module where it is used: it takes Numba with it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from endotwin.mosaic.compiled import compiled
+
+_TINY = 1e-9
+"""Pixels so little beyond a border stay on their side, so that rounding cannot send them to and fro."""
+
+
+@compiled
+def clip_cells(
+    sites: np.ndarray, weights: np.ndarray, chosen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Cut the cells of sites out of a box with the borders to the sites around them, the nearest first.
+
+    Args:
+        sites: float64 (N, 2).
+        weights: float64 (N,).
+        chosen: bool (N,), the sites whose cells are wanted.
+
+    Returns:
+        areas (N,), centroids (N, 2), aspects (N,), sides (N,), pairs of neighbours (M, 2) and the lengths
+        (M,) of their borders; see `endotwin.mosaic.tessellation.Tessellation`.
+    """
+    count = len(sites)
+    low_x, low_y, high_x, high_y, heaviest = _bounds(sites, weights)
+    reach = max(high_x - low_x, high_y - low_y)
+    step = max(math.sqrt((high_x - low_x) * (high_y - low_y) / count), 1e-3 * reach)
+    columns, rows = int((high_x - low_x) / step) + 1, int((high_y - low_y) / step) + 1
+    starts, members = _fill_buckets(sites, low_x, low_y, step, columns, rows)
+
+    areas = np.zeros(count)
+    centroids = np.empty((count, 2))
+    aspects = np.ones(count)
+    sides = np.zeros(count, np.int64)
+    pairs = np.empty((6 * count, 2), np.int64)
+    lengths = np.empty(6 * count)
+    found = 0
+    # Corners from the site: x, y, and then how far beyond the line that cuts.
+    corners, cut = np.empty((count + 4, 3)), np.empty((count + 4, 3))
+    # The site across the edge from a corner to the next one.
+    across, cut_across = np.empty(count + 4, np.int64), np.empty(count + 4, np.int64)
+    near = np.empty(count, np.int64)
+    for i in range(count):
+        x, y = sites[i, 0], sites[i, 1]
+        centroids[i, 0], centroids[i, 1] = x, y
+        if not chosen[i]:
+            continue
+        size = _box(corners, across, x, y, low_x - reach, low_y - reach, high_x + reach, high_y + reach)
+        farthest = _farthest(corners, size)
+        column, row = int((x - low_x) / step), int((y - low_y) / step)
+        ring = 0
+        while ring < max(columns, rows) and _can_reach((ring - 1) * step, weights[i] - heaviest, farthest):
+            for k in range(_list_ring(starts, members, column, row, ring, columns, rows, near)):
+                j = near[k]
+                dx, dy = sites[j, 0] - x, sites[j, 1] - y
+                squared = dx * dx + dy * dy
+                limit = 0.5 * (squared + weights[i] - weights[j])
+                if j == i or (limit > 0.0 and limit * limit >= squared * farthest):
+                    continue
+                kept = _cut(corners, across, size, dx, dy, limit, j, cut, cut_across)
+                if kept >= 0:
+                    corners, cut = cut, corners
+                    across, cut_across = cut_across, across
+                    size = kept
+                    farthest = _farthest(corners, size)
+            ring += 1
+        areas[i], away_x, away_y, aspects[i] = _measure_polygon(corners, size)
+        centroids[i, 0] += away_x
+        centroids[i, 1] += away_y
+        for n in range(size):
+            if across[n] >= 0:
+                m = n + 1 if n + 1 < size else 0
+                pairs[found, 0], pairs[found, 1] = i, across[n]
+                along_x, along_y = corners[m, 0] - corners[n, 0], corners[m, 1] - corners[n, 1]
+                lengths[found] = math.sqrt(along_x * along_x + along_y * along_y)
+                found += 1
+                sides[i] += 1
+    return areas, centroids, aspects, sides, pairs[:found], lengths[:found]
+
+
+@compiled
+def _bounds(sites: np.ndarray, weights: np.ndarray) -> tuple[float, float, float, float, float]:
+    """Return the least x and y, the greatest x and y, and the greatest weight."""
+    low_x, low_y = sites[0, 0], sites[0, 1]
+    high_x, high_y, heaviest = low_x, low_y, weights[0]
+    for i in range(len(sites)):
+        low_x, low_y = min(low_x, sites[i, 0]), min(low_y, sites[i, 1])
+        high_x, high_y = max(high_x, sites[i, 0]), max(high_y, sites[i, 1])
+        heaviest = max(heaviest, weights[i])
+    return low_x, low_y, high_x, high_y, heaviest
+
+
+@compiled
+def _fill_buckets(
+    sites: np.ndarray, low_x: float, low_y: float, step: float, columns: int, rows: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sort sites into square buckets: where each bucket starts in the list of sites, and the list."""
+    count, buckets = len(sites), columns * rows
+    own = np.empty(count, np.int64)
+    starts = np.zeros(buckets + 1, np.int64)
+    for i in range(count):
+        own[i] = int((sites[i, 1] - low_y) / step) * columns + int((sites[i, 0] - low_x) / step)
+        starts[own[i] + 1] += 1
+    for bucket in range(buckets):
+        starts[bucket + 1] += starts[bucket]
+    taken = np.zeros(buckets, np.int64)
+    members = np.empty(count, np.int64)
+    for i in range(count):
+        members[starts[own[i]] + taken[own[i]]] = i
+        taken[own[i]] += 1
+    return starts, members
+
+
+@compiled
+def _can_reach(distance: float, lighter: float, farthest: float) -> bool:
+    """Return whether a site as far as this can still cut a cell.
+
+    Args:
+        distance: of the site; without meaning below 0.
+        lighter: the cell's weight less the greatest weight, at most 0.
+        farthest: square of the distance of the cell's farthest corner.
+    """
+    limit = 0.5 * (distance * distance + lighter)
+    return distance <= 0.0 or limit <= 0.0 or limit * limit < distance * distance * farthest
+
+
+@compiled
+def _list_ring(
+    starts: np.ndarray,
+    members: np.ndarray,
+    column: int,
+    row: int,
+    ring: int,
+    columns: int,
+    rows: int,
+    near: np.ndarray,
+) -> int:
+    """Write the sites of a ring of buckets around a bucket to `near`; return how many they are."""
+    listed = 0
+    for r in range(max(row - ring, 0), min(row + ring, rows - 1) + 1):
+        stride = 1 if abs(r - row) == ring or ring == 0 else 2 * ring
+        for c in range(column - ring, column + ring + 1, stride):
+            if 0 <= c < columns:
+                for k in range(starts[r * columns + c], starts[r * columns + c + 1]):
+                    near[listed] = members[k]
+                    listed += 1
+    return listed
+
+
+@compiled
+def _box(
+    corners: np.ndarray,
+    across: np.ndarray,
+    x: float,
+    y: float,
+    left: float,
+    top: float,
+    right: float,
+    bottom: float,
+) -> int:
+    """Write the corners of a box from (x, y), with nothing across its edges; return how many they are."""
+    corners[0, 0], corners[0, 1] = left - x, top - y
+    corners[1, 0], corners[1, 1] = right - x, top - y
+    corners[2, 0], corners[2, 1] = right - x, bottom - y
+    corners[3, 0], corners[3, 1] = left - x, bottom - y
+    for n in range(4):
+        across[n] = -1
+    return 4
+
+
+@compiled
+def _farthest(corners: np.ndarray, size: int) -> float:
+    """Return the square of the distance of the farthest corner, 0 without one."""
+    farthest = 0.0
+    for n in range(size):
+        farthest = max(farthest, corners[n, 0] * corners[n, 0] + corners[n, 1] * corners[n, 1])
+    return farthest
+
+
+@compiled
+def _cut(
+    corners: np.ndarray,
+    across: np.ndarray,
+    size: int,
+    dx: float,
+    dy: float,
+    limit: float,
+    other: int,
+    cut: np.ndarray,
+    cut_across: np.ndarray,
+) -> int:
+    """Write what is left of a convex polygon where x * dx + y * dy is at most `limit`, by its corners.
+
+    Returns:
+        How many corners are left; -1 if the line cuts nothing, and then nothing is written.
+    """
+    outside = 0
+    for n in range(size):
+        corners[n, 2] = corners[n, 0] * dx + corners[n, 1] * dy - limit
+        outside += corners[n, 2] > 0.0
+    if outside == 0:
+        return -1
+    kept = 0
+    for n in range(size):
+        m = n + 1 if n + 1 < size else 0
+        here, there = corners[n, 2], corners[m, 2]
+        if here <= 0.0:
+            cut[kept, 0], cut[kept, 1], cut_across[kept] = corners[n, 0], corners[n, 1], across[n]
+            kept += 1
+        if (here <= 0.0) != (there <= 0.0):
+            share = here / (here - there)
+            cut[kept, 0] = corners[n, 0] + share * (corners[m, 0] - corners[n, 0])
+            cut[kept, 1] = corners[n, 1] + share * (corners[m, 1] - corners[n, 1])
+            cut_across[kept] = other if here <= 0.0 else across[n]
+            kept += 1
+    return kept
+
+
+@compiled
+def _measure_polygon(corners: np.ndarray, size: int) -> tuple[float, float, float, float]:
+    """Return area, centroid (x, y), and the ratio of the axes of the ellipse of the same second moments."""
+    area = first_x = first_y = xx = yy = xy = 0.0
+    for n in range(size):
+        m = n + 1 if n + 1 < size else 0
+        a, b, c, d = corners[n, 0], corners[n, 1], corners[m, 0], corners[m, 1]
+        cross = a * d - c * b
+        area += 0.5 * cross
+        first_x += cross * (a + c) / 6.0
+        first_y += cross * (b + d) / 6.0
+        xx += cross * (a * a + a * c + c * c) / 12.0
+        yy += cross * (b * b + b * d + d * d) / 12.0
+        xy += cross * (a * d + 2.0 * (a * b + c * d) + c * b) / 24.0
+    if area < 1e-9:
+        return max(area, 0.0), 0.0, 0.0, 1.0
+    x, y = first_x / area, first_y / area
+    xx, yy, xy = xx / area - x * x, yy / area - y * y, xy / area - x * y
+    middle, half = 0.5 * (xx + yy), math.sqrt(0.25 * (xx - yy) * (xx - yy) + xy * xy)
+    return area, x, y, math.sqrt((middle + half) / max(middle - half, 1e-12 * middle))
+
+
+@compiled
+def solve_weights(
+    sites: np.ndarray,
+    pairs: np.ndarray,
+    lengths: np.ndarray,
+    free: np.ndarray,
+    missing: np.ndarray,
+    stiffness: float,
+) -> np.ndarray:
+    """Solve the equations of a Newton step by a Cholesky decomposition within their band.
+
+    The area of i grows with its weight and shrinks with that of a neighbour j by the length of their border
+    over twice the distance of their sites.
+
+    Args:
+        sites: float64 (N, 2).
+        pairs: int64 (M, 2), neighbours, each pair in both orders.
+        lengths: float64 (M,), of their borders.
+        free: bool (N,), whose weights may change.
+        missing: float64 (N,), wanted areas less areas.
+        stiffness: added to the diagonal.
+
+    Returns:
+        float64 (N,), changes of the weights; 0 where not free.
+    """
+    count = len(sites)
+    place = np.full(count, -1, np.int64)
+    unknowns = 0
+    for i in range(count):
+        if free[i]:
+            place[i] = unknowns
+            unknowns += 1
+    band = 0
+    for k in range(len(pairs)):
+        a, b = place[pairs[k, 0]], place[pairs[k, 1]]
+        if a >= 0 and b >= 0:
+            band = max(band, abs(a - b))
+
+    lower = np.zeros((unknowns, band + 1))  # [k, n]: in column k and row k + n
+    right = np.zeros(unknowns)
+    for i in range(count):
+        if free[i]:
+            lower[place[i], 0] = stiffness
+            right[place[i]] = missing[i]
+    for k in range(len(pairs)):
+        i, j = pairs[k, 0], pairs[k, 1]
+        if free[i]:
+            dx, dy = sites[j, 0] - sites[i, 0], sites[j, 1] - sites[i, 1]
+            rate = lengths[k] / (2.0 * math.sqrt(dx * dx + dy * dy))
+            lower[place[i], 0] += rate
+            if place[j] > place[i]:
+                lower[place[i], place[j] - place[i]] = -rate
+
+    _solve_band(lower, right)
+    steps = np.zeros(count)
+    for i in range(count):
+        if free[i]:
+            steps[i] = right[place[i]]
+    return steps
+
+
+@compiled
+def _solve_band(lower: np.ndarray, right: np.ndarray) -> None:
+    """Solve symmetric equations in place; `lower` becomes its Cholesky factor and `right` the solution.
+
+    Args:
+        lower: float64 (N, band + 1), a positive definite matrix: [k, n] in its column k and row k + n.
+        right: float64 (N,).
+    """
+    count, band = lower.shape[0], lower.shape[1] - 1
+    for k in range(count):
+        deep = min(band, count - 1 - k)
+        root = math.sqrt(lower[k, 0])
+        for n in range(deep + 1):
+            lower[k, n] /= root
+        right[k] /= root
+        for n in range(1, deep + 1):
+            factor = lower[k, n]
+            if factor != 0.0:
+                right[k + n] -= factor * right[k]
+                for m in range(n, deep + 1):
+                    lower[k + n, m - n] -= factor * lower[k, m]
+    for k in range(count - 1, -1, -1):
+        for n in range(1, min(band, count - 1 - k) + 1):
+            right[k] -= lower[k, n] * right[k + n]
+        right[k] /= lower[k, 0]
+
+
+@compiled
+def walk_pixels(
+    sites: np.ndarray, weights: np.ndarray, sides: np.ndarray, pairs: np.ndarray, start: int, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the cell of every pixel by walking from cell to cell, and the distance to its nearest border.
+
+    A cell is convex, so the nearest of the lines through its borders is as far as the nearest border.
+
+    Args:
+        sites: float64 (N, 2).
+        weights: float64 (N,).
+        sides: int64 (N,), number of neighbours.
+        pairs: int64 (M, 2), neighbours, sorted by the first.
+        start: a site that has a cell.
+        size: pixels of the image's side.
+
+    Returns:
+        owner int64, distance to the nearest border float32 and to the owner's site float32, each
+        (size, size).
+    """
+    owner = np.empty((size, size), np.int64)
+    border = np.empty((size, size), np.float32)
+    centre = np.empty((size, size), np.float32)
+    starts = np.zeros(len(sites) + 1, np.int64)
+    for i in range(len(sites)):
+        starts[i + 1] = starts[i] + sides[i]
+    lines = np.empty((len(pairs), 3))  # to a neighbour: unit normal from the site, and distance from it
+    for k in range(len(pairs)):
+        i, j = pairs[k, 0], pairs[k, 1]
+        dx, dy = sites[j, 0] - sites[i, 0], sites[j, 1] - sites[i, 1]
+        length = math.sqrt(dx * dx + dy * dy)
+        lines[k, 0], lines[k, 1] = dx / length, dy / length
+        lines[k, 2] = 0.5 * (length + (weights[i] - weights[j]) / length)
+
+    first = start
+    for row in range(size):
+        own = first
+        for column in range(size):
+            least = -math.inf
+            while least < -_TINY:
+                x, y = column + 0.5 - sites[own, 0], row + 0.5 - sites[own, 1]
+                least, nearest = math.inf, own
+                for k in range(starts[own], starts[own + 1]):
+                    distance = lines[k, 2] - x * lines[k, 0] - y * lines[k, 1]
+                    if distance < least:
+                        least, nearest = distance, pairs[k, 1]
+                if least < -_TINY:
+                    own = nearest
+            if column == 0:
+                first = own
+            owner[row, column] = own
+            border[row, column] = max(least, 0.0)
+            centre[row, column] = math.sqrt(x * x + y * y)
+    return owner, border, centre
