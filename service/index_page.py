@@ -10,9 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from service.openapi import OTHER_PAGES
-
-_HEADERS = {"Content-Security-Policy": "default-src 'none'"}
+from service.openapi import OTHER_PAGES, PAGE_HEADERS
 
 
 def add_index_page(app: FastAPI) -> None:
@@ -27,7 +25,7 @@ def add_index_page(app: FastAPI) -> None:
     page = _render(rows)
 
     async def show_index(request: Request) -> Response:
-        return HTMLResponse(page, headers=_HEADERS)
+        return HTMLResponse(page, headers=PAGE_HEADERS)
 
     app.add_route("/", show_index, include_in_schema=False)
 

@@ -28,6 +28,9 @@ OTHER_PAGES = {
 }
 """Media type and meaning of the pages that FastAPI does not know of, by path: / and those of BentoML."""
 
+PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'"}
+"""Headers of the page at /."""
+
 
 def describe_service(app: FastAPI, models: Models, settings: Settings) -> dict[str, Any]:
     """Return the OpenAPI description of an application that serves these models."""
@@ -42,6 +45,9 @@ def describe_service(app: FastAPI, models: Models, settings: Settings) -> dict[s
     [name] = paths["/models/{name}"]["get"]["parameters"]
     name["schema"]["enum"] = models.names
     paths |= {path: {"get": _describe_page(path, *page)} for path, page in OTHER_PAGES.items()}
+    paths["/"]["get"]["responses"]["200"]["headers"] = {
+        name: {"required": True, "schema": {"const": value}} for name, value in PAGE_HEADERS.items()
+    }
     described["components"]["schemas"] |= {
         **_schemas(),
         **errors.SCHEMAS,

@@ -7,11 +7,13 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from endotwin.image_range import MAX_SEED
 from endotwin.quoting import shorten
 from endotwin.samples.conditions import CONDITIONS, describe_condition
 from endotwin.samples.labelling import LABELS, Labelling
@@ -27,6 +29,7 @@ from service.query import parse_model
 LARGEST_BODY = 64 << 10
 """Bytes: more than any request needs."""
 
+_MOST_DIGITS = len(str(MAX_SEED))
 _FORMATS = ("tar", "zip")
 KEY_PATTERN = r"[!-~]{1,255}"
 """Regular expression of an Idempotency-Key."""
@@ -90,7 +93,9 @@ def parse_body(content: bytes) -> JsonObject:
         ApiError: 400, it is none, or one that readers might take for different things.
     """
     try:
-        members = json.loads(content, object_pairs_hook=_members, parse_constant=_refuse_constant)
+        members = json.loads(
+            content, object_pairs_hook=_members, parse_constant=_refuse_constant, parse_float=_read_number
+        )
         written = json.dumps(members, sort_keys=True, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         why = str(error) if isinstance(error, _RepeatedError) else "the body must be a JSON object in UTF-8"
@@ -213,6 +218,13 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         raise _RepeatedError("every field must be given at most once")
     return members
+
+
+def _read_number(text: str) -> int | float:
+    """Read a number with a point or an exponent; 7.0 is the integer 7, exactly."""
+    number = Decimal(text)
+    whole = number.adjusted() < _MOST_DIGITS and number == number.to_integral_value()
+    return int(number) if whole else float(text)
 
 
 def _refuse_constant(name: str) -> None:

@@ -57,6 +57,23 @@ def test_labels_and_conditions_choose_a_labelled_model(models: Models) -> None:
     assert (spec.format, spec.shard_size, spec.shards) == ("zip", 5, 2)
 
 
+@pytest.mark.parametrize(
+    ("written", "seed"),
+    [
+        (b"7.0", 7),
+        (b"7e0", 7),
+        (b"-0.0", 0),
+        (b"70e-1", 7),
+        (b"18446744073709551615.0", 2**64 - 1),
+        (b"9007199254740993.00", 2**53 + 1),
+        (b"1e19", 10**19),
+    ],
+)
+def test_a_whole_number_is_one_however_it_is_written(models: Models, written: bytes, seed: int) -> None:
+    body = parse_body(b'{"n": 1, "destination": "s3://data/sets/first", "seed": ' + written + b"}")
+    assert parse_job(body, models, SETTINGS)[1].seed == seed
+
+
 WRONG = [
     ({"n": 0}, "n", "from 1 to 1000, got '0'"),
     ({"n": 1001}, "n", "from 1 to 1000, got '1001'"),
@@ -65,6 +82,7 @@ WRONG = [
     ({"n": True}, "n", "should be a valid integer"),
     ({"n": 10**30}, "n", "from 1 to 1000"),
     ({"seed": -1}, "seed", "greater than or equal to 0"),
+    ({"seed": 1e300}, "seed", "should be a valid integer"),
     ({"seed": 2**64}, "seed", "less than or equal to 18446744073709551615"),
     ({"seed": None}, "seed", "should be a valid integer"),
     ({"shard_size": 0}, "shard_size", "greater than or equal to 1"),

@@ -1,0 +1,57 @@
+"""Requests made up from the description get answers that it describes, and no error of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import schemathesis
+from fuzzing import ALLOWED_BUCKET, configuration, fuzz
+from live_server import free_port
+from set_tools import clear_environment
+from starlette.types import ASGIApp
+
+from endotwin.catalogue import load_checkpoints
+from endotwin.generator.sampler import Sampler
+from endotwin.settings import Settings
+from service.access.control import AccessControl
+from service.app import create_app
+from service.device_queue import DeviceQueue
+from service.models import Model, Models
+from service.openapi import OTHER_PAGES
+from service.runtime import Runtime
+
+
+@pytest.fixture
+def unreachable_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    clear_environment(monkeypatch)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+
+
+@pytest.fixture
+def application(unreachable_storage: None, labelled_checkpoint: Path, tmp_path: Path) -> Iterator[ASGIApp]:
+    """Yield the application with tiny models, and jobs that fail for want of a storage."""
+    settings = Settings(
+        max_images=4,
+        jobs_store=tmp_path / "jobs.sqlite",
+        storage_allow=(ALLOWED_BUCKET,),
+        storage_patience_seconds=0,
+    )
+    checkpoints = load_checkpoints(labelled_checkpoint.parent, allow_unscored=False).values()
+    models = Models([Model(one.card, one.generator_sha256, Sampler(one)) for one in checkpoints], "tiny")
+    app = create_app()
+    app.state.runtime = Runtime(settings, models, DeviceQueue(), "test")
+    yield AccessControl(app)
+    app.state.runtime.close()
+
+
+def test_some_hundred_requests(application: ASGIApp) -> None:
+    schema = schemathesis.openapi.from_asgi("/docs.json", application, config=configuration(2))
+    of_bentoml = "|".join(path for path in OTHER_PAGES if path != "/")
+    findings = fuzz(schema.exclude(path_regex=f"^({of_bentoml})$"))
+    assert findings.failures == {}
+    assert findings.cases > 200
+    assert {200, 202, 400, 403, 404, 405, 409, 415} <= findings.statuses.keys()
