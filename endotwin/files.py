@@ -51,11 +51,15 @@ def naming_full_disk(path: Path, unfinished: Path | None = None) -> Iterator[Non
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its place when the block ends well, and vanishes when it does not.
 
     A file that was there is replaced; missing folders are made. Any number of processes, on any number of
     machines, may write to one path: one of them wins, with a whole file.
+
+    Args:
+        path: of the file.
+        mode: of the file, less the bits of the umask.
 
     Raises:
         DiskFullError: there is no space for it.
@@ -63,8 +67,10 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = _unfinished(path)
     try:
-        with naming_full_disk(path, unfinished), unfinished.open("xb") as file:
-            yield file
+        with naming_full_disk(path, unfinished):
+            unfinished.touch(mode, exist_ok=False)
+            with unfinished.open("r+b") as file:
+                yield file
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

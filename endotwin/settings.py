@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     allow_unscored: bool = Field(
         default=False, description="also serve checkpoints without a recorded FID, for experiments"
     )
+    keys_file: Path | None = Field(
+        default=None,
+        description="file of the keys that `endotwin key` makes; with it every route but health needs one",
+    )
     storage_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="where clients may have sets written: bucket or bucket/prefix, separated by commas",
@@ -120,7 +124,7 @@ class Settings(BaseSettings):
         description="a service that has not renewed its lease of a job for this long counts as dead",
     )
 
-    @field_validator("jobs_store")
+    @field_validator("jobs_store", "keys_file")
     @classmethod
     def _check_absolute(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_absolute():

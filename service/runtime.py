@@ -14,6 +14,7 @@ from endotwin.generator.sampler import Sampler
 from endotwin.image_range import BATCH, ImageRange
 from endotwin.settings import Settings
 from service import metrics
+from service.access.keyring import Keyring
 from service.admission import Admission
 from service.device_queue import DeviceQueue, timed_batch
 from service.jobs.runner import JobRunner
@@ -33,6 +34,7 @@ class Runtime:
         device_name: what it runs on, for the response header.
         encoders: threads that turn batches into bytes.
         admission: the limit on open streams.
+        keyring: the keys that requests need; None if the operator asks for none.
         jobs: the threads that work on jobs; None if the operator wants none.
     """
 
@@ -40,7 +42,7 @@ class Runtime:
         """Start the threads for models that are loaded; jobs that wait are taken up at once.
 
         Raises:
-            SettingsError: the file of jobs cannot be used.
+            SettingsError: the file of jobs or of keys cannot be used.
         """
         self.settings = settings
         self.models = models
@@ -48,6 +50,7 @@ class Runtime:
         self.device_name = device_name
         self.encoders = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="encoder")
         self.admission = Admission(settings.max_streams)
+        self.keyring = None if settings.keys_file is None else Keyring(settings.keys_file)
         self.jobs: JobRunner | None = None
         if settings.jobs_store is not None:
             store = JobStore(settings.jobs_store)
@@ -71,6 +74,8 @@ def check_start(settings: Settings) -> None:
     resolve_device(settings.device)
     checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
     choose_default(checkpoints, settings.default_model)
+    if settings.keys_file is not None:
+        Keyring(settings.keys_file)
     if settings.jobs_store is not None:
         JobStore(settings.jobs_store).close()
 

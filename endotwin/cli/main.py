@@ -8,6 +8,7 @@ import sys
 import typer
 
 from endotwin.cli.generate import generate_command
+from endotwin.cli.key_command import key_app
 from endotwin.cli.serve import serve
 from endotwin.cli.set_command import set_app
 from endotwin.cli.show import models, sheet
@@ -27,6 +28,7 @@ app.add_typer(set_app, name="set")
 app.command()(sheet)
 app.command()(models)
 app.command()(serve)
+app.add_typer(key_app, name="key")
 
 
 def main() -> None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-SCOPES = ("generate", "jobs", "metrics", "admin")
-"""What a key can be good for; `admin` includes the others."""
+from endotwin.keys import SCOPES, Key
 
 _STATE = "caller"
 
@@ -23,6 +22,7 @@ class Caller:
         images_per_day: most images of one day in UTC; None for no limit, as below.
         streams: most streams at a time; None for the operator's default.
         job_images: most images of one job.
+        by_key: whether it is a key.
     """
 
     name: str
@@ -30,6 +30,14 @@ class Caller:
     images_per_day: int | None = None
     streams: int | None = None
     job_images: int | None = None
+    by_key: bool = False
+
+    @classmethod
+    def of(cls, key: Key) -> Caller:
+        """Return who has a key."""
+        return cls(
+            key.name, frozenset(key.scopes), key.images_per_day, key.streams, key.job_images, by_key=True
+        )
 
     def has(self, scope: str) -> bool:
         """Return whether the caller may do what a scope stands for."""

@@ -37,7 +37,7 @@ def _serve_here(runtime: Runtime) -> Iterator[Client]:
     app.state.runtime = runtime
     port = free_port()
     web = uvicorn.Server(
-        uvicorn.Config(AccessControl(app), host="127.0.0.1", port=port, log_level="critical")
+        uvicorn.Config(AccessControl(app, app.state), host="127.0.0.1", port=port, log_level="critical")
     )
     thread = threading.Thread(target=web.run)
     thread.start()

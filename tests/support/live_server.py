@@ -120,10 +120,11 @@ class Reply:
 
 
 class Client:
-    """Talks to a server at a port of this machine."""
+    """Talks to a server at a port of this machine, with a key if it is given one."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, key: str | None = None) -> None:
         self.port = port
+        self.key = key
 
     def request(
         self,
@@ -136,7 +137,8 @@ class Client:
         """Send a request and read the whole answer; `http.client.IncompleteRead` if it is cut."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request(method, target, body, headers or {})
+            own = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
+            connection.request(method, target, body, {**own, **(headers or {})})
             response = connection.getresponse()
             return Reply(response.status, response.headers, response.read())
         finally:
@@ -172,9 +174,14 @@ class LiveServer(Client):
     """
 
     def __init__(
-        self, home: Path, command: Callable[[int], list[str]] = serve_command, **settings: str
+        self,
+        home: Path,
+        command: Callable[[int], list[str]] = serve_command,
+        *,
+        key: str | None = None,
+        **settings: str,
     ) -> None:
-        super().__init__(free_port())
+        super().__init__(free_port(), key)
         self._log = home / "server.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
-from service.access.caller import SCOPES, Caller, caller_of
+from endotwin.keys import SCOPES
+from service.access.caller import Caller, caller_of
 from service.access.control import AccessControl
 
 
@@ -17,7 +20,8 @@ def test_without_keys_a_caller_is_an_address_that_may_do_everything() -> None:
     async def show(request: Request) -> None:
         seen.append(caller_of(request))
 
-    TestClient(AccessControl(app), client=("10.0.0.7", 1)).get("/")
+    app.state.runtime = SimpleNamespace(keyring=None)
+    TestClient(AccessControl(app, app.state), client=("10.0.0.7", 1)).get("/")
     assert seen == [Caller("10.0.0.7")]
     assert all(seen[0].has(scope) for scope in SCOPES)
 
