@@ -7,6 +7,7 @@ machine (docs/operator.md).
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import logging
 import os
 import signal
@@ -18,7 +19,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from endotwin.process_environment import GENERATING, restart_with
-from endotwin.settings import SettingsError, load_settings
+from endotwin.settings import SettingsError, load_settings, variable
+from service.access.keyring import Keyring
 
 if TYPE_CHECKING:
     import uvicorn
@@ -36,7 +38,9 @@ def main() -> None:
     arguments = _parse_arguments()
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
     try:
-        load_settings(quiet=True)  # before anything that takes long to import
+        settings = load_settings(quiet=True)  # before anything that takes long to import
+        if settings.keys_file is not None:
+            Keyring(settings.keys_file)
         listener = _listen(arguments.host, arguments.port)
         # prometheus_client reads the variable when it is imported.
         folder = TemporaryDirectory(prefix="endotwin-metrics-")
@@ -102,6 +106,13 @@ def _create_server(host: str, port: int, grace_seconds: int) -> uvicorn.Server:
     return server
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _load_application(server: uvicorn.Server) -> ASGIApp:
     """Check settings and checkpoints, and return what BentoML would run in its worker."""
     import bentoml  # noqa: PLC0415
@@ -125,6 +136,12 @@ def _load_application(server: uvicorn.Server) -> ASGIApp:
     context.bento_name, context.bento_version = Service.name, "not available"
     dictConfig({**SERVER_LOGGING_CONFIG, "disable_existing_loggers": False})
     logger.info("listening on %s, port %d", server.config.host, server.config.port)
+    if load_settings(quiet=True).keys_file is None and not _is_loopback(server.config.host):
+        logger.warning(
+            "whoever reaches %s may ask for everything: no keys are set (%s, `endotwin key create`)",
+            server.config.host,
+            variable("keys_file"),
+        )
     application: ASGIApp = Service.to_asgi()
     return application
 

@@ -47,7 +47,6 @@ class ErrorCode(StrEnum):
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", 422, "the key came with another body before"
     INTERNAL_ERROR = "internal_error", 500, "the service failed; its log says why"
     NOT_READY = "not_ready", 503, "the service is not ready"
-    KEYS_UNAVAILABLE = "keys_unavailable", 503, "the operator's file of keys cannot be used"
     TOO_MANY_STREAMS = "too_many_streams", 503, "all places are taken; Retry-After says when to try again"
     TOO_MANY_JOBS = "too_many_jobs", 503, "as many jobs are open as the operator allows"
     TIMEOUT = "timeout", 504, "the answer did not begin in time"

@@ -118,14 +118,16 @@ def _text_headers(message: Message) -> dict[str, str]:
 EVERYWHERE = (ErrorCode.INTERNAL_ERROR, ErrorCode.NOT_READY, ErrorCode.TIMEOUT)
 """Errors that any route may give."""
 
-_HEADERS = {
-    503: {
-        "Retry-After": {
-            "description": "seconds after which it is worth to try again",
-            "schema": {"type": "integer", "minimum": 1},
-        }
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "seconds after which it is worth to try again",
+        "schema": {"type": "integer", "minimum": 1},
     }
 }
+_AUTHENTICATE = {
+    "WWW-Authenticate": {"description": "how to show a key", "schema": {"type": "string"}},
+}
+_HEADERS = {401: _AUTHENTICATE, 403: _AUTHENTICATE, 503: _RETRY_AFTER}
 """OpenAPI description of the headers of errors, by status."""
 
 SCHEMAS: dict[str, Any] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,6 +13,8 @@ from pydantic.json_schema import models_json_schema
 
 from endotwin.settings import Settings
 from service import errors
+from service.access.control import errors_of
+from service.error_codes import ErrorCode
 from service.jobs.job_body import describe_body
 from service.jobs.job_view import JobPage
 from service.model_view import ModelDetails, ModelList
@@ -48,12 +51,26 @@ def describe_service(app: FastAPI, models: Models, settings: Settings) -> dict[s
     paths["/"]["get"]["responses"]["200"]["headers"] = {
         name: {"required": True, "schema": {"const": value}} for name, value in PAGE_HEADERS.items()
     }
+    for path, operations in paths.items():
+        for operation in operations.values():
+            _add_errors(operation, errors_of(path))
+            if errors_of(path):
+                operation["security"] = [{"key": []}, *([] if settings.keys_file else [{}])]
+    described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     described["components"]["schemas"] |= {
         **_schemas(),
         **errors.SCHEMAS,
         "JobBody": describe_body(models.names, settings.jobs_max_images),
     }
     return described
+
+
+def _add_errors(operation: dict[str, Any], codes: Iterable[ErrorCode]) -> None:
+    """Add errors to those of an operation."""
+    responses = operation["responses"]
+    given = {code for response in responses.values() for code in response.get("x-error-codes", ())}
+    known = [code for code in ErrorCode if code.value in given]
+    responses |= {str(status): error for status, error in errors.describe(*known, *codes).items()}
 
 
 @functools.cache

@@ -28,6 +28,18 @@ SCOPE_OF = {
 _NO_ADDRESS = "unix socket"
 
 
+def scope_of(path: str) -> str | None:
+    """Return the scope that a path needs beside a key."""
+    return SCOPE_OF.get(path.removeprefix("/").partition("/")[0])
+
+
+def errors_of(path: str) -> tuple[ErrorCode, ...]:
+    """Return the codes of those who may not ask for a path."""
+    if path in HEALTH:
+        return ()
+    return (ErrorCode.UNAUTHORIZED, ErrorCode.MISSING_SCOPE)[: 1 if scope_of(path) is None else 2]
+
+
 class AccessControl:
     """ASGI middleware that finds out who sends a request, and refuses those who may not."""
 
@@ -69,7 +81,7 @@ class AccessControl:
         if runtime.keyring is None:
             return Caller(address)
         caller = _find(runtime.keyring, Headers(scope=scope).getlist("authorization"))
-        needed = SCOPE_OF.get(scope["path"].removeprefix("/").partition("/")[0])
+        needed = scope_of(scope["path"])
         if needed is not None and not caller.has(needed):
             raise _forbidden(caller, needed)
         return caller
@@ -86,7 +98,7 @@ def _find(keyring: Keyring, authorizations: list[str]) -> Caller:
         key = keyring.find(token.strip())
     except KeysError as error:
         message = "the operator's file of keys cannot be used; the log says why"
-        raise ApiError(ErrorCode.KEYS_UNAVAILABLE, message) from error
+        raise ApiError(ErrorCode.NOT_READY, message) from error
     if key is None:
         raise _unauthorized("this is no key of this service, or it was revoked", ', error="invalid_token"')
     return Caller.of(key)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from entrances import TCP, entrances, takes_a_connection
+from key_tools import make_key
 from live_server import (
     PATIENCE_SECONDS,
     ROOT,
@@ -140,6 +141,8 @@ def test_a_port_in_use_is_one_line(server: LiveServer, tmp_path: Path) -> None:
         ({"max_images": "0"}, r"ENDOTWIN_MAX_IMAGES: .* got '0'"),
         ({"max_image": "1"}, r"unknown setting ENDOTWIN_MAX_IMAGE; .*"),
         ({"checkpoint_dir": "/dev/null/none"}, r"ENDOTWIN_CHECKPOINT_DIR: .*/dev/null/none.*"),
+        ({"keys_file": "keys.json"}, r"ENDOTWIN_KEYS_FILE: .* must be an absolute path, .*"),
+        ({"keys_file": "/nowhere/keys.json"}, r"ENDOTWIN_KEYS_FILE: .*: No such file .*key create.*"),
     ],
 )
 def test_a_wrong_setting_is_one_line(tmp_path: Path, settings: dict[str, str], message: str) -> None:
@@ -147,6 +150,28 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path, settings: dict[str, str], m
     assert ended.returncode == 1
     assert re.fullmatch(f"Error: {message}\n", ended.stderr)
     assert ended.stdout == ""
+
+
+def test_keys_that_others_can_read_are_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    make_key(file, "lab", "generate")
+    file.chmod(0o644)
+    ended = run_to_its_end(tmp_path / "home", free_port(), keys_file=str(file))
+    assert ended.returncode == 1
+    problem = f"{file} has mode 0644, so others than its owner may read or change it; chmod 600 {file}"
+    assert ended.stderr == f"Error: ENDOTWIN_KEYS_FILE: {problem}\n"
+
+
+def test_a_service_without_keys_warns_if_others_can_reach_it(
+    start: Callable[..., LiveServer],
+) -> None:
+    server = start(lambda port: [*serve_command(port), "--host", "0.0.0.0"])
+    assert "[WARNING]" in server.log()
+    assert "whoever reaches 0.0.0.0 may ask for everything: no keys are set" in server.log()
+
+
+def test_a_service_on_loopback_logs_no_warning(server: LiveServer) -> None:
+    assert "[WARNING]" not in server.log()
 
 
 @pytest.mark.parametrize("option", ["--port=0", "--port=65536", "--port=http", "--grace-seconds=0"])

@@ -61,7 +61,7 @@ ROUTES = sorted(set(routes(Service.to_asgi().routes)))
 
 def test_every_route_has_its_scope() -> None:
     paths = {path for _, path in ROUTES}
-    assert {"/generate", "/jobs/{identity}", "/metrics", "/docs.json", "/", "/livez"} <= paths
+    assert {"/generate", "/jobs/{id}", "/metrics", "/docs.json", "/", "/livez"} <= paths
     assert {path.split("/")[1] for path in paths - HEALTH} == SCOPE_OF.keys()
 
 
@@ -186,7 +186,7 @@ def test_a_file_that_cannot_be_used_lets_nobody_in_until_it_is_mended(keyed: Key
 
     def refused() -> Reply:
         reply = lab.request("/generate")
-        assert (reply.status, reply.error["code"]) == (503, "keys_unavailable")
+        assert (reply.status, reply.error["code"]) == (503, "not_ready")
         assert str(keyed.file) not in reply.body.decode()
         assert Client(keyed.server.port).request("/livez", "GET").status == 200
         return reply
@@ -229,5 +229,20 @@ def test_no_key_is_written_anywhere(keyed: Keyed) -> None:
     assert not any(key.removeprefix("endotwin_") in metrics for key in (*keyed.keys.values(), guess))
 
 
-def test_the_description_needs_a_key_and_is_json(keyed: Keyed) -> None:
-    assert json.loads(keyed.client("lab").request("/docs.json", "GET").body)["openapi"]
+def test_the_description_says_who_may_ask_for_what(keyed: Keyed) -> None:
+    described = json.loads(keyed.client("lab").request("/docs.json", "GET").body)
+    assert described["components"]["securitySchemes"] == {"key": {"type": "http", "scheme": "bearer"}}
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            refusals = {status for status in ("401", "403") if status in operation["responses"]}
+            if path in HEALTH:
+                assert "security" not in operation
+                assert not refusals
+            else:
+                assert operation["security"] == [{"key": []}]
+                assert refusals == ({"401", "403"} if SCOPE_OF[path.split("/")[1]] else {"401"})
+
+
+def test_a_description_of_a_service_without_keys_makes_them_optional(server: LiveServer) -> None:
+    described = json.loads(server.request("/docs.json", "GET").body)
+    assert described["paths"]["/generate"]["post"]["security"] == [{"key": []}, {}]
