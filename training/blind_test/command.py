@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -129,9 +130,13 @@ def serve_command(
     serve_blind_test(out, host, port, started)
 
 
-@blind_test_app.command(name="score", epilog="Example:  endotwin-training blind-test score blind-test/")
+@blind_test_app.command(
+    name="score",
+    epilog="Examples:  endotwin-training blind-test score blind-test/  |  "
+    "endotwin-training blind-test score --counts 555,445,946,54 -o published/",
+)
 def score_command(
-    out: _Folder,
+    out: Annotated[Path | None, typer.Argument(help="Folder of the blind test.")] = None,
     key: Annotated[
         Path | None, typer.Option("--key", help=f"The key; default: {KEY_FILE} in the folder.")
     ] = None,
@@ -139,8 +144,22 @@ def score_command(
         Path | None,
         typer.Option("--output", "-o", help="Folder for score.json and score.html; default: OUT/score."),
     ] = None,
+    counts: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of a folder, a confusion matrix, such as a published one: real taken for real, "
+            "real taken for generated, generated taken for real, generated taken for generated."
+        ),
+    ] = None,
 ) -> None:
     """Score the answers so far, for each expert and for all, as JSON and as an HTML report."""
+    if counts is not None:
+        if out is not None or key is not None or output is None:
+            raise UsageError("--counts takes --output FOLDER, and neither the folder of a test nor --key")
+        _score_counts(counts, output)
+        return
+    if out is None:
+        raise UsageError("give the folder of a blind test, or --counts")
     from training.blind_test.answers import AnswerStore
     from training.blind_test.report import write_blind_test_report
     from training.blind_test.scores import score_answers
@@ -157,6 +176,34 @@ def score_command(
     write_blind_test_report(scores, output / "score.html")
     typer.echo(_table(scores))
     typer.echo(f"\nWritten to {output}: score.json, score.html")
+
+
+def _score_counts(text: str, output: Path) -> None:
+    from training.blind_test.confusion import Confusion
+    from training.blind_test.discrimination import discrimination_text
+    from training.blind_test.figures import confusion_figure
+    from training.blind_test.report import write_counts_report
+    from training.blind_test.scores import score_counts
+
+    if not re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9}){3}", text):
+        raise UsageError(f"--counts: four whole numbers with commas, such as 555,445,946,54; got {text!r}")
+    numbers = [int(number) for number in text.split(",")]
+    scores = score_counts(Confusion.of_counts(numbers[:2], numbers[2:]))
+    with whole_file(output / "score.json") as file:
+        file.write((scores.model_dump_json(indent=2) + "\n").encode())
+    with whole_file(output / "confusion.png") as file:
+        file.write(confusion_figure(scores.confusion))
+    write_counts_report(scores, output / "score.html")
+    for kind, found in scores.classes.items():
+        shares = (found.precision, found.recall, found.f1)
+        words = "  ".join(
+            f"{name} {'none' if share is None else f'{share:.3f}'}"
+            for name, share in zip(("precision", "recall", "F1"), shares, strict=True)
+        )
+        typer.echo(f"{kind:<10} {words}  of {found.support:,}")
+    typer.echo(f"accuracy {scores.against_chance.accuracy:.4f} of {scores.confusion.total:,}")
+    typer.echo(discrimination_text(scores.discrimination))
+    typer.echo(f"\nWritten to {output}: score.json, score.html, confusion.png")
 
 
 def _plan(**values: object) -> BlindTestPlan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -53,6 +53,17 @@ class Confusion(BaseModel):
         for kind, answer in pairs:
             counts[kind][answer] += 1
         return cls(counts=counts)
+
+    @classmethod
+    def of_counts(cls, real: Sequence[int], generated: Sequence[int]) -> Confusion:
+        """Return the matrix of counts: of each class, how many were taken for real and for generated."""
+        answers = (Origin.REAL, Origin.GENERATED)
+        return cls(
+            counts={
+                Origin.REAL: dict(zip(answers, real, strict=True)),
+                Origin.GENERATED: dict(zip(answers, generated, strict=True)),
+            }
+        )
 
     @property
     def total(self) -> int:

@@ -19,13 +19,7 @@ _CLASSES = tuple(Origin)
 def confusion_figure(confusion: Confusion) -> bytes:
     """Draw a confusion matrix absolute and as shares of its rows, as a PNG."""
     counts = np.array([[confusion.counts[kind][answer] for answer in _CLASSES] for kind in _CLASSES])
-    # A class without an image has no shares: its row stays empty.
-    shares = np.array(
-        [
-            [np.nan if share is None else share for share in confusion.row_shares(kind).values()]
-            for kind in _CLASSES
-        ]
-    )
+    shares = row_shares(confusion)
     figure = Figure(figsize=(8.4, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     _matrix(left, counts / max(1, int(counts.max())), [[f"{n:,}" for n in row] for row in counts])
@@ -34,6 +28,15 @@ def confusion_figure(confusion: Confusion) -> bytes:
     _matrix(right, shares, texts)
     right.set_title("share of the row")
     return figure_png(figure)
+
+
+def row_shares(confusion: Confusion) -> np.ndarray:
+    """Return the shares of answers to each class, float64 (2, 2), both in the order of `Origin`.
+
+    A class without an image has no shares: its row is nan.
+    """
+    rows = [[confusion.row_shares(kind)[answer] for answer in _CLASSES] for kind in _CLASSES]
+    return np.array([[np.nan if share is None else share for share in row] for row in rows])
 
 
 def times_figure(experts: Sequence[AnswerScores]) -> bytes:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from training.blind_test.blind_set import Origin
 from training.blind_test.chance import AgainstChance, verdict_text
+from training.blind_test.confusion import ClassScore, Confusion
+from training.blind_test.discrimination import discrimination_text
 from training.blind_test.figures import confusion_figure, times_figure
-from training.blind_test.scores import POOLED, AnswerScores, BlindTestScores, Quartiles
+from training.blind_test.scores import (
+    POOLED,
+    AnswerScores,
+    BlindTestScores,
+    CountScores,
+    Quartiles,
+)
 from training.html_page import Table, write_page
 
 
@@ -25,6 +34,18 @@ def write_blind_test_report(scores: BlindTestScores, path: Path) -> None:
         overview=_overview(everyone),
         experts=[_expert(one) for one in everyone],
         times_png=times_figure(everyone),
+    )
+
+
+def write_counts_report(scores: CountScores, path: Path) -> None:
+    """Write the report of a confusion matrix without its answers."""
+    write_page(
+        path,
+        "blind_test_counts.html",
+        title="Blind test: scores of a confusion matrix",
+        scores=scores,
+        **_of_matrix("the matrix", scores.confusion, scores.classes, scores.against_chance),
+        discrimination=discrimination_text(scores.discrimination),
     )
 
 
@@ -45,34 +66,42 @@ def _overview(everyone: list[AnswerScores]) -> Table:
 
 
 def _expert(one: AnswerScores) -> dict[str, Any]:
-    counts = one.confusion.counts
-    confusion = (
-        f"{kind} taken for {answer}: {counts[kind][answer]}" for kind in Origin for answer in Origin
-    )
     return {
         "scores": one,
         "pooled": one.name == POOLED,
-        "verdict": verdict_text(one.against_chance),
-        "classes": _classes(one),
-        "interval": _interval(one.against_chance),
-        "p_binomial": p_value(one.against_chance.p_binomial),
-        "p_fisher": p_value(one.against_chance.p_fisher),
-        "confusion_png": confusion_figure(one.confusion),
-        "confusion_text": "; ".join(confusion),
+        **_of_matrix(one.name, one.confusion, one.classes, one.against_chance),
+        "discrimination": discrimination_text(one.discrimination),
         "times": _times(one),
     }
 
 
-def _classes(one: AnswerScores) -> Table:
+def _of_matrix(
+    name: str, confusion: Confusion, classes: Mapping[Origin, ClassScore], chance: AgainstChance
+) -> dict[str, Any]:
+    """Return what is shown of one confusion matrix."""
+    counts = confusion.counts
+    texts = (f"{kind} taken for {answer}: {counts[kind][answer]}" for kind in Origin for answer in Origin)
+    return {
+        "verdict": verdict_text(chance),
+        "classes": _classes(name, classes),
+        "interval": _interval(chance),
+        "p_binomial": p_value(chance.p_binomial),
+        "p_fisher": p_value(chance.p_fisher),
+        "confusion_png": confusion_figure(confusion),
+        "confusion_text": "; ".join(texts),
+    }
+
+
+def _classes(name: str, classes: Mapping[Origin, ClassScore]) -> Table:
     rows = [
         [
             str(kind),
             *(_number(value) for value in (found.precision, found.recall, found.f1)),
             f"{found.support:,}",
         ]
-        for kind, found in one.classes.items()
+        for kind, found in classes.items()
     ]
-    return Table(f"AnswerScores of {one.name}", ["class", "precision", "recall", "F1", "support"], rows)
+    return Table(f"Scores of {name}", ["class", "precision", "recall", "F1", "support"], rows)
 
 
 def _times(one: AnswerScores) -> Table:

@@ -13,6 +13,7 @@ from training.blind_test.answers import Answer
 from training.blind_test.blind_set import AnswerKey, BlindTestError, Origin
 from training.blind_test.chance import AgainstChance, against_chance
 from training.blind_test.confusion import ClassScore, Confusion
+from training.blind_test.discrimination import Discrimination, measure_discrimination
 
 POOLED = "all experts"
 
@@ -55,6 +56,7 @@ class AnswerScores(BaseModel):
         confusion: absolute counts.
         classes: by class.
         against_chance: accuracy and its tests.
+        discrimination: whether the classes are told apart, and which answer is preferred.
         times: time until the first answer to an image, by whether that answer was right.
     """
 
@@ -67,12 +69,33 @@ class AnswerScores(BaseModel):
     confusion: Confusion
     classes: dict[Origin, ClassScore]
     against_chance: AgainstChance
+    discrimination: Discrimination
     times: ResponseTimes
 
     @property
     def finished(self) -> bool:
         """Whether every image was answered."""
         return self.answered == self.asked
+
+
+class CountScores(BaseModel):
+    """Scores of a confusion matrix whose answers are not at hand, such as a published one.
+
+    Attributes:
+        schema_version: 1.
+        confusion: absolute counts.
+        classes: by class.
+        against_chance: accuracy and its tests.
+        discrimination: whether the classes are told apart, and which answer is preferred.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: int = 1
+    confusion: Confusion
+    classes: dict[Origin, ClassScore]
+    against_chance: AgainstChance
+    discrimination: Discrimination
 
 
 class ScoredSet(BaseModel):
@@ -152,6 +175,22 @@ def score_answers(key: AnswerKey, answers: Iterable[Answer]) -> BlindTestScores:
     )
 
 
+def score_counts(confusion: Confusion) -> CountScores:
+    """Score a confusion matrix.
+
+    Raises:
+        BlindTestError: it has no answer.
+    """
+    if not confusion.total:
+        raise BlindTestError("all four counts are 0: there is nothing to score")
+    return CountScores(
+        confusion=confusion,
+        classes={kind: confusion.class_score(kind) for kind in Origin},
+        against_chance=against_chance(confusion),
+        discrimination=measure_discrimination(confusion),
+    )
+
+
 def _judge(key: AnswerKey, answers: Iterable[Answer]) -> dict[str, dict[str, _Judged]]:
     """Return the answers by expert and image."""
     judged: dict[str, dict[str, _Judged]] = {}
@@ -184,6 +223,7 @@ def _scores(name: str, judged: Sequence[_Judged], asked: int) -> AnswerScores:
         confusion=confusion,
         classes={kind: confusion.class_score(kind) for kind in Origin},
         against_chance=against_chance(confusion),
+        discrimination=measure_discrimination(confusion),
         times=response_times((one.kind, one.first, one.seconds) for one in judged),
     )
 
