@@ -27,7 +27,7 @@ DESCRIPTIONS: dict[str, str] = {
     "start": f"index of the first image; start + n - 1 is at most {MAX_INDEX}",
     "format": "; ".join(f"{name}: {archive.media_type}" for name, archive in FORMATS.items()),
     "model": "a name from GET /models (default: the operator's; with labels or conditions a labelled one)",
-    "labels": f"one or more of {', '.join(LABELS)}, joined by commas (default: none)",
+    "labels": f"one or more of {', '.join(LABELS)}, each once, joined by commas (default: none)",
     **CONDITIONS,
 }
 """Every parameter, and what it means."""
@@ -116,11 +116,12 @@ def describe_parameters(models: Sequence[str], max_images: int) -> list[dict[str
         models: names of its models.
         max_images: most images of one request.
     """
+    labels = "|".join(LABELS)
     schemas: dict[str, dict[str, Any]] = {
         **{name: integer.schema for name, integer in _integers(max_images).items()},
         "format": {"type": "string", "enum": list(FORMATS), "default": _DEFAULT_FORMAT},
         "model": {"type": "string", "enum": list(models)},
-        "labels": describe_labels(),
+        "labels": {"type": "string", "pattern": f"^({labels})(,({labels}))*$"},
         **{name: describe_condition(name) for name in CONDITIONS},
     }
     return [
@@ -130,16 +131,9 @@ def describe_parameters(models: Sequence[str], max_images: int) -> list[dict[str
             "required": False,
             "description": text,
             "schema": schemas[name],
-            **({"style": "form", "explode": False} if schemas[name].get("type") == "array" else {}),
         }
         for name, text in DESCRIPTIONS.items()
     ]
-
-
-def describe_labels() -> dict[str, Any]:
-    """Return the JSON Schema of a list of labels."""
-    names = {"type": "string", "enum": list(LABELS)}
-    return {"type": "array", "items": names, "minItems": 1, "uniqueItems": True}
 
 
 @dataclass(frozen=True)

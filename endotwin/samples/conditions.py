@@ -74,7 +74,6 @@ def describe_condition(name: str, *, in_json: bool = False) -> dict[str, Any]:
     number = {"type": "number", "minimum": least, "maximum": most}
     about = {"description": f"{CONDITIONS[name]}; in decimal notation, without an exponent"}
     if name in _PLAIN_NUMBERS:
-        number["default"] = Conditions.model_fields[name].default
         text = f"^{_DECIMAL}$"
     else:
         text = f"^{_DECIMAL}(:{_DECIMAL})?$" if in_json else f"^{_DECIMAL}:{_DECIMAL}$"
