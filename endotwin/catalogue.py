@@ -33,15 +33,11 @@ def population_of(card: Card) -> ImagePopulation | None:
     return card.architecture.population if isinstance(card.architecture, LabelledArchitecture) else None
 
 
-def load_checkpoints(folder: Path, *, allow_unscored: bool) -> dict[str, Checkpoint]:
-    """Load every checkpoint of a folder, on the CPU.
-
-    Returns:
-        The checkpoints by the name in their card.
+def checkpoint_paths(folder: Path) -> list[Path]:
+    """Return the checkpoint files of a folder, sorted.
 
     Raises:
-        SettingsError: the folder is missing or holds no checkpoint, or two of them have the same name.
-        CheckpointError: a file cannot be used; the message names it and says why.
+        SettingsError: the folder is missing or holds none.
     """
     if not folder.is_dir():
         raise SettingsError(
@@ -53,8 +49,21 @@ def load_checkpoints(folder: Path, *, allow_unscored: bool) -> dict[str, Checkpo
             f"{variable('checkpoint_dir')}: no *{CHECKPOINT_SUFFIX} in {folder}; train one, or name "
             "another folder"
         )
+    return paths
+
+
+def load_checkpoints(folder: Path, *, allow_unscored: bool) -> dict[str, Checkpoint]:
+    """Load every checkpoint of a folder, on the CPU.
+
+    Returns:
+        The checkpoints by the name in their card.
+
+    Raises:
+        SettingsError: the folder is missing or holds no checkpoint, or two of them have the same name.
+        CheckpointError: a file cannot be used; the message names it and says why.
+    """
     checkpoints: dict[str, Checkpoint] = {}
-    for path in paths:
+    for path in checkpoint_paths(folder):
         checkpoint = load_checkpoint(path, require_fid=not allow_unscored)
         name = checkpoint.card.name
         if name in checkpoints:
@@ -150,7 +159,10 @@ def with_device(settings: Settings, device: str | None) -> Settings:
     """
     if device is None:
         return settings
+    problem = f"the device must be auto, cpu, cuda or cuda:INDEX, got {device!r}"
+    if "," in device:
+        raise ChoiceError(problem)
     try:
         return Settings(**{**settings.model_dump(), "device": device})
     except ValidationError as error:
-        raise ChoiceError(f"the device must be auto, cpu, cuda or cuda:INDEX, got {device!r}") from error
+        raise ChoiceError(problem) from error

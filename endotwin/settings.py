@@ -31,6 +31,8 @@ _KUBERNETES = re.compile(
 )
 """A variable that Kubernetes sets in every pod for a Service called endotwin or endotwin-something."""
 
+_DEVICE = r"(cpu|cuda(:\d{1,3})?)"
+
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED, _CHECKOUT = _PACKAGE / "checkpoints", _PACKAGE.parent / "checkpoints"
 SHIPPED_CHECKPOINTS = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
@@ -56,8 +58,9 @@ class Settings(BaseSettings):
     )
     device: str = Field(
         default="auto",
-        pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$",
-        description="where images are generated: auto (cuda if there is one), cpu, cuda or cuda:INDEX",
+        pattern=rf"^(auto|{_DEVICE}(,{_DEVICE})*)$",
+        description="where images are generated: auto (cuda if there is one), cpu, cuda or cuda:INDEX; the "
+        "service takes several of one kind, as in cuda:0,cuda:1",
     )
     max_images: int = Field(
         default=100_000, ge=1, le=MAX_INDEX, description="most images that one request may ask for"

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from logging.config import dictConfig
 from tempfile import TemporaryDirectory
@@ -25,6 +26,8 @@ from service.access.keyring import Keyring
 if TYPE_CHECKING:
     import uvicorn
     from starlette.types import ASGIApp
+
+    from service.runtime import Runtime
 
 logger = logging.getLogger("endotwin")
 
@@ -114,36 +117,51 @@ def _is_loopback(host: str) -> bool:
 
 
 def _load_application(server: uvicorn.Server) -> ASGIApp:
-    """Check settings and checkpoints, and return what BentoML would run in its worker."""
-    import bentoml  # noqa: PLC0415
-    from bentoml._internal.log import SERVER_LOGGING_CONFIG  # noqa: PLC0415
-
+    """Load the checkpoints, once, and return what BentoML would run in its worker."""
+    _configure_log()
     from endotwin.generator.checkpoint import CheckpointError  # noqa: PLC0415
-    from service.http_service import Service  # noqa: PLC0415
-    from service.runtime import check_start  # noqa: PLC0415
+    from service.runtime import start_runtime  # noqa: PLC0415
 
-    try:
-        # In a thread that ends: torch would keep a team of OpenMP threads for this one, which would compete
-        # with that of the device's thread for as long as the service runs.
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(check_start, load_settings(quiet=True)).result()
-    except (SettingsError, CheckpointError) as error:
-        sys.exit(f"Error: {error}")
+    # The rest is imported while the devices' threads load: those wait for the processor, not for imports.
+    with ThreadPoolExecutor(1) as thread:
+        starting = thread.submit(start_runtime, load_settings())
+        application, use = _import_application()
+        try:
+            runtime = starting.result()
+        except (SettingsError, CheckpointError) as error:
+            sys.exit(f"Error: {error}")
     if server.should_exit:
+        runtime.close()
         sys.exit()
-    context = bentoml.server_context
-    context.service_type, context.service_name = "entry_service", Service.name
-    context.bento_name, context.bento_version = Service.name, "not available"
-    dictConfig({**SERVER_LOGGING_CONFIG, "disable_existing_loggers": False})
+    use(runtime)
+    signal.signal(signal.SIGHUP, lambda *_: runtime.read_models_again())
     logger.info("listening on %s, port %d", server.config.host, server.config.port)
-    if load_settings(quiet=True).keys_file is None and not _is_loopback(server.config.host):
+    if runtime.settings.keys_file is None and not _is_loopback(server.config.host):
         logger.warning(
             "whoever reaches %s may ask for everything: no keys are set (%s, `endotwin key create`)",
             server.config.host,
             variable("keys_file"),
         )
-    application: ASGIApp = Service.to_asgi()
     return application
+
+
+def _configure_log() -> None:
+    from bentoml._internal.log import SERVER_LOGGING_CONFIG  # noqa: PLC0415
+
+    dictConfig({**SERVER_LOGGING_CONFIG, "disable_existing_loggers": False})
+    logger.setLevel(logging.INFO)
+
+
+def _import_application() -> tuple[ASGIApp, Callable[[Runtime], None]]:
+    """Return the application, and what gives it the runtime that it answers with."""
+    import bentoml  # noqa: PLC0415
+
+    from service.http_service import Service, use  # noqa: PLC0415
+
+    context = bentoml.server_context
+    context.service_type, context.service_name = "entry_service", Service.name
+    context.bento_name, context.bento_version = Service.name, "not available"
+    return Service.to_asgi(), use
 
 
 if __name__ == "__main__":

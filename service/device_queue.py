@@ -1,52 +1,140 @@
-"""The device and the one thread that owns it."""
+"""The devices, what waits for them, and what shares a batch.
+
+A batch always has the same shape (`endotwin.generator.sampler`); requests for fewer images share one.
+"""
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from endotwin.generator.batch import Batch
-from endotwin.image_range import ImageRange
-from endotwin.mosaic.parameters import Conditions
+from endotwin.image_range import BATCH, ImageRange
 from service import metrics
-from service.models import Model
+from service.device_worker import DeviceWorker
+from service.error_codes import ErrorCode
+from service.errors import ApiError
+
+if TYPE_CHECKING:
+    from endotwin.generator.batch import Batch
+    from endotwin.generator.device import DeviceProblem
+    from endotwin.generator.sampler import Drawing
+    from endotwin.mosaic.parameters import Conditions
+    from service.models import Model
 
 _Result = TypeVar("_Result")
 
 _STREAMS_BEFORE_A_JOB = 8
 """Batches of streams that go before one of a job that waits, so that many streams do not stop a job."""
 
+_JOB_PATIENCE_SECONDS = 10.0
+"""How long a job waits for a device that has failed, before another service may take it over."""
 
-_Work = tuple[Future[Any], Callable[[], Any]]
-"""What to run, and the future of its result."""
+_GONE_SECONDS = 60.0
+"""How long all devices may be in a state that only a new process leaves before `needs_restart` says so."""
+
+_EXIT_SECONDS = 5.0
+_RETRY_AFTER_SECONDS = 5
+
+
+class DeviceUnavailableError(ApiError):
+    """No device of the service can generate now."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            ErrorCode.NOT_READY,
+            f"nothing can be generated now: {problem}; try again in a few seconds",
+            headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
+        )
+
+
+@dataclass(eq=False)
+class _Work:
+    """Images of one aligned batch, and who waits for them.
+
+    Attributes:
+        model: makes them.
+        part: which images.
+        conditions: that they meet.
+        drawing: of a job, which draws in a thread of its own; else None.
+        future: of the batch.
+        begun: whether the future says that it runs: it can no longer be cancelled.
+        tried: whether a device has failed on it.
+    """
+
+    model: Model
+    part: ImageRange
+    conditions: Conditions | None
+    drawing: Drawing | None = None
+    future: Future[Batch] = field(default_factory=Future)
+    begun: bool = False
+    tried: bool = False
+
+    def begin(self) -> bool:
+        """Return whether the work is to be done: whoever waited may have left."""
+        self.begun = self.begun or self.future.set_running_or_notify_cancel()
+        return self.begun
+
+    def fail(self, error: BaseException) -> None:
+        if self.begin():
+            self.future.set_exception(error)
 
 
 class DeviceQueue:
-    """Run one batch after the other in one thread: those of streams first, in the order of the requests.
+    """Run batches on the devices of the service: those of streams first, in the order of the requests.
 
-    Every stream asks for one batch at a time, so the queue shares the device round robin between them.
-    Jobs have a queue of their own, whose turn comes when no stream waits, and after every
+    Every stream asks for one batch at a time, so the queue shares the devices round robin between them. The
+    work that has waited longest goes next, and where it needs only a part of a batch, others that fit go
+    with it. Jobs have a queue of their own, whose turn comes when no stream waits, and after every
     `_STREAMS_BEFORE_A_JOB` batches of streams. What a job does beside the device takes processor time from
     the streams: it calls `wait_for_streams` in between.
+
+    A device that fails gets no work until it works again. What it was working on goes to another one, or
+    fails with `DeviceUnavailableError` if there is none, as everything does that is queued then.
     """
 
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
+    def __init__(self, devices: int = 1) -> None:
+        """Start a thread for each of the devices."""
+        self._changed = threading.Condition()
         self._streams: deque[_Work] = deque()
         self._jobs: deque[_Work] = deque()
-        self._stream_runs = False
+        self._streams_running = 0
         self._streams_since_job = 0
+        self._closed = False
+        metrics.DEVICES_READY.inc(devices)
+        self._workers = [DeviceWorker(index, self._serve) for index in range(devices)]
+        atexit.register(self._end)
 
-    def call(self, function: Callable[..., _Result], *arguments: object) -> _Result:
-        """Run a function in the device's thread and wait for it: for start-up, not for the event loop."""
-        return self._executor.submit(function, *arguments).result()
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be generated now, in a few words; None while one of the devices works."""
+        problems = [worker.problem for worker in self._workers]
+        return None if None in problems else "; ".join(sorted({str(problem) for problem in problems}))
+
+    @property
+    def needs_restart(self) -> bool:
+        """Whether all devices have been in a state for a while that only a new process leaves."""
+        return all(worker.seconds_gone > _GONE_SECONDS for worker in self._workers)
+
+    def call(self, function: Callable[..., _Result], *arguments: object, device: int = 0) -> _Result:
+        """Run a function in a device's thread and wait for it: not for the event loop.
+
+        Raises:
+            concurrent.futures.CancelledError: the service stops.
+        """
+        future: Future[_Result] = Future()
+        with self._changed:
+            if self._closed:
+                raise CancelledError
+            self._workers[device].calls.append((future, partial(function, *arguments)))
+            self._changed.notify_all()
+        return future.result()
 
     def generate(self, model: Model, part: ImageRange, conditions: Conditions | None) -> Future[Batch]:
         """Queue images of one aligned batch for a stream.
@@ -54,7 +142,7 @@ class DeviceQueue:
         Returns:
             A future. Cancelled while it is still queued, the batch is not generated.
         """
-        return self._queue(self._streams, partial(timed_batch, model, part, conditions))
+        return self._queue(self._streams, _Work(model, part, conditions))
 
     def generate_for_job(self, model: Model, part: ImageRange, conditions: Conditions | None) -> Batch:
         """Generate images of one aligned batch for a job, when its turn comes: not for the event loop.
@@ -63,14 +151,22 @@ class DeviceQueue:
         comes meanwhile waits for one of them at most.
 
         Raises:
-            concurrent.futures.CancelledError: the service stops.
+            concurrent.futures.CancelledError: the service stops, or no device has worked for a while.
         """
-        drawing = model.sampler.draw(part, conditions, self.wait_for_streams)
-        work = partial(_timed, model, partial(model.sampler.render, drawing))
-        return self._queue(self._jobs, work).result()
+        drawing = model.samplers[0].draw(part, conditions, self.wait_for_streams)
+        while True:
+            try:
+                return self._queue(self._jobs, _Work(model, part, conditions, drawing)).result()
+            except DeviceUnavailableError as error:
+                with self._changed:
+                    works = self._changed.wait_for(
+                        lambda: self._closed or self._devices_work(), _JOB_PATIENCE_SECONDS
+                    )
+                if not works or self._closed:
+                    raise CancelledError from error
 
     def wait_for_streams(self) -> None:
-        """Wait, in a job's own thread, while a stream has a batch on the device or in its queue.
+        """Wait, in a job's own thread, while a stream has a batch on a device or in its queue.
 
         Not for more than `_STREAMS_BEFORE_A_JOB` batches after each batch of a job.
         """
@@ -78,52 +174,137 @@ class DeviceQueue:
             self._changed.wait_for(lambda: not self._has_streams() or self._job_is_due())
 
     def close(self) -> None:
-        """Drop what is queued; the batch that is being generated comes to its end."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        with self._lock:
-            dropped = [*self._streams, *self._jobs]
+        """Drop what is queued; the batches that are being generated come to their end."""
+        with self._changed:
+            if not self._closed:
+                metrics.DEVICES_READY.dec(sum(worker.failure is None for worker in self._workers))
+            self._closed = True
+            dropped = [work.future for work in (*self._streams, *self._jobs)]
+            dropped += [future for worker in self._workers for future, _ in worker.calls]
             self._streams.clear()
             self._jobs.clear()
+            for worker in self._workers:
+                worker.calls.clear()
             self._changed.notify_all()
-        for work in dropped:
-            work[0].cancel()
+        for future in dropped:
+            future.cancel()
 
-    def _queue(self, queue: deque[_Work], function: Callable[[], _Result]) -> Future[_Result]:
-        future: Future[_Result] = Future()
-        with self._lock:
-            # Under the lock, so that `close` sees everything that was queued.
-            self._executor.submit(self._run_next)
-            queue.append((future, function))
-        return future
+    def _end(self) -> None:
+        """Close, and let the threads end: torch aborts a process that ends while one is in its code."""
+        self.close()
+        for worker in self._workers:
+            worker.join(_EXIT_SECONDS)
 
-    def _run_next(self) -> None:
-        work = self._next()
-        if work is not None and work[0].set_running_or_notify_cancel():
-            _run(*work)
+    def _queue(self, queue: deque[_Work], work: _Work) -> Future[Batch]:
         with self._changed:
-            self._stream_runs = False
-            self._changed.notify_all()
+            if self._closed:
+                work.future.cancel()
+            elif not self._devices_work():
+                work.fail(DeviceUnavailableError(str(self.problem)))
+            else:
+                queue.append(work)
+                self._changed.notify_all()
+        return work.future
 
-    def _next(self) -> _Work | None:
-        """Take the next work from the queues; None if everything was dropped meanwhile."""
-        with self._lock:
-            if self._jobs and (not self._streams or self._job_is_due()):
-                self._streams_since_job = 0
-                return self._jobs.popleft()
-            if not self._streams:
-                return None
-            self._stream_runs = True
+    def _serve(self, worker: DeviceWorker) -> bool:
+        """Wait for something to do on a device and do it; return False when the service stops."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closed or worker.calls or (worker.failure is None and self._has_work()),
+                None if worker.failure is None else worker.pause,
+            )
+            if self._closed:
+                return False
+            call = worker.calls.popleft() if worker.calls else None
+            group: list[_Work] = []
+            if call is None and worker.failure is None:
+                group = self._take()
+        if call is not None:
+            _call(*call)
+        elif worker.failure is not None:
+            worker.try_again()
+        elif group:
+            self._generate(worker, group)
+        with self._changed:
+            self._changed.notify_all()
+        return True
+
+    def _take(self) -> list[_Work]:
+        """Take the work of one batch from the queues. The lock is held."""
+        if self._jobs and (not self._streams or self._job_is_due()):
+            self._streams_since_job = 0
+            return [work for work in [self._jobs.popleft()] if work.begin()]
+        group: list[_Work] = []
+        left = BATCH
+        waiting = list(self._streams)
+        self._streams.clear()
+        for work in waiting:
+            rows = work.model.rows(work.part)
+            if rows > left or (group and group[0].model is not work.model):
+                self._streams.append(work)
+            elif work.begin():
+                group.append(work)
+                left -= rows
+        if group:
+            self._streams_running += 1
             self._streams_since_job += 1
-            return self._streams.popleft()
+        return group
+
+    def _generate(self, worker: DeviceWorker, group: Sequence[_Work]) -> None:
+        worker.busy_since = time.monotonic()
+        try:
+            _run(group, worker)
+        except _DeviceFailedError as failed:
+            self._lose(worker, failed)
+        finally:
+            worker.busy_since = None
+            if group[0].drawing is None:
+                with self._changed:
+                    self._streams_running -= 1
+
+    def _lose(self, worker: DeviceWorker, failed: _DeviceFailedError) -> None:
+        """Take a device out of use; its work goes to another one, or fails with all that waits."""
+        with self._changed:
+            worker.lose(failed.problem, failed.probe)
+            works = self._devices_work()
+            dropped = [work for work in failed.group if work.tried or not works]
+            for work in reversed(failed.group):
+                if works and not work.tried:
+                    work.tried = True
+                    (self._streams if work.drawing is None else self._jobs).appendleft(work)
+            if not works:
+                dropped += [*self._streams, *self._jobs]
+                self._streams.clear()
+                self._jobs.clear()
+        for work in dropped:
+            work.fail(DeviceUnavailableError(failed.problem.text))
+
+    def _devices_work(self) -> bool:
+        return any(worker.failure is None for worker in self._workers)
+
+    def _has_work(self) -> bool:
+        return bool(self._streams or self._jobs)
 
     def _has_streams(self) -> bool:
-        return self._stream_runs or bool(self._streams)
+        return self._streams_running > 0 or bool(self._streams)
 
     def _job_is_due(self) -> bool:
         return self._streams_since_job >= _STREAMS_BEFORE_A_JOB
 
 
-def _run(future: Future[Any], function: Callable[[], Any]) -> None:
+class _DeviceFailedError(Exception):
+    """The device failed on a group of works; `probe` tries the same again."""
+
+    def __init__(self, problem: DeviceProblem, group: Sequence[_Work], probe: Callable[[], object]) -> None:
+        super().__init__(problem.text)
+        self.problem = problem
+        self.group = group
+        self.probe = probe
+
+
+def _call(future: Future[_Result], function: Callable[[], _Result]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
     try:
         future.set_result(function())
     except BaseException as error:
@@ -131,14 +312,51 @@ def _run(future: Future[Any], function: Callable[[], Any]) -> None:
         del future  # else the error holds this frame, and this frame the error
 
 
-def timed_batch(model: Model, part: ImageRange, conditions: Conditions | None) -> Batch:
-    """Generate images of one aligned batch in the calling thread and record how long it took."""
-    return _timed(model, partial(model.sampler.batch, part, conditions))
+def _run(group: Sequence[_Work], worker: DeviceWorker) -> None:
+    """Generate the images of works of one model in one batch, and hand them over.
 
+    Raises:
+        _DeviceFailedError: nothing is handed over.
+    """
+    from endotwin.generator.device import device_problem  # noqa: PLC0415
 
-def _timed(model: Model, work: Callable[[], _Result]) -> _Result:
-    """Run one batch of a model in the calling thread and record how long it took."""
+    model = group[0].model
+    sampler = model.samplers[worker.index]
     began = time.perf_counter()
-    result = work()
+    alone = False
+
+    def make() -> list[Batch]:
+        drawings = [work.drawing or sampler.draw(work.part, work.conditions) for work in group]
+        return sampler.render(drawings)
+
+    try:
+        batches = make()
+    except Exception as error:
+        problem = device_problem(error)
+        if problem is not None:
+            raise _DeviceFailedError(problem, group, make) from error
+        if len(group) == 1:
+            group[0].fail(error)
+            del group, make  # else the error holds this frame, and this frame the error
+            return
+        alone = True
+    except BaseException as error:  # ends the thread
+        for work in group:
+            work.fail(error)
+        raise
+    if alone:
+        _run_each(group, worker)
+        return
     metrics.DEVICE_SECONDS.labels(model.name).observe(time.perf_counter() - began)
-    return result
+    metrics.DEVICE_IMAGES.labels(model.name).inc(sum(work.part.count for work in group))
+    for work, batch in zip(group, batches, strict=True):
+        work.future.set_result(batch)
+
+
+def _run_each(group: Sequence[_Work], worker: DeviceWorker) -> None:
+    """Do `_run` for one work after the other: the one that fails does not fail the others."""
+    for at, work in enumerate(group):
+        try:
+            _run([work], worker)
+        except _DeviceFailedError as failed:
+            raise _DeviceFailedError(failed.problem, group[at:], failed.probe) from failed

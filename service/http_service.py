@@ -15,8 +15,9 @@ from service.app import create_app
 from service.errors import ErrorShape
 from service.hidden_pages import HiddenPages
 from service.log_escapes import escape_all_logs
+from service.readiness import DeviceReadiness
 from service.redirects import RelativeRedirects
-from service.runtime import check_start, start_runtime
+from service.runtime import Runtime, check_start, start_runtime
 from service.time_limit import FirstByteLimit
 
 _FIRST_BYTE_LIMIT_SECONDS = 600
@@ -26,14 +27,20 @@ logging.getLogger("endotwin").setLevel(logging.INFO)
 _app = create_app()
 
 
+def use(runtime: Runtime) -> None:
+    """Answer requests with a runtime that was started already."""
+    _app.state.runtime = runtime
+
+
 class Endotwin:
     """Synthetic specular-microscopy images of the human corneal endothelium, streamed by seed."""
 
     def __init__(self) -> None:
         """Load the checkpoints and run each once. BentoML listens to requests only when this is done."""
         escape_all_logs()
-        self._runtime = start_runtime(load_settings())
-        _app.state.runtime = self._runtime
+        if not hasattr(_app.state, "runtime"):
+            use(start_runtime(load_settings()))
+        self._runtime: Runtime = _app.state.runtime
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
@@ -61,6 +68,7 @@ Service = bentoml.service(
 Service.mount_asgi_app(_app, path="/")
 Service.add_asgi_middleware(RelativeRedirects)
 Service.add_asgi_middleware(ErrorShape)
+Service.add_asgi_middleware(DeviceReadiness, runtime=lambda: _app.state.runtime)
 Service.add_asgi_middleware(FirstByteLimit, seconds=_FIRST_BYTE_LIMIT_SECONDS)
 Service.add_asgi_middleware(AccessControl, state=_app.state)
 Service.add_asgi_middleware(HiddenPages)

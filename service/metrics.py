@@ -32,6 +32,34 @@ DEVICE_SECONDS = Histogram(
     ["model"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+DEVICE_IMAGES = Counter(
+    "endotwin_device_images",
+    "Images that devices made; 16 a batch where batches are full.",
+    ["model"],
+)
+DEVICES_READY = Gauge(
+    "endotwin_devices_ready", "Devices that can generate now.", multiprocess_mode="livesum"
+)
+DEVICE_FAILURES = Counter(
+    "endotwin_device_failures",
+    "Times that a device could not generate: out_of_memory, failed (an error of CUDA).",
+    ["kind"],
+)
+DEVICE_THREADS_DIED = Counter(
+    "endotwin_device_threads_died", "Threads of devices that died; another one took their place."
+)
+BATCHES_SHARED = Gauge(
+    "endotwin_batches_shared",
+    "Whether requests for few images of a model share a batch: 1, or 0 where an image would depend on it.",
+    ["model"],
+    multiprocess_mode="livemin",
+)
+RELOADS = Counter(
+    "endotwin_reloads",
+    "Times that the folder of checkpoints was read again: complete, partial (a file could not be used), "
+    "failed (nothing was changed).",
+    ["outcome"],
+)
 ENCODING_SECONDS = Histogram(
     "endotwin_encoding_seconds",
     "Seconds spent on encoding one batch of at most 16 images.",
@@ -70,6 +98,12 @@ ALL = (
     REQUESTS,
     FIRST_BYTE_SECONDS,
     DEVICE_SECONDS,
+    DEVICE_IMAGES,
+    DEVICES_READY,
+    DEVICE_FAILURES,
+    DEVICE_THREADS_DIED,
+    BATCHES_SHARED,
+    RELOADS,
     ENCODING_SECONDS,
     OPEN_STREAMS,
     RECORDED_FID,

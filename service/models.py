@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from endotwin.catalogue import choose_labelled, population_of, recorded_fid
 from endotwin.generator.card import Card
 from endotwin.generator.sampler import Sampler
+from endotwin.image_range import ImageRange
 from endotwin.mosaic.parameters import ImagePopulation
 
 
 @dataclass(frozen=True)
 class Model:
-    """A checkpoint that is loaded: its card, its digest, and what generates its images."""
+    """A checkpoint that is loaded: its card, its digest, and what generates its images.
+
+    Attributes:
+        card: what it is.
+        generator_sha256: what decides pixels.
+        samplers: one for each device of the service.
+    """
 
     card: Card
     generator_sha256: str
-    sampler: Sampler
+    samplers: Sequence[Sampler]
 
     @property
     def name(self) -> str:
@@ -33,6 +40,10 @@ class Model:
     def population(self) -> ImagePopulation | None:
         """Return what is drawn where a request sets no condition; None for a model without labels."""
         return population_of(self.card)
+
+    def rows(self, part: ImageRange) -> int:
+        """Return how many rows of a batch the images of one aligned batch take."""
+        return self.samplers[0].rows(part)
 
 
 class Models:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from endotwin.catalogue import choose_default, load_checkpoints
-from endotwin.generator.device import describe_device, resolve_device
-from endotwin.generator.sampler import Sampler
-from endotwin.image_range import BATCH, ImageRange
+from endotwin.generator.device import describe_device, resolve_devices
 from endotwin.settings import Settings
 from service import metrics
 from service.access.keyring import Keyring
 from service.admission import Admission
-from service.device_queue import DeviceQueue, timed_batch
+from service.device_queue import DeviceQueue
 from service.jobs.runner import JobRunner
 from service.jobs.store import JobStore
-from service.models import Model, Models
-
-logger = logging.getLogger("endotwin")
+from service.model_folder import ModelFolder
+from service.models import Models
 
 
 class Runtime:
@@ -29,17 +23,31 @@ class Runtime:
 
     Attributes:
         settings: of the operator.
-        models: loaded and ready.
-        device: the thread that generates.
-        device_name: what it runs on, for the response header.
+        models: loaded and ready; another object once the folder of checkpoints was read again.
+        device: the threads that generate.
+        device_name: what they run on, for the response header.
         encoders: threads that turn batches into bytes.
         admission: the limit on open streams.
         keyring: the keys that requests need; None if the operator asks for none.
         jobs: the threads that work on jobs; None if the operator wants none.
     """
 
-    def __init__(self, settings: Settings, models: Models, device: DeviceQueue, device_name: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        models: Models,
+        device: DeviceQueue,
+        device_name: str,
+        folder: ModelFolder | None = None,
+    ) -> None:
         """Start the threads for models that are loaded; jobs that wait are taken up at once.
+
+        Args:
+            settings: of the operator.
+            models: loaded and ready.
+            device: the devices.
+            device_name: what they are.
+            folder: what `read_models_again` reads.
 
         Raises:
             SettingsError: the file of jobs or of keys cannot be used.
@@ -48,6 +56,8 @@ class Runtime:
         self.models = models
         self.device = device
         self.device_name = device_name
+        self._folder = folder
+        self._reading = ThreadPoolExecutor(1, "models")
         self.encoders = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="encoder")
         self.admission = Admission(settings.max_streams)
         self.keyring = None if settings.keys_file is None else Keyring(settings.keys_file)
@@ -56,10 +66,22 @@ class Runtime:
             store = JobStore(settings.jobs_store)
             self.jobs = JobRunner(store, models, device, device_name, settings)
 
+    def read_models_again(self) -> Future[None]:
+        """Read the folder of checkpoints again, in another thread; streams keep the model they have."""
+        return self._reading.submit(self._read_models_again)
+
+    def _read_models_again(self) -> None:
+        models = None if self._folder is None else self._folder.read_again()
+        if models is not None:
+            self.models = models
+            if self.jobs is not None:
+                self.jobs.offer(models)
+
     def close(self) -> None:
         """Stop the threads; streams that are still open fail, jobs go on at the next start."""
         if self.jobs is not None:
             self.jobs.close()
+        self._reading.shutdown(wait=False, cancel_futures=True)
         self.device.close()
         self.encoders.shutdown(wait=False, cancel_futures=True)
 
@@ -71,9 +93,13 @@ def check_start(settings: Settings) -> None:
         SettingsError: a setting does not fit this machine or the checkpoints.
         CheckpointError: a checkpoint cannot be used.
     """
-    resolve_device(settings.device)
+    resolve_devices(settings.device)
+    _check_files(settings)
     checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
     choose_default(checkpoints, settings.default_model)
+
+
+def _check_files(settings: Settings) -> None:
     if settings.keys_file is not None:
         Keyring(settings.keys_file)
     if settings.jobs_store is not None:
@@ -81,37 +107,19 @@ def check_start(settings: Settings) -> None:
 
 
 def start_runtime(settings: Settings) -> Runtime:
-    """Load all checkpoints, and run one batch of every model before anything is served.
+    """Load all checkpoints and run every model before anything is served: once, in the devices' threads.
 
     Raises:
         SettingsError: a setting does not fit this machine or the checkpoints.
         CheckpointError: a checkpoint cannot be used.
     """
     metrics.forget_dead_workers()
-    target = resolve_device(settings.device)
-    device_name = describe_device(target)
-    # Torch keeps a team of OpenMP threads for every thread that computes; a second team, here of the main
-    # thread, would fight with the device thread's over the cores for as long as the service runs.
-    device = DeviceQueue()
-    checkpoints = device.call(
-        partial(load_checkpoints, settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
-    )
-    default = choose_default(checkpoints, settings.default_model)
-    models = []
-    for checkpoint in checkpoints.values():
-        began = time.perf_counter()
-        sampler = device.call(Sampler, checkpoint, str(target))
-        model = Model(card=checkpoint.card, generator_sha256=checkpoint.generator_sha256, sampler=sampler)
-        device.call(timed_batch, model, ImageRange(seed=0, start=0, count=BATCH), None)
-        if model.fid is not None:
-            metrics.RECORDED_FID.labels(model.name).set(model.fid)
-        logger.info(
-            "model %s (FID %s, generator %.12s) ready on %s after %.1f s",
-            model.name,
-            model.fid,
-            model.generator_sha256,
-            device_name,
-            time.perf_counter() - began,
-        )
-        models.append(model)
-    return Runtime(settings, Models(models, default), device, device_name)
+    devices = resolve_devices(settings.device)
+    _check_files(settings)  # before what takes long
+    queue = DeviceQueue(len(devices))
+    try:
+        folder = ModelFolder(settings, devices, queue)
+        return Runtime(settings, folder.load(), queue, describe_device(devices[0]), folder)
+    except BaseException:
+        queue.close()
+        raise

@@ -2,11 +2,14 @@
 
 The network always runs one fixed batch shape, aligned to multiples of it in the index, and a caller gets
 a slice. So an image's bytes depend neither on how many are asked for nor on where a request starts, nor on
-what else is being generated.
+what else is being generated. Where `Sampler.check` finds that an image depends neither on its place in the
+batch nor on the others in it, the batch may hold images of any seeds and indices instead, and the bytes are
+the same.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ import torch
 from endotwin.generator.architectures import to_grey_levels
 from endotwin.generator.batch import Batch, BatchMaker
 from endotwin.generator.checkpoint import Checkpoint
-from endotwin.generator.device import describe_device
+from endotwin.generator.device import describe_device, whole_images_per_thread
 from endotwin.generator.labelled import LabelledGenerator
 from endotwin.generator.latents import draw_normals
 from endotwin.image_range import BATCH, ImageRange
@@ -31,12 +34,12 @@ class NotLabelledError(TypeError):
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn for an aligned batch before the network runs.
+    """What is drawn before the network runs.
 
     Attributes:
-        range: the images that are wanted of it.
-        draws: float32 (BATCH, draws) standard normal.
-        scenes: BATCH scenes of a labelled model, else none.
+        range: the images that are wanted.
+        draws: float32 (rows, draws) standard normal: of these images, or of the aligned batch they are in.
+        scenes: of a labelled model, one per row; else none.
     """
 
     range: ImageRange
@@ -44,13 +47,36 @@ class Drawing:
     scenes: Sequence[Scene]
 
 
-class Sampler:
-    """Generate images of one checkpoint on one device. Use it from one thread; `draw` alone from any."""
+CHECK_RUNS = 2
+"""Runs of the network in `Sampler.check`."""
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
-        """Move the checkpoint's generator to `device`, a torch device such as cpu or cuda."""
+_CHECKED = 4
+_PLACES = np.stack([np.arange(BATCH) % _CHECKED, np.arange(BATCH) // _CHECKED])
+"""Which of the `_CHECKED` images are where in the two batches of `Sampler.check`: every place of a batch is
+compared with every other one, and the neighbours change."""
+
+
+class Sampler:
+    """Generate images of one checkpoint on one device. Use it from one thread; `draw` alone from any.
+
+    Attributes:
+        checkpoint: whose images.
+        device: that the network runs on.
+        independent: whether an image is known to depend on nothing else in its batch; see `check`.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", threads: int | None = None) -> None:
+        """Move the checkpoint's generator to a device.
+
+        Args:
+            checkpoint: as loaded.
+            device: a torch device such as cpu or cuda.
+            threads: most CPU threads that the network uses; default: what torch would use.
+        """
         self.checkpoint = checkpoint
+        self._threads = threads
         self.device = torch.device(device)
+        self.independent = False
         self._generator = checkpoint.generator.to(self.device).to(memory_format=torch.channels_last)
         if self.device.type == "cuda":
             # TF32 and algorithm search would make bytes depend on the card and on chance.
@@ -97,7 +123,11 @@ class Sampler:
         Raises:
             NotLabelledError: conditions are given and the checkpoint takes none.
         """
-        return self.render(self.draw(part, conditions))
+        return self.render([self.draw(part, conditions)])[0]
+
+    def rows(self, part: ImageRange) -> int:
+        """Return how many of the `BATCH` rows of a run the images of one aligned batch take."""
+        return part.count if self.independent else BATCH
 
     def draw(
         self,
@@ -111,26 +141,70 @@ class Sampler:
             NotLabelledError: as for `batch`.
         """
         aligned = ImageRange(part.seed, part.start - part.start % BATCH, BATCH)
-        draws = draw_normals(aligned, self._generator.draws)
+        rows = part if self.independent else aligned
+        return Drawing(part, *self._draw(rows, conditions, before_each))
+
+    def _draw(
+        self, rows: ImageRange, conditions: Conditions | None, before_each: Callable[[], None]
+    ) -> tuple[np.ndarray, Sequence[Scene]]:
+        draws = draw_normals(rows, self._generator.draws)
         if isinstance(self._generator, LabelledGenerator):
-            scenes = self._generator.draw_scenes(draws, conditions or Conditions(), before_each)
-            return Drawing(part, draws, scenes)
+            return draws, self._generator.draw_scenes(draws, conditions or Conditions(), before_each)
         if conditions is not None:
             raise NotLabelledError(f"{self.checkpoint.card.name} has no labels and takes no conditions")
-        return Drawing(part, draws, ())
+        return draws, ()
 
-    def render(self, drawing: Drawing) -> Batch:
-        """Do the rest of `batch`: run the network."""
-        draws = torch.from_numpy(drawing.draws).to(self.device)
-        with torch.inference_mode():
+    def render(self, drawings: Sequence[Drawing]) -> list[Batch]:
+        """Do the rest of `batch`: run the network once.
+
+        Args:
+            drawings: of this sampler, with at most `BATCH` rows in all; see `rows`.
+
+        Returns:
+            A batch for each of them.
+        """
+        draws = np.concatenate([drawing.draws for drawing in drawings])
+        scenes = [scene for drawing in drawings for scene in drawing.scenes]
+        # Rows that nobody wants repeat the others.
+        grey = to_grey_levels(self._run(draws, scenes, np.arange(BATCH) % len(draws))).cpu().numpy()
+        batches = []
+        at = 0
+        for drawing in drawings:
+            first = drawing.range.start % BATCH if len(drawing.draws) > drawing.range.count else 0
+            images = grey[at + first : at + first + drawing.range.count]
+            batches.append(
+                Batch(drawing.range, images, drawing.scenes[first : first + drawing.range.count])
+            )
+            at += len(drawing.draws)
+        return batches
+
+    def check(self) -> str:
+        """Run the network twice, and find out whether an image depends on anything else in its batch.
+
+        From then on `independent` says so. Until then, and where one does, every run makes a whole aligned
+        batch.
+
+        Returns:
+            A digest of the images: devices that make the same bytes return the same one.
+        """
+        draws, scenes = self._draw(ImageRange(0, 0, _CHECKED), None, lambda: None)
+        images = torch.cat([self._run(draws, scenes, places) for places in _PLACES])
+        first = images[:_CHECKED]
+        self.independent = torch.equal(images, first[torch.from_numpy(_PLACES.ravel())])
+        return hashlib.sha256(to_grey_levels(first).cpu().numpy().tobytes()).hexdigest()
+
+    def _run(self, draws: np.ndarray, scenes: Sequence[Scene], places: np.ndarray) -> torch.Tensor:
+        """Run the network on `BATCH` rows; row i shows what row places[i] of the draws does.
+
+        Returns:
+            Images (BATCH, 1, 128, 128) in -1..1, on the device.
+        """
+        rows = torch.from_numpy(draws[places]).to(self.device)
+        with torch.inference_mode(), whole_images_per_thread(self._threads):
             if isinstance(self._generator, LabelledGenerator):
-                images = self._generator.render_scenes(draws, drawing.scenes)
-            else:
-                images = self._generator(draws)
-            grey: np.ndarray = to_grey_levels(images).cpu().numpy()
-        first = drawing.range.start % BATCH
-        wanted = slice(first, first + drawing.range.count)
-        return Batch(drawing.range, grey[wanted], drawing.scenes[wanted])
+                return self._generator.render_scenes(rows, [scenes[row] for row in places])
+            images: torch.Tensor = self._generator(rows)
+            return images
 
 
 def sampler_in(thread: Executor, checkpoint: Checkpoint, device: torch.device) -> BatchMaker:

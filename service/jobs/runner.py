@@ -58,7 +58,7 @@ class JobRunner:
             settings: of the operator.
         """
         self.store = store
-        self._models = {model.generator_sha256: model for model in models}
+        self.offer(models)
         self._device = device
         self._device_name = device_name
         self._settings = settings
@@ -71,6 +71,10 @@ class JobRunner:
         ]
         for thread in self._threads:
             thread.start()
+
+    def offer(self, models: Models) -> None:
+        """Work on jobs of these models from now on; a job that is worked on goes on with the one it has."""
+        self._models = {model.generator_sha256: model for model in models}
 
     def wake(self) -> None:
         """Look for work now."""
@@ -172,7 +176,9 @@ class JobRunner:
             stop_if_asked()
             self._device.wait_for_streams()
 
-        model = self._models[job.spec.generator_sha256]
+        model = self._models.get(job.spec.generator_sha256)
+        if model is None:  # gone since the job was taken up
+            raise StopError
         with self._batch_maker(model) as maker:
             make_job_set(job, model.card, maker, destination, progress, stop_or_wait)
 

@@ -65,7 +65,7 @@ def serve_sampler(
     card = load_checkpoint(tiny_checkpoint).card
 
     def serve(sampler: FakeSampler, **settings: object) -> Client:
-        models = Models([Model(card=card, generator_sha256="0" * 64, sampler=sampler)], card.name)
+        models = Models([Model(card=card, generator_sha256="0" * 64, samplers=[sampler])], card.name)
         return serve_runtime(Runtime(Settings(**settings), models, DeviceQueue(), "test"))
 
     return serve

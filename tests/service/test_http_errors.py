@@ -111,7 +111,7 @@ def test_refusals_are_counted(server: LiveServer) -> None:
 @pytest.fixture(scope="module")
 def models(labelled_checkpoint: Path) -> Models:
     checkpoints = load_checkpoints(labelled_checkpoint.parent, allow_unscored=False).values()
-    return Models([Model(one.card, one.generator_sha256, FakeSampler()) for one in checkpoints], "tiny")
+    return Models([Model(one.card, one.generator_sha256, [FakeSampler()]) for one in checkpoints], "tiny")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,7 +12,13 @@ from endotwin.mosaic.parameters import Conditions
 
 
 class FakeSampler:
-    """A sampler without a network: `aligned` makes the images of an aligned batch."""
+    """A sampler without a network: `aligned` makes the images of an aligned batch.
+
+    Attributes:
+        independent: as of `Sampler`.
+    """
+
+    independent = False
 
     def aligned(self, seed: int, block: int) -> np.ndarray:
         """Return uint8 (BATCH, 128, 128)."""
@@ -22,13 +28,19 @@ class FakeSampler:
         first = part.start % BATCH
         return Batch(part, self.aligned(part.seed, part.start // BATCH)[first : first + part.count])
 
+    def rows(self, part: ImageRange) -> int:
+        return part.count if self.independent else BATCH
+
     def draw(
-        self, part: ImageRange, conditions: Conditions | None, before_each: Callable[[], None]
+        self,
+        part: ImageRange,
+        conditions: Conditions | None = None,
+        before_each: Callable[[], None] = lambda: None,
     ) -> ImageRange:
         return part
 
-    def render(self, drawing: ImageRange) -> Batch:
-        return self.batch(drawing)
+    def render(self, drawings: Sequence[ImageRange]) -> list[Batch]:
+        return [self.batch(part) for part in drawings]
 
 
 def block(seed: int, number: int) -> ImageRange:

@@ -27,7 +27,7 @@ GOOD = {"n": 10, "seed": 7, "destination": "s3://data/sets/first"}
 @pytest.fixture(scope="module")
 def models(labelled_checkpoint: Path) -> Models:
     checkpoints = load_checkpoints(labelled_checkpoint.parent, allow_unscored=False).values()
-    return Models([Model(one.card, one.generator_sha256, FakeSampler()) for one in checkpoints], "tiny")
+    return Models([Model(one.card, one.generator_sha256, [FakeSampler()]) for one in checkpoints], "tiny")
 
 
 def parse(models: Models, body: object) -> tuple[Bucket, SetSpec]:

@@ -45,13 +45,13 @@ def generate(device: DeviceQueue, model: Model, number: int) -> asyncio.Future[B
 @pytest.fixture
 def model(tiny_checkpoint: Path) -> Model:
     return Model(
-        card=load_checkpoint(tiny_checkpoint).card, generator_sha256="0" * 64, sampler=RecordingSampler()
+        card=load_checkpoint(tiny_checkpoint).card, generator_sha256="0" * 64, samplers=[RecordingSampler()]
     )
 
 
 def test_streams_go_first_and_a_job_goes_on(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_module, "_STREAMS_BEFORE_A_JOB", 3)
-    device, sampler = DeviceQueue(), model.sampler
+    device, sampler = DeviceQueue(), model.samplers[0]
 
     async def stream() -> None:
         batches = [generate(device, model, number) for number in range(8)]
@@ -72,7 +72,7 @@ def test_streams_go_first_and_a_job_goes_on(model: Model, monkeypatch: pytest.Mo
 
 
 def test_a_job_that_waits_ends_with_the_service(model: Model) -> None:
-    device, sampler = DeviceQueue(), model.sampler
+    device, sampler = DeviceQueue(), model.samplers[0]
     with ThreadPoolExecutor(2) as jobs:
         running = [
             jobs.submit(device.generate_for_job, model, block(JOB, number), None) for number in range(2)
@@ -87,9 +87,9 @@ def test_a_job_that_waits_ends_with_the_service(model: Model) -> None:
 
 def test_an_error_reaches_the_job(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     device = DeviceQueue()
-    model.sampler.go.set()
+    model.samplers[0].go.set()
     with monkeypatch.context() as broken:
-        broken.setattr(model.sampler, "render", lambda _: 1 / 0)
+        broken.setattr(model.samplers[0], "render", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             device.generate_for_job(model, block(JOB, 0), None)
     assert device.generate_for_job(model, block(JOB, 1), None).range == block(JOB, 1)
@@ -99,7 +99,7 @@ def test_an_error_reaches_the_job(model: Model, monkeypatch: pytest.MonkeyPatch)
 def test_a_job_gets_the_bytes_of_the_sampler(labelled_checkpoint: Path) -> None:
     checkpoint = load_checkpoint(labelled_checkpoint)
     sampler, device = Sampler(checkpoint), DeviceQueue()
-    model = Model(card=checkpoint.card, generator_sha256="0" * 64, sampler=sampler)
+    model = Model(card=checkpoint.card, generator_sha256="0" * 64, samplers=[sampler])
     conditions = Conditions(density=Range(low=1500, high=2500))
     part = ImageRange(7, 50, 3)
     shared, expected = device.generate_for_job(model, part, conditions), sampler.batch(part, conditions)
@@ -116,7 +116,7 @@ def test_what_a_job_does_beside_the_device_waits_for_streams(
 ) -> None:
     """It waits for the streams there are, but only as long as its own batch on the device would."""
     monkeypatch.setattr(device_module, "_STREAMS_BEFORE_A_JOB", 3)
-    device, sampler = DeviceQueue(), model.sampler
+    device, sampler = DeviceQueue(), model.samplers[0]
     seen = []
 
     def wait() -> None:
@@ -140,7 +140,7 @@ def test_what_a_job_does_beside_the_device_waits_for_streams(
 
 
 def test_waiting_for_streams_ends_with_the_service(model: Model) -> None:
-    device, sampler = DeviceQueue(), model.sampler
+    device, sampler = DeviceQueue(), model.samplers[0]
 
     async def stream() -> None:
         running = [generate(device, model, number) for number in range(2)]

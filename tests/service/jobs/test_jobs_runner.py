@@ -34,7 +34,7 @@ def start(tiny_checkpoint: Path, tmp_path: Path, bucket: str) -> Iterator[Start]
     with ExitStack() as services:
 
         def start(sampler: object, allow: str = bucket) -> JobRunner:
-            models = Models([Model(card=card, generator_sha256="0" * 64, sampler=sampler)], card.name)
+            models = Models([Model(card=card, generator_sha256="0" * 64, samplers=[sampler])], card.name)
             settings = Settings(storage_allow=(allow,), jobs_lease_seconds=2)
             device = services.enter_context(ExitStack())
             thread = DeviceQueue()

@@ -1,0 +1,210 @@
+"""The folder of checkpoints, on the devices: loaded at the start, and read again when it has changed."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from endotwin.catalogue import checkpoint_paths, choose_default, load_checkpoints
+from endotwin.generator.checkpoint import Checkpoint, CheckpointError, file_sha256, load_checkpoint
+from endotwin.generator.device import describe_device
+from endotwin.generator.sampler import CHECK_RUNS, Sampler
+from endotwin.settings import Settings, SettingsError, variable
+from service import metrics
+from service.device_queue import DeviceQueue
+from service.models import Model, Models
+
+logger = logging.getLogger("endotwin")
+
+
+@dataclass(frozen=True)
+class _Served:
+    """A model that is offered, and the digest of the file it came from."""
+
+    model: Model
+    file_sha256: str
+
+
+class ModelFolder:
+    """The checkpoints of the operator's folder, each on every device."""
+
+    def __init__(self, settings: Settings, devices: Sequence[torch.device], queue: DeviceQueue) -> None:
+        """Load nothing yet.
+
+        Args:
+            settings: which folder, and what is allowed in it.
+            devices: of one kind.
+            queue: runs what computes in the threads of the devices: torch keeps a team of OpenMP threads
+                for every thread that computes, and two teams compete for the cores.
+        """
+        self._settings = settings
+        self._devices = devices
+        self._queue = queue
+        self._served: dict[Path, _Served] = {}
+
+    def load(self) -> Models:
+        """Load all checkpoints, and run each on every device.
+
+        Raises:
+            SettingsError: a setting does not fit this machine or the checkpoints.
+            CheckpointError: a checkpoint cannot be used.
+        """
+        checkpoints = self._queue.call(
+            partial(
+                load_checkpoints,
+                self._settings.checkpoint_dir,
+                allow_unscored=self._settings.allow_unscored,
+            )
+        )
+        choose_default(checkpoints, self._settings.default_model)
+        served = {}
+        for checkpoint in checkpoints.values():
+            digest = file_sha256(checkpoint.path)
+            served[checkpoint.path] = _Served(self._place(checkpoint), digest)
+        return self._offer(served)
+
+    def read_again(self) -> Models | None:
+        """Read the folder again: load what is new or changed, and leave out what is gone.
+
+        A file that cannot be used changes nothing: what came from it before is still offered. What happened
+        is logged and counted.
+
+        Returns:
+            What is offered from now on; None if that is what was offered before.
+        """
+        before = {served.model.name: served.model for served in self._served.values()}
+        problems: list[str] = []
+        try:
+            models = self._offer(self._look(problems))
+        except Exception as error:
+            logger.error("models: nothing is changed: %s", _describe(error))  # noqa: TRY400
+            metrics.RELOADS.labels("failed").inc()
+            return None
+        for problem in problems:
+            logger.error("models: %s", problem)
+        changes = _changes(before, models)
+        logger.info("models: read again: %s", ", ".join(changes) or "nothing new")
+        metrics.RELOADS.labels("partial" if problems else "complete").inc()
+        for name in before.keys() - set(models.names):
+            metrics.RECORDED_FID.labels(name).set(float("nan"))
+        return models if changes else None
+
+    def _offer(self, served: dict[Path, _Served]) -> Models:
+        models = [one.model for one in served.values()]
+        default = choose_default([model.name for model in models], self._settings.default_model)
+        self._served = served
+        return Models(models, default)
+
+    def _look(self, problems: list[str]) -> dict[Path, _Served]:
+        """Return what the folder holds now, loaded; note every file that cannot be used."""
+        digests = {}
+        for path in checkpoint_paths(self._settings.checkpoint_dir):
+            try:
+                digests[path] = file_sha256(path)
+            except OSError as error:
+                problems.append(f"{path}: {error.strerror}")
+                digests[path] = ""
+        known = {one.file_sha256: one for one in self._served.values()}
+        found: dict[Path, _Served] = {}
+        # Files that have not changed come first: another one cannot take the name of theirs.
+        for path in sorted(digests, key=lambda path: (digests[path] not in known, path)):
+            taken = {one.model.name: other for other, one in found.items()}
+            served = known.get(digests[path])
+            if served is None and digests[path]:
+                try:
+                    served = self._load(path, digests[path], taken)
+                except Exception as error:
+                    problems.append(_describe(error))
+            served = served or self._served.get(path)
+            if served is None:
+                continue
+            if served.model.name in taken:
+                problems.append(_same_name(path, taken[served.model.name], served.model.name))
+            else:
+                found[path] = served
+        return found
+
+    def _load(self, path: Path, digest: str, taken: dict[str, Path]) -> _Served:
+        load = partial(load_checkpoint, require_fid=not self._settings.allow_unscored)
+        checkpoint = self._queue.call(load, path)
+        name = checkpoint.card.name
+        if name in taken:
+            raise SettingsError(_same_name(path, taken[name], name))
+        return _Served(self._place(checkpoint), digest)
+
+    def _place(self, checkpoint: Checkpoint) -> Model:
+        """Put a checkpoint on every device and run it there.
+
+        Raises:
+            SettingsError: two devices make different bytes of it.
+        """
+        name = checkpoint.card.name
+        began = time.perf_counter()
+        samplers, digests = [], set()
+        for index, device in enumerate(self._devices):
+            sampler = self._queue.call(self._sampler, checkpoint, device, device=index)
+            start = time.perf_counter()
+            digests.add(self._queue.call(sampler.check, device=index))
+            seconds = time.perf_counter() - start
+            metrics.DEVICE_SECONDS.labels(name).observe(seconds / CHECK_RUNS)
+            samplers.append(sampler)
+        if len(digests) > 1:
+            raise SettingsError(
+                f"{variable('device')}={self._settings.device}: they make different bytes of {name}"
+            )
+        independent = all(sampler.independent for sampler in samplers)
+        for sampler in samplers:
+            sampler.independent = independent
+        metrics.BATCHES_SHARED.labels(name).set(independent)
+        model = Model(checkpoint.card, checkpoint.generator_sha256, samplers)
+        if model.fid is not None:
+            metrics.RECORDED_FID.labels(name).set(model.fid)
+        logger.info(
+            "model %s (FID %s, generator %.12s) ready on %s after %.1f s",
+            name,
+            model.fid,
+            model.generator_sha256,
+            ", ".join(f"{describe_device(device)} ({device})" for device in self._devices),
+            time.perf_counter() - began,
+        )
+        if not independent:
+            logger.warning(
+                "model %s: on this device an image depends on its place in the batch, so requests for few "
+                "images share none: each takes as long as one for 16",
+                name,
+            )
+        return model
+
+    def _sampler(self, checkpoint: Checkpoint, device: torch.device) -> Sampler:
+        if device != self._devices[0]:  # else it would move away from the first device
+            checkpoint = replace(checkpoint, generator=copy.deepcopy(checkpoint.generator))
+        threads = max(1, torch.get_num_threads() // len(self._devices))
+        return Sampler(checkpoint, str(device), threads)
+
+
+def _changes(before: dict[str, Model], models: Models) -> list[str]:
+    """Say what is offered now that was not before, and the other way round."""
+    changes = [f"{name} is gone" for name in sorted(before.keys() - set(models.names))]
+    for model in models:
+        if model.name not in before:
+            changes.append(f"{model.name} is new")
+        elif model is not before[model.name]:
+            changes.append(f"{model.name} is replaced")
+    return changes
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, CheckpointError | SettingsError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _same_name(path: Path, other: Path, name: str) -> str:
+    return f"{path}: its card has the name {name!r}, which {other} has"
