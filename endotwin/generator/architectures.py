@@ -23,10 +23,12 @@ Architecture = Annotated[
 
 PRESETS: dict[str, Architecture] = {
     "paper": DcganArchitecture(),
+    "paper-512": DcganArchitecture(channels=(512, 256, 128, 64, 32)),
     "compact": MosaicArchitecture(),
     "labelled": LabelledArchitecture(),
 }
-"""Named architectures: `paper` is the QCAV 2021 network, `compact` trains on two CPU cores, and so does
+"""Named architectures: `paper` is the QCAV 2021 network, `paper-512` the same layout a quarter as
+wide, `compact` trains on two CPU cores, and so does
 `labelled`, whose images come with labels."""
 
 

@@ -37,7 +37,7 @@ EPILOG = (
 def train_command(
     data: DataFolders = None,
     sources: SourcesFile = None,
-    preset: Annotated[str, typer.Option(help="Networks: paper, compact, labelled.")] = "compact",
+    preset: Annotated[str, typer.Option(help="Networks: paper, paper-512, compact, labelled.")] = "compact",
     recipe: Annotated[
         str | None,
         typer.Option(help=f"How to train: {', '.join(RECIPE_NAMES)}. Default: {DEFAULT_RECIPES}."),

@@ -1,0 +1,1 @@
+"""Tables and figures of docs/paper.md, each made by a command."""
