@@ -80,6 +80,7 @@ class _Shapes:
     area: np.ndarray
 
 
+@functools.lru_cache(maxsize=256)
 def _shapes_with(cv: float) -> _Shapes:
     table = _table()
     rows = np.flatnonzero((table.cv[:, 0] <= cv) & (cv < table.cv[:, -1]))

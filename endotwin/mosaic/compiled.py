@@ -19,7 +19,8 @@ def compiled(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _R
     """Compile a function at its first call; other threads go on while it runs.
 
     Machine code is kept beside the module, else in the user's cache or in NUMBA_CACHE_DIR. Where none of
-    these can be written to, every process compiles for itself.
+    these can be written to, every process compiles for itself. The cache sees changes of the function's own
+    file only, so compiled functions call none of other files and read none of their constants.
     """
     try:
         dispatcher = numba.njit(cache=True, nogil=True)(function)

@@ -16,7 +16,7 @@ import numpy as np
 
 from endotwin.generator.latents import to_uniform
 from endotwin.image_range import IMAGE_SIZE
-from endotwin.mosaic.tessellation import Tessellation, correct_weights, tessellate
+from endotwin.mosaic.tessellation import Tessellation, tessellate
 
 GRID = 24
 """Sites per side of the periodic table of site numbers: more than a field ever has in a row."""
@@ -41,28 +41,14 @@ _DISTURBED = 2.0
 """Width of the outer part in which the open edge of the mosaic changes how much room cells have, in
 spacings."""
 
-_ROUNDS = 4
-_MOVES = 2
-"""Rounds in which sites move, the first ones; in the others only weights change."""
-
 _MOVE = 0.5
 """Share of the way to the centroid that a site moves (1 is Lloyd's method)."""
 
 _FULL_MOVE_JITTER, _NO_MOVE_JITTER = 0.3, 0.5
 """Jitters up to which sites move all of that way, and from which on they do not move at all."""
 
-_SLENDER = 2.5
-"""Cells of a greater aspect ratio are made rounder. Of 3,581 real cells with experts' borders none has more
-than 2.9 and one in a thousand more than 2.5, measured on pixels without the border, which adds to it."""
-
-_SLENDER_MOVE, _BESIDE_MOVE = 1.0, 0.25
-"""Shares of the way to the centroid that the site of a slender cell moves, and those beside."""
-
-_MORE_ROUNDS = 20
-"""Rounds, at most, for slender cells and those beside them alone; ending earlier once none is left."""
-
 _SEEN = 1.0
-"""Sites within so many spacings of the image are those whose cells it may show."""
+"""Sites within so many spacings of the image are those whose cells must not stay slender."""
 
 _REACH = 2.0
 """Sites further than so many spacings from the image own none of its pixels: on the rim, nothing depends on
@@ -124,6 +110,8 @@ def draw_mosaic(lattice: np.ndarray, sites: np.ndarray, shape: MosaicShape) -> M
         sites: (GRID * GRID, 5) standard normal; see `SITE_NUMBERS`.
         shape: area, jitter and spread.
     """
+    from endotwin.mosaic.kernels import settle  # noqa: PLC0415
+
     margin = float(
         np.interp(shape.spacing, (_MARGIN_GROWS_FROM, _MARGIN_GROWS_TO), (_MARGIN, _WIDEST_MARGIN))
     )
@@ -149,44 +137,10 @@ def draw_mosaic(lattice: np.ndarray, sites: np.ndarray, shape: MosaicShape) -> M
     move = _MOVE * min(
         1.0, max(0.0, (_NO_MOVE_JITTER - shape.jitter) / (_NO_MOVE_JITTER - _FULL_MOVE_JITTER))
     )
-    for turn in range(_ROUNDS):
-        shares = np.maximum(_rounding(tessellation, free), move if turn < _MOVES else 0.0)
-        tessellation = _improve(tessellation, wanted, chosen, free, shares)
-    for _ in range(_MORE_ROUNDS):
-        seen = free & ~_outside(tessellation.sites, _SEEN, shape.spacing)
-        shares = _rounding(tessellation, seen)
-        if not shares.any():
-            break
-        tessellation = _improve(tessellation, wanted, chosen, free & (shares > 0.0), shares)
-    return Mosaic(tessellation, table, shape)
-
-
-def _rounding(tessellation: Tessellation, chosen: np.ndarray) -> np.ndarray:
-    """Return the share of the way to the centroid that every site moves, (N,), to round slender cells.
-
-    Args:
-        tessellation: as it is.
-        chosen: bool (N,), the sites whose cells are to be rounded.
-    """
-    slender = chosen & (tessellation.aspects > _SLENDER)
-    shares = np.zeros(len(slender))
-    i, j = tessellation.neighbours.T
-    shares[j[slender[i]]] = _BESIDE_MOVE
-    shares[slender] = _SLENDER_MOVE
-    return shares
-
-
-def _improve(
-    tessellation: Tessellation,
-    wanted: np.ndarray,
-    chosen: np.ndarray,
-    free: np.ndarray,
-    shares: np.ndarray,
-) -> Tessellation:
-    """Correct the weights of the free sites and move them by shares of the way to their centroids."""
-    weights = correct_weights(tessellation, wanted, free)
-    way = (shares * free)[:, None] * (tessellation.centroids - tessellation.sites)
-    return tessellate(tessellation.sites + way, weights, chosen)
+    middle, half = IMAGE_SIZE / 2.0, IMAGE_SIZE / 2.0 + _SEEN * shape.spacing
+    seen = (middle - half, middle + half)
+    positions, weights, cells = settle(positions, tessellation.cells, wanted, chosen, free, seen, move)
+    return Mosaic(Tessellation(positions, weights, *cells), table, shape)
 
 
 def _grid(lattice: np.ndarray, spacing: float, margin: float) -> tuple[np.ndarray, np.ndarray]:

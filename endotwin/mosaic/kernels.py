@@ -1,4 +1,4 @@
-"""The numerical loops of mosaics, compiled: power diagrams by clipping, a sparse solver, pixels.
+"""Power diagrams, compiled: cells by clipping, areas by Newton's method, rounded cells by rounds of both.
 
 Import this module where it is used: it takes Numba with it.
 """
@@ -11,14 +11,108 @@ import numpy as np
 
 from endotwin.mosaic.compiled import compiled
 
-_TINY = 1e-9
-"""Pixels so little beyond a border stay on their side, so that rounding cannot send them to and fro."""
+Cells = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Areas, centroids, aspects, sides, neighbours and lengths, as `endotwin.mosaic.tessellation` has them."""
+
+_NEWTON_STEP = 0.8
+"""Share of a Newton step that is taken: a whole one can lose a small cell."""
+
+_LARGEST_STEP = 0.25
+"""Largest change of a weight in one step, in wanted mean areas, for the same reason."""
+
+_STIFFNESS = 1e-3
+"""Added to the diagonal so that a cell that was lost does not make the equations singular."""
+
+_ROUNDS = 4
+_MOVES = 2
+"""Rounds in which all sites move, the first ones; in the others only weights change."""
+
+_SLENDER = 2.5
+"""Cells of a greater aspect ratio are made rounder. Of 3,581 real cells with experts' borders none has more
+than 2.9 and one in a thousand more than 2.5, measured on pixels without the border, which adds to it."""
+
+_SLENDER_MOVE, _BESIDE_MOVE = 1.0, 0.25
+"""Shares of the way to the centroid that the site of a slender cell moves, and those beside."""
+
+_MORE_ROUNDS = 20
+"""Rounds, at most, for slender cells and those beside them alone; ending earlier once none is left."""
 
 
 @compiled
-def clip_cells(
-    sites: np.ndarray, weights: np.ndarray, chosen: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def settle(
+    sites: np.ndarray,
+    cells: Cells,
+    wanted: np.ndarray,
+    chosen: np.ndarray,
+    free: np.ndarray,
+    seen: tuple[float, float],
+    move: float,
+) -> tuple[np.ndarray, np.ndarray, Cells]:
+    """Find sites and weights of rounded cells that have nearly the wanted areas.
+
+    Args:
+        sites: float64 (N, 2), where they start.
+        cells: of these sites without weights.
+        wanted: float64 (N,), areas in square pixels.
+        chosen: bool (N,), the sites whose cells are looked at, all free ones among them.
+        free: bool (N,), the sites that may move and whose weights may change.
+        seen: least and greatest x and y of the sites whose cells must not stay slender.
+        move: share of the way to the centroid of its cell that every site moves in the first rounds.
+
+    Returns:
+        Sites (N, 2), weights (N,) and their cells.
+    """
+    sites, weights = sites.copy(), np.zeros(len(sites))
+    for turn in range(_ROUNDS + _MORE_ROUNDS):
+        everywhere = turn < _ROUNDS
+        least = move if turn < _MOVES else 0.0
+        shares, concerned, slender = _round_slender(sites, cells, free, everywhere, seen)
+        if slender == 0 and not everywhere:
+            break
+        steps = newton_step(sites, cells, wanted, concerned)
+        centroids = cells[1]
+        for i in range(len(sites)):
+            weights[i] += steps[i]
+            if free[i]:
+                share = max(least, shares[i])
+                sites[i, 0] += share * (centroids[i, 0] - sites[i, 0])
+                sites[i, 1] += share * (centroids[i, 1] - sites[i, 1])
+        cells = clip_cells(sites, weights, chosen)
+    return sites, weights, cells
+
+
+@compiled
+def _round_slender(
+    sites: np.ndarray, cells: Cells, free: np.ndarray, everywhere: bool, seen: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return by which shares of the way to their centroids sites move so that slender cells become rounder.
+
+    Returns:
+        Shares (N,), which sites' weights are to change (N,), and how many cells are slender: if everywhere,
+        of the free sites, else of those that can be seen.
+    """
+    aspects, pairs = cells[2], cells[4]
+    shares = np.zeros(len(sites))
+    concerned = free.copy()
+    slender = 0
+    for i in range(len(sites)):
+        x, y = sites[i, 0], sites[i, 1]
+        looked_at = everywhere or (seen[0] <= min(x, y) and max(x, y) <= seen[1])
+        if free[i] and looked_at and aspects[i] > _SLENDER:
+            shares[i] = _SLENDER_MOVE
+            slender += 1
+    for k in range(len(pairs)):
+        i, j = pairs[k, 0], pairs[k, 1]
+        if shares[i] == _SLENDER_MOVE and shares[j] == 0.0:
+            shares[j] = _BESIDE_MOVE
+    if not everywhere:
+        for i in range(len(sites)):
+            concerned[i] = free[i] and shares[i] > 0.0
+    return shares, concerned, slender
+
+
+@compiled
+def clip_cells(sites: np.ndarray, weights: np.ndarray, chosen: np.ndarray) -> Cells:
     """Cut the cells of sites out of a box with the borders to the sites around them, the nearest first.
 
     Args:
@@ -26,9 +120,6 @@ def clip_cells(
         weights: float64 (N,).
         chosen: bool (N,), the sites whose cells are wanted.
 
-    Returns:
-        areas (N,), centroids (N, 2), aspects (N,), sides (N,), pairs of neighbours (M, 2) and the lengths
-        (M,) of their borders; see `endotwin.mosaic.tessellation.Tessellation`.
     """
     count = len(sites)
     low_x, low_y, high_x, high_y, heaviest = _bounds(sites, weights)
@@ -248,31 +339,20 @@ def _measure_polygon(corners: np.ndarray, size: int) -> tuple[float, float, floa
 
 
 @compiled
-def solve_weights(
-    sites: np.ndarray,
-    pairs: np.ndarray,
-    lengths: np.ndarray,
-    free: np.ndarray,
-    missing: np.ndarray,
-    stiffness: float,
-) -> np.ndarray:
-    """Solve the equations of a Newton step by a Cholesky decomposition within their band.
+def newton_step(sites: np.ndarray, cells: Cells, wanted: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Return the changes of weights, (N,), of one damped Newton step towards wanted areas.
 
     The area of i grows with its weight and shrinks with that of a neighbour j by the length of their border
     over twice the distance of their sites.
 
     Args:
         sites: float64 (N, 2).
-        pairs: int64 (M, 2), neighbours, each pair in both orders.
-        lengths: float64 (M,), of their borders.
-        free: bool (N,), whose weights may change.
-        missing: float64 (N,), wanted areas less areas.
-        stiffness: added to the diagonal.
-
-    Returns:
-        float64 (N,), changes of the weights; 0 where not free.
+        cells: of all free sites.
+        wanted: float64 (N,), areas in square pixels.
+        free: bool (N,), the sites whose weights may change.
     """
     count = len(sites)
+    areas, pairs, lengths = cells[0], cells[4], cells[5]
     place = np.full(count, -1, np.int64)
     unknowns = 0
     for i in range(count):
@@ -287,10 +367,12 @@ def solve_weights(
 
     lower = np.zeros((unknowns, band + 1))  # [k, n]: in column k and row k + n
     right = np.zeros(unknowns)
+    total = 0.0
     for i in range(count):
         if free[i]:
-            lower[place[i], 0] = stiffness
-            right[place[i]] = missing[i]
+            lower[place[i], 0] = _STIFFNESS
+            right[place[i]] = wanted[i] - areas[i]
+            total += wanted[i]
     for k in range(len(pairs)):
         i, j = pairs[k, 0], pairs[k, 1]
         if free[i]:
@@ -299,12 +381,13 @@ def solve_weights(
             lower[place[i], 0] += rate
             if place[j] > place[i]:
                 lower[place[i], place[j] - place[i]] = -rate
-
     _solve_band(lower, right)
+
+    limit = _LARGEST_STEP * total / unknowns if unknowns > 0 else 0.0
     steps = np.zeros(count)
     for i in range(count):
         if free[i]:
-            steps[i] = right[place[i]]
+            steps[i] = min(max(_NEWTON_STEP * right[place[i]], -limit), limit)
     return steps
 
 
@@ -333,59 +416,3 @@ def _solve_band(lower: np.ndarray, right: np.ndarray) -> None:
         for n in range(1, min(band, count - 1 - k) + 1):
             right[k] -= lower[k, n] * right[k + n]
         right[k] /= lower[k, 0]
-
-
-@compiled
-def walk_pixels(
-    sites: np.ndarray, weights: np.ndarray, sides: np.ndarray, pairs: np.ndarray, start: int, size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find the cell of every pixel by walking from cell to cell, and the distance to its nearest border.
-
-    A cell is convex, so the nearest of the lines through its borders is as far as the nearest border.
-
-    Args:
-        sites: float64 (N, 2).
-        weights: float64 (N,).
-        sides: int64 (N,), number of neighbours.
-        pairs: int64 (M, 2), neighbours, sorted by the first.
-        start: a site that has a cell.
-        size: pixels of the image's side.
-
-    Returns:
-        owner int64, distance to the nearest border float32 and to the owner's site float32, each
-        (size, size).
-    """
-    owner = np.empty((size, size), np.int64)
-    border = np.empty((size, size), np.float32)
-    centre = np.empty((size, size), np.float32)
-    starts = np.zeros(len(sites) + 1, np.int64)
-    for i in range(len(sites)):
-        starts[i + 1] = starts[i] + sides[i]
-    lines = np.empty((len(pairs), 3))  # to a neighbour: unit normal from the site, and distance from it
-    for k in range(len(pairs)):
-        i, j = pairs[k, 0], pairs[k, 1]
-        dx, dy = sites[j, 0] - sites[i, 0], sites[j, 1] - sites[i, 1]
-        length = math.sqrt(dx * dx + dy * dy)
-        lines[k, 0], lines[k, 1] = dx / length, dy / length
-        lines[k, 2] = 0.5 * (length + (weights[i] - weights[j]) / length)
-
-    first = start
-    for row in range(size):
-        own = first
-        for column in range(size):
-            least = -math.inf
-            while least < -_TINY:
-                x, y = column + 0.5 - sites[own, 0], row + 0.5 - sites[own, 1]
-                least, nearest = math.inf, own
-                for k in range(starts[own], starts[own + 1]):
-                    distance = lines[k, 2] - x * lines[k, 0] - y * lines[k, 1]
-                    if distance < least:
-                        least, nearest = distance, pairs[k, 1]
-                if least < -_TINY:
-                    own = nearest
-            if column == 0:
-                first = own
-            owner[row, column] = own
-            border[row, column] = max(least, 0.0)
-            centre[row, column] = math.sqrt(x * x + y * y)
-    return owner, border, centre

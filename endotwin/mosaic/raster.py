@@ -28,7 +28,7 @@ class Raster:
 
 def rasterise(mosaic: Mosaic) -> Raster:
     """Evaluate a mosaic at the centres of the image's pixels."""
-    from endotwin.mosaic.kernels import walk_pixels  # noqa: PLC0415
+    from endotwin.mosaic.pixels import walk_pixels  # noqa: PLC0415
 
     found = mosaic.tessellation
     from_corner = (found.sites * found.sites).sum(axis=1)

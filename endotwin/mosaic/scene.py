@@ -69,5 +69,5 @@ def draw_scene(numbers: np.ndarray, conditions: Conditions, population: ImagePop
         mosaic=mosaic,
         raster=raster,
         guttae=draw_guttae(of_guttae, parameters.guttae),
-        looks=sites[mosaic.table[raster.owner], 3:5],
+        looks=sites[mosaic.table, 3:5].take(raster.owner, axis=0),
     )

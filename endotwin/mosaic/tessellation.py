@@ -8,17 +8,12 @@ give the cells wanted areas, and Newton's method finds them (Kitagawa, Mérigot 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-_NEWTON_STEP = 0.8
-"""Share of a Newton step that is taken: a whole one can lose a small cell."""
-
-_LARGEST_STEP = 0.25
-"""Largest change of a weight in one step, in wanted mean areas, for the same reason."""
-
-_STIFFNESS = 1e-3
-"""Added to the diagonal so that a cell that was lost does not make the equations singular."""
+if TYPE_CHECKING:
+    from endotwin.mosaic.kernels import Cells
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,11 @@ class Tessellation:
     neighbours: np.ndarray
     lengths: np.ndarray
 
+    @property
+    def cells(self) -> Cells:
+        """Return what compiled functions take."""
+        return self.areas, self.centroids, self.aspects, self.sides, self.neighbours, self.lengths
+
 
 def tessellate(sites: np.ndarray, weights: np.ndarray, chosen: np.ndarray | None = None) -> Tessellation:
     """Compute the power diagram of weighted sites.
@@ -61,28 +61,3 @@ def tessellate(sites: np.ndarray, weights: np.ndarray, chosen: np.ndarray | None
     if chosen is None:
         chosen = np.ones(len(sites), dtype=bool)
     return Tessellation(sites, weights, *clip_cells(sites, weights, chosen))
-
-
-def correct_weights(tessellation: Tessellation, wanted: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """Return the weights after one damped Newton step towards wanted areas.
-
-    Args:
-        tessellation: as it is, with the cells of all free sites.
-        wanted: float64 (N,), areas in square pixels.
-        free: bool (N,), the sites whose weights may change.
-
-    Returns:
-        float64 (N,), new weights.
-    """
-    from endotwin.mosaic.kernels import solve_weights  # noqa: PLC0415
-
-    step = solve_weights(
-        tessellation.sites,
-        tessellation.neighbours,
-        tessellation.lengths,
-        free,
-        wanted - tessellation.areas,
-        _STIFFNESS,
-    )
-    limit = _LARGEST_STEP * float(wanted[free].mean())
-    return tessellation.weights + np.clip(_NEWTON_STEP * step, -limit, limit)

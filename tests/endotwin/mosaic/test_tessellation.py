@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from power_diagrams import borders_by_hull
 from scipy.spatial import ConvexHull, Voronoi
 
-from endotwin.mosaic.tessellation import correct_weights, tessellate
+from endotwin.mosaic.kernels import newton_step
+from endotwin.mosaic.tessellation import Tessellation, tessellate
 
 SPACING = 10.0
 ROW = math.sqrt(3) / 2 * SPACING
@@ -22,6 +24,10 @@ def hexagons(rows: int = 12) -> np.ndarray:
 
 def scattered(seed: int, count: int = 160, side: float = 100.0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0, side, (count, 2))
+
+
+def correct_weights(found: Tessellation, wanted: np.ndarray, free: np.ndarray) -> np.ndarray:
+    return found.weights + newton_step(found.sites, found.cells, wanted, free)
 
 
 def inside(sites: np.ndarray, margin: float) -> np.ndarray:
@@ -89,6 +95,50 @@ def test_a_cell_is_where_the_weighted_distance_is_least() -> None:
         assert found.areas[k] == pytest.approx(len(mine) * 0.04, abs=2.0)
         if found.areas[k] > 20:
             np.testing.assert_allclose(found.centroids[k], mine.mean(axis=0), atol=0.1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cells_are_those_of_the_lower_convex_hull(seed: int) -> None:
+    """With weights so unequal that some sites have no cell."""
+    sites = scattered(seed)
+    weights = np.random.default_rng(seed).normal(0, 30, len(sites))
+    found = tessellate(sites, weights)
+    pairs, ends = borders_by_hull(sites, weights)
+    shown = np.unique(pairs)
+    assert len(shown) < len(sites)
+    inner = np.intersect1d(np.flatnonzero(inside(sites, 15)), shown)
+    lengths = {}
+    for (i, j), (start, end) in zip(pairs.tolist(), ends, strict=True):
+        lengths[i, j] = lengths[j, i] = math.hypot(*(end - start))
+    for (i, j), length in zip(found.neighbours.tolist(), found.lengths, strict=True):
+        if i in inner:
+            assert length == pytest.approx(lengths.pop((i, j)), abs=1e-9)
+    assert not {pair for pair in lengths if pair[0] in inner}
+    assert set(np.flatnonzero(found.areas[inside(sites, 15)] > 0)) == set(
+        np.flatnonzero(np.isin(np.arange(len(sites)), shown)[inside(sites, 15)])
+    )
+
+
+def test_cells_that_are_not_chosen_are_left_out_and_change_nothing() -> None:
+    sites = scattered(2)
+    weights = np.random.default_rng(2).normal(0, 20, len(sites))
+    chosen = inside(sites, 20)
+    every, some = tessellate(sites, weights), tessellate(sites, weights, chosen)
+    for name in ("areas", "centroids", "aspects", "sides"):
+        np.testing.assert_array_equal(getattr(some, name)[chosen], getattr(every, name)[chosen])
+    assert not some.areas[~chosen].any()
+    np.testing.assert_array_equal(some.neighbours, every.neighbours[chosen[every.neighbours[:, 0]]])
+
+
+def test_aspects_in_closed_form() -> None:
+    """Rows of sites make rectangles; a grid of hexagons has none but round cells."""
+    x, y = (part.ravel() for part in np.meshgrid(np.arange(12) * 5.0, np.arange(9) * 15.0))
+    sites = np.column_stack([x, y])
+    found = tessellate(sites, np.zeros(len(sites)))
+    np.testing.assert_allclose(found.aspects[inside(sites, 1)], 3.0, rtol=1e-9)
+    sites = hexagons()
+    found = tessellate(sites, np.zeros(len(sites)))
+    np.testing.assert_allclose(found.aspects[inside(sites, 2 * SPACING)], 1.0, rtol=1e-7)
 
 
 def test_neighbours_are_neighbours_of_each_other() -> None:
