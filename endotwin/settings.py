@@ -127,6 +127,11 @@ class Settings(BaseSettings):
         description="a service that has not renewed its lease of a job for this long counts as dead",
     )
 
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto",
+        description="lines of the log: json, text, or auto: text on a terminal, else json",
+    )
+
     @field_validator("jobs_store", "keys_file")
     @classmethod
     def _check_absolute(cls, value: Path | None) -> Path | None:

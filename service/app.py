@@ -10,14 +10,16 @@ from starlette.routing import Match, Route
 from endotwin import __version__
 from endotwin.quoting import shorten
 from endotwin.samples.formats import FORMATS
-from service import errors, metrics
+from service import errors
 from service.error_codes import ErrorCode
 from service.errors import ApiError
 from service.index_page import add_index_page
 from service.jobs.routes import add_job_routes
+from service.metrics_page import add_metrics_page
 from service.model_view import ModelDetails, ModelList, view_model, view_models
 from service.openapi import describe_service
 from service.query import DESCRIPTIONS, parse_query
+from service.request_record import current_record
 from service.runtime import Runtime
 from service.stream import ImagesResponse
 
@@ -44,6 +46,7 @@ def create_app() -> FastAPI:
     _add_models(app)
     add_job_routes(app)
     _add_description(app)
+    add_metrics_page(app)
     add_index_page(app)
     app.add_exception_handler(ApiError, _answer_api_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
@@ -79,6 +82,7 @@ async def generate(request: Request) -> Response:
     _refuse_body(request)
     runtime = _runtime(request)
     wanted = parse_query(request.url.query, runtime.models, runtime.settings.max_images)
+    current_record().note_images(wanted.model.name, wanted.images, wanted.format, wanted.labelling)
     return ImagesResponse(runtime, wanted)
 
 
@@ -145,13 +149,13 @@ def _refuse_body(request: Request) -> None:
 
 async def _answer_api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return _refuse(request, error)
+    return error.response()
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
-    return _refuse(request, errors.from_status(error.status_code, request.url.path, headers))
+    return errors.from_status(error.status_code, request.url.path, headers).response()
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:
@@ -167,9 +171,3 @@ def _allowed(request: Request) -> str:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
     )
     return ", ".join(sorted(set().union(*matching)))
-
-
-def _refuse(request: Request, error: ApiError) -> Response:
-    if request.url.path == _GENERATE:
-        metrics.REQUESTS.labels("refused", error.code).inc()
-    return error.response()

@@ -20,6 +20,7 @@ from service import metrics
 from service.device_worker import DeviceWorker
 from service.error_codes import ErrorCode
 from service.errors import ApiError
+from service.request_record import RequestRecord, current_record
 
 if TYPE_CHECKING:
     from endotwin.generator.batch import Batch
@@ -66,6 +67,8 @@ class _Work:
         future: of the batch.
         begun: whether the future says that it runs: it can no longer be cancelled.
         tried: whether a device has failed on it.
+        record: of the request that it is for.
+        queued: when it was (`time.perf_counter`).
     """
 
     model: Model
@@ -75,6 +78,8 @@ class _Work:
     future: Future[Batch] = field(default_factory=Future)
     begun: bool = False
     tried: bool = False
+    record: RequestRecord = field(default_factory=current_record)
+    queued: float = field(default_factory=time.perf_counter)
 
     def begin(self) -> bool:
         """Return whether the work is to be done: whoever waited may have left."""
@@ -183,6 +188,7 @@ class DeviceQueue:
             dropped += [future for worker in self._workers for future, _ in worker.calls]
             self._streams.clear()
             self._jobs.clear()
+            self._count_waiting()
             for worker in self._workers:
                 worker.calls.clear()
             self._changed.notify_all()
@@ -203,6 +209,7 @@ class DeviceQueue:
                 work.fail(DeviceUnavailableError(str(self.problem)))
             else:
                 queue.append(work)
+                self._count_waiting()
                 self._changed.notify_all()
         return work.future
 
@@ -219,6 +226,8 @@ class DeviceQueue:
             group: list[_Work] = []
             if call is None and worker.failure is None:
                 group = self._take()
+                self._count_waiting()
+                _record_waits(group)
         if call is not None:
             _call(*call)
         elif worker.failure is not None:
@@ -276,8 +285,13 @@ class DeviceQueue:
                 dropped += [*self._streams, *self._jobs]
                 self._streams.clear()
                 self._jobs.clear()
+            self._count_waiting()
         for work in dropped:
             work.fail(DeviceUnavailableError(failed.problem.text))
+
+    def _count_waiting(self) -> None:
+        metrics.QUEUE_LENGTH.labels("stream").set(len(self._streams))
+        metrics.QUEUE_LENGTH.labels("job").set(len(self._jobs))
 
     def _devices_work(self) -> bool:
         return any(worker.failure is None for worker in self._workers)
@@ -310,6 +324,13 @@ def _call(future: Future[_Result], function: Callable[[], _Result]) -> None:
     except BaseException as error:
         future.set_exception(error)
         del future  # else the error holds this frame, and this frame the error
+
+
+def _record_waits(group: Sequence[_Work]) -> None:
+    for work in group:
+        waited = time.perf_counter() - work.queued
+        metrics.QUEUE_SECONDS.labels("stream" if work.drawing is None else "job").observe(waited)
+        work.record.add("queue", waited)
 
 
 def _run(group: Sequence[_Work], worker: DeviceWorker) -> None:
@@ -347,9 +368,11 @@ def _run(group: Sequence[_Work], worker: DeviceWorker) -> None:
     if alone:
         _run_each(group, worker)
         return
-    metrics.DEVICE_SECONDS.labels(model.name).observe(time.perf_counter() - began)
+    taken = time.perf_counter() - began
+    metrics.DEVICE_SECONDS.labels(model.name).observe(taken)
     metrics.DEVICE_IMAGES.labels(model.name).inc(sum(work.part.count for work in group))
     for work, batch in zip(group, batches, strict=True):
+        work.record.add("device", taken)
         work.future.set_result(batch)
 
 

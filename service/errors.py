@@ -1,4 +1,4 @@
-"""Errors as clients see them: always {"error": {"code", "message", "field"?}}."""
+"""Errors as clients see them: always {"error": {"code", "message", "field"?, "request_id"}}."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endotwin.quoting import shorten
 from service.error_codes import ErrorCode
+from service.request_record import current_record
 
 _BARE = {
     code.status: code
@@ -49,10 +50,14 @@ class ApiError(Exception):
         return self.code.status
 
     def response(self) -> JSONResponse:
-        """Return the HTTP response for this error."""
+        """Return the HTTP response for this error to the request that is being answered."""
+        record = current_record()
+        record.code = self.code.value
         error = {"code": self.code.value, "message": self.message}
         if self.field is not None:
             error["field"] = self.field
+        if record.id:
+            error["request_id"] = record.id
         return JSONResponse({"error": error}, self.status, self.headers)
 
 
@@ -70,7 +75,7 @@ def from_status(status: int, path: str, headers: Mapping[str, str] | None = None
         allowed = (headers or {}).get("Allow", "another method")
         message = f"{shorten(path)} takes {allowed} only"
     elif status >= 500:
-        message = "the service failed; its log says why"
+        message = "the service failed; its log says why, under the request_id"
     else:
         message = http.HTTPStatus(status).phrase
     other = ErrorCode.INTERNAL_ERROR if status >= 500 else ErrorCode.BAD_REQUEST
@@ -144,8 +149,9 @@ SCHEMAS: dict[str, Any] = {
             "code": {"$ref": "#/components/schemas/ErrorCode"},
             "message": {"type": "string", "description": "what went wrong and what is allowed, for people"},
             "field": {"type": "string", "description": "the parameter or field at fault, where it is one"},
+            "request_id": {"type": "string", "description": "of the request: under it the log says more"},
         },
-        "required": ["code", "message"],
+        "required": ["code", "message", "request_id"],
         "additionalProperties": False,
     },
     "ErrorCode": {

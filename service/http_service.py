@@ -1,8 +1,6 @@
-"""The BentoML service. BentoML adds /healthz, /livez, /readyz, /metrics and /docs.json."""
+"""The BentoML service. BentoML adds /healthz, /livez and /readyz."""
 
 from __future__ import annotations
-
-import logging
 
 import bentoml
 from bentoml.exceptions import BentoMLException
@@ -14,15 +12,14 @@ from service.access.control import AccessControl
 from service.app import create_app
 from service.errors import ErrorShape
 from service.hidden_pages import HiddenPages
-from service.log_escapes import escape_all_logs
+from service.logs import configure_logs
 from service.readiness import DeviceReadiness
 from service.redirects import RelativeRedirects
+from service.request_log import RequestLog
 from service.runtime import Runtime, check_start, start_runtime
 from service.time_limit import FirstByteLimit
 
 _FIRST_BYTE_LIMIT_SECONDS = 600
-
-logging.getLogger("endotwin").setLevel(logging.INFO)
 
 _app = create_app()
 
@@ -37,7 +34,7 @@ class Endotwin:
 
     def __init__(self) -> None:
         """Load the checkpoints and run each once. BentoML listens to requests only when this is done."""
-        escape_all_logs()
+        configure_logs(load_settings(quiet=True).log_format)  # over the configuration of BentoML
         if not hasattr(_app.state, "runtime"):
             use(start_runtime(load_settings()))
         self._runtime: Runtime = _app.state.runtime
@@ -61,11 +58,13 @@ Service = bentoml.service(
     name="endotwin",
     workers=1,
     traffic={"timeout": 2 * _FIRST_BYTE_LIMIT_SECONDS},  # BentoML's answer has another shape than ours
+    # BentoML's metrics have a series for every path that was ever asked for; its lines are not JSON.
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
     envs=[{"name": name, "value": value} for name, value in GENERATING.items()],
-    # BentoML decodes the type for its log, and fails where it is no UTF-8.
-    logging={"access": {"request_content_type": False}},
 )(Endotwin)
 Service.mount_asgi_app(_app, path="/")
+Service.add_asgi_middleware(RequestLog)
 Service.add_asgi_middleware(RelativeRedirects)
 Service.add_asgi_middleware(ErrorShape)
 Service.add_asgi_middleware(DeviceReadiness, runtime=lambda: _app.state.runtime)

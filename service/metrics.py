@@ -1,17 +1,22 @@
-"""What Prometheus can scrape at /metrics (docs/operator.md).
+"""What Prometheus can scrape at /metrics (docs/operator.md), beside what `service.metrics_page` looks up.
 
-BentoML's /metrics adds up the files that each worker writes under PROMETHEUS_MULTIPROC_DIR, so that
-variable has to be set before this module is imported. Every label takes its values from a short, fixed
-list: models, formats, outcomes, error codes.
+Every label takes its values from a short, fixed list: routes, methods, models, formats, outcomes, error
+codes. Nothing that a client writes becomes one.
+
+BentoML's supervisor sets PROMETHEUS_MULTIPROC_DIR, the folder in which its workers keep what they count,
+before this module is imported.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from pathlib import Path
 
 from prometheus_client import Counter, Gauge, Histogram, multiprocess
+
+logger = logging.getLogger("endotwin")
 
 IMAGES = Counter("endotwin_images", "Images sent to clients.", ["model", "format"])
 BYTES = Counter("endotwin_bytes", "Bytes of archives sent to clients.", ["model", "format"])
@@ -66,6 +71,33 @@ ENCODING_SECONDS = Histogram(
     ["format"],
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1),
 )
+QUEUE_LENGTH = Gauge(
+    "endotwin_queue_length",
+    "Batches that wait for the device.",
+    ["kind"],
+    multiprocess_mode="livesum",
+)
+QUEUE_SECONDS = Histogram(
+    "endotwin_queue_seconds",
+    "Seconds that a batch waited for the device.",
+    ["kind"],
+    buckets=(0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+)
+HTTP_REQUESTS = Counter(
+    "endotwin_http_requests",
+    "Requests of any kind by the template of the route, the method and the status (0: none was sent).",
+    ["route", "method", "status"],
+)
+HTTP_SECONDS = Histogram(
+    "endotwin_http_request_seconds",
+    "Seconds from a request to the end of its answer.",
+    ["route"],
+    buckets=(0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 600, 3600),
+)
+WORKER_RESTARTS = Counter(
+    "endotwin_worker_restarts",
+    "Workers that came after one that has ended, since the supervisor of BentoML was started.",
+)
 OPEN_STREAMS = Gauge(
     "endotwin_open_streams", "Streams that are being answered now.", multiprocess_mode="livesum"
 )
@@ -89,6 +121,13 @@ RECORDED_FID = Gauge(
     multiprocess_mode="livemax",
 )
 
+# A rate needs the zero before the first of them.
+for _outcome, _code in (("complete", ""), ("aborted", ""), ("failed", "internal_error")):
+    REQUESTS.labels(_outcome, _code)
+for _kind in ("stream", "job"):
+    QUEUE_LENGTH.labels(_kind)
+    QUEUE_SECONDS.labels(_kind)
+
 OF_JOBS = (JOBS, JOBS_ENDED, JOB_IMAGES, JOB_SHARDS)
 """Those that only a service that takes jobs serves."""
 
@@ -105,6 +144,11 @@ ALL = (
     BATCHES_SHARED,
     RELOADS,
     ENCODING_SECONDS,
+    QUEUE_LENGTH,
+    QUEUE_SECONDS,
+    HTTP_REQUESTS,
+    HTTP_SECONDS,
+    WORKER_RESTARTS,
     OPEN_STREAMS,
     RECORDED_FID,
     *OF_JOBS,
@@ -112,14 +156,20 @@ ALL = (
 
 
 def forget_dead_workers() -> None:
-    """Remove the live gauges of workers that were killed; they would be added up for ever."""
+    """Count a restart if a worker before this one has ended, and remove the live gauges that it left.
+
+    They would be added up for ever.
+    """
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if not folder:
         return
-    for path in Path(folder).glob("gauge_live*.db"):
-        match = re.fullmatch(r"gauge_live\w+_(\d+)\.db", path.name)
-        if match and not _is_running(int(match[1])):
-            multiprocess.mark_process_dead(int(match[1]))  # type: ignore[no-untyped-call]
+    found = (re.fullmatch(r"\w+_(\d+)\.db", path.name) for path in Path(folder).glob("*.db"))
+    ended = sorted({int(match[1]) for match in found if match and not _is_running(int(match[1]))})
+    for pid in ended:
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    if ended:
+        WORKER_RESTARTS.inc()
+        logger.warning("this worker replaces one that has ended: process %d", ended[-1])
 
 
 def _is_running(pid: int) -> bool:

@@ -20,6 +20,7 @@ from service.jobs.job_view import JobPage
 from service.model_view import ModelDetails, ModelList
 from service.models import Models
 from service.query import describe_parameters
+from service.request_log import REQUEST_ID
 from service.stream_headers import describe_headers
 
 OTHER_PAGES = {
@@ -29,7 +30,12 @@ OTHER_PAGES = {
     "/readyz": ("text/plain", "Every model has run once, and the service is not about to stop"),
     "/metrics": ("text/plain", "Metrics for Prometheus"),
 }
-"""Media type and meaning of the pages that FastAPI does not know of, by path: / and those of BentoML."""
+"""Media type and meaning of the pages that FastAPI does not know of, by path."""
+
+_REQUEST_ID_HEADER = {
+    "description": "of the request: as it was sent under this name, where that is sane, else a new one",
+    "schema": {"type": "string", "maxLength": 128},
+}
 
 PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'"}
 """Headers of the page at /."""
@@ -56,6 +62,8 @@ def describe_service(app: FastAPI, models: Models, settings: Settings) -> dict[s
             _add_errors(operation, errors_of(path))
             if errors_of(path):
                 operation["security"] = [{"key": []}, *([] if settings.keys_file else [{}])]
+            for response in operation["responses"].values():
+                response["headers"] = {**response.get("headers", {}), REQUEST_ID: _REQUEST_ID_HEADER}
     described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     described["components"]["schemas"] |= {
         **_schemas(),

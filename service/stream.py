@@ -23,6 +23,7 @@ from endotwin.samples.formats import FORMATS
 from endotwin.samples.sample import Provenance
 from service import metrics
 from service.query import Query
+from service.request_record import current_record, in_this_context
 from service.runtime import Runtime
 from service.stream_headers import stream_headers
 
@@ -115,13 +116,16 @@ class ImagesResponse(Response):
                     piece += archive.tail()
                 yield piece
                 images_sent.inc(batch.range.count)
+                current_record().note(images=batch.range.last - query.images.start + 1)
                 bytes_sent.inc(len(piece))
                 piece = b""
 
     def _encode(self, archive: Archive, batch: Batch) -> bytes:
         began = time.perf_counter()
         piece = archive.add(batch)
-        metrics.ENCODING_SECONDS.labels(self._query.format).observe(time.perf_counter() - began)
+        taken = time.perf_counter() - began
+        metrics.ENCODING_SECONDS.labels(self._query.format).observe(taken)
+        current_record().add("encoding", taken)
         return piece
 
     async def _in_encoder(self, work: Callable[[], _Result]) -> _Result:
@@ -129,7 +133,7 @@ class ImagesResponse(Response):
 
         Cancelled, it still waits for the work to end: only then can the archive be closed.
         """
-        running = asyncio.get_running_loop().run_in_executor(self._runtime.encoders, work)
+        running = asyncio.get_running_loop().run_in_executor(self._runtime.encoders, in_this_context(work))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:

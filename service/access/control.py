@@ -10,6 +10,7 @@ from service.access.caller import Caller, set_caller
 from service.access.keyring import Keyring
 from service.error_codes import ErrorCode
 from service.errors import ApiError
+from service.request_record import current_record
 
 HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
 """Paths that need no key."""
@@ -81,6 +82,7 @@ class AccessControl:
         if runtime.keyring is None:
             return Caller(address)
         caller = _find(runtime.keyring, Headers(scope=scope).getlist("authorization"))
+        current_record().note(key=caller.name)
         needed = scope_of(scope["path"])
         if needed is not None and not caller.has(needed):
             raise _forbidden(caller, needed)

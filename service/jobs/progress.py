@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import threading
 import time
@@ -13,10 +12,10 @@ from endotwin.sets.plan import Shard
 from endotwin.sets.storage.record import ShardRecord
 from service import metrics
 from service.jobs.job import ERRORS_KEPT, Counts, Job, JobError
+from service.logs import hide_secrets
 
 logger = logging.getLogger("endotwin")
 
-_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 _ADDRESS = re.compile(r"https?://[^/\s\"']+")
 
 
@@ -82,8 +81,4 @@ class JobProgress:
 
 def redact(text: str) -> str:
     """Return a message without credentials of the environment and without the address of the storage."""
-    text = _ADDRESS.sub("https://…", text)
-    for name in _SECRETS:
-        if value := os.environ.get(name):
-            text = text.replace(value, "…")
-    return text
+    return hide_secrets(_ADDRESS.sub("https://…", text))

@@ -16,11 +16,12 @@ from endotwin.settings import variable
 from service import errors
 from service.error_codes import ErrorCode
 from service.errors import ApiError, invalid_parameter
-from service.jobs.job import State, StoredJob, UnreadableJob
+from service.jobs.job import Job, State, StoredJob, UnreadableJob
 from service.jobs.job_body import KEY_PATTERN, LARGEST_BODY, check_idempotency_key, parse_body, parse_job
 from service.jobs.job_view import JobPage, JobView, view_job
 from service.jobs.runner import JobRunner
 from service.jobs.store import KeyReusedError, OccupiedError, TooManyJobsError
+from service.request_record import current_record
 from service.runtime import Runtime
 
 _PAGE = 50
@@ -163,6 +164,10 @@ async def create_job(request: Request) -> JSONResponse:
             headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
         ) from error
     jobs.wake()
+    record = current_record()
+    record.note(job=job.id)
+    if isinstance(job, Job):
+        record.note_images(job.spec.model, job.spec.images, job.spec.format, job.spec.labelling)
     return _answer(view_job(job), 202, {"Location": job.path})
 
 

@@ -18,6 +18,7 @@ from service.access.control import AccessControl
 from service.app import create_app
 from service.device_queue import DeviceQueue
 from service.models import Model, Models
+from service.request_log import RequestLog
 from service.runtime import Runtime
 
 
@@ -37,7 +38,9 @@ def _serve_here(runtime: Runtime) -> Iterator[Client]:
     app.state.runtime = runtime
     port = free_port()
     web = uvicorn.Server(
-        uvicorn.Config(AccessControl(app, app.state), host="127.0.0.1", port=port, log_level="critical")
+        uvicorn.Config(
+            RequestLog(AccessControl(app, app.state)), host="127.0.0.1", port=port, log_level="critical"
+        )
     )
     thread = threading.Thread(target=web.run)
     thread.start()

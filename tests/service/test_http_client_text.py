@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 
 import pytest
 from live_server import LiveServer, wait_for
 
-from service.log_escapes import EscapeUnprintable
+from service.logs import JsonLine, TextLine
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,8 @@ def test_what_does_not_show_is_escaped_in_the_log(server: LiveServer) -> None:
     assert reply.error["message"].isprintable()
     wait_for(lambda: marker in server.log(), "the log")
     log = server.log()
-    assert f"{marker}\\n\\r\\x1b[31m\\x00\\x7f\\x9b\\u2028\\u202e" in log
+    [line] = [line for line in log.split("\n") if marker in line]
+    assert json.loads(line)["path"] == f"/{marker}\n\r\x1b[31m\x00\x7f\x9b\u2028\u202e"
     assert all(line.isprintable() for line in log.split("\n"))
 
 
@@ -65,7 +67,14 @@ def test_an_error_is_one_record_too() -> None:
         raise ValueError("a\x1bb")
     except ValueError:
         record = logging.LogRecord("any", logging.ERROR, __file__, 1, "%s", ("c\nd",), sys.exc_info())
-    assert EscapeUnprintable().filter(record)
-    text = logging.Formatter().format(record)
-    assert text.startswith("c\\nd\nTraceback")
+    record.fields = {"path": "/e\x1b\x7ff"}
+    text = TextLine().format(record)
+    assert "c\\nd" in text
+    assert "path=/e\\x1b\\x7ff\n    Traceback" in text
     assert text.endswith("ValueError: a\\x1bb")
+    assert all(line.isprintable() for line in text.split("\n"))
+    line = JsonLine().format(record)
+    assert line.isprintable()
+    read = json.loads(line)
+    assert (read["message"], read["path"], read["level"]) == ("c\nd", "/e\x1b\x7ff", "error")
+    assert read["traceback"].endswith("ValueError: a\x1bb")

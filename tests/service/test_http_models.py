@@ -59,7 +59,7 @@ def test_every_metric_is_served_but_those_of_jobs_without_jobs(server: LiveServe
     exposed = server.request("/metrics", "GET").body.decode()
     for metric in metrics.ALL:
         [family] = metric.describe()
-        assert (f"# TYPE {family.name}" in exposed) == (metric not in metrics.OF_JOBS)
+        assert (f"\n{family.name}" in exposed) == (metric not in metrics.OF_JOBS)
 
 
 def test_documentation_page_shows_the_parameters(server: LiveServer) -> None:

@@ -98,7 +98,8 @@ class Reply:
         content = json.loads(self.body)
         assert list(content) == ["error"]
         error = content["error"]
-        assert set(error) - {"field"} == {"code", "message"}
+        assert set(error) - {"field"} == {"code", "message", "request_id"}
+        assert error["request_id"] == self.headers["X-Request-Id"]
         assert all(isinstance(value, str) and value for value in error.values())
         assert "Traceback" not in error["message"]
         return dict(error)
@@ -155,13 +156,13 @@ class Client:
         assert reply.status == 200, reply.body[:500]
         return reply
 
-    def open_stream(self, query: str) -> socket.socket:
+    def open_stream(self, query: str, headers: str = "") -> socket.socket:
         """Ask for images over a bare socket with a small buffer; return it after the first bytes came."""
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         connection.settimeout(PATIENCE_SECONDS)
         connection.connect(("127.0.0.1", self.port))
-        connection.sendall(f"POST /generate?{query} HTTP/1.1\r\nHost: endotwin\r\n\r\n".encode())
+        connection.sendall(f"POST /generate?{query} HTTP/1.1\r\nHost: endotwin\r\n{headers}\r\n".encode())
         assert connection.recv(16).startswith(b"HTTP/1.1 200")
         return connection
 
@@ -240,7 +241,7 @@ class LiveServer(Client):
 
     def stop(self) -> None:
         """End all its processes."""
-        processes = self.processes()[1:] if self._runs() else []
+        processes = self.processes()[1:] if self.runs() else []
         self._process.terminate()
         try:
             self._process.wait(30)
@@ -251,5 +252,6 @@ class LiveServer(Client):
         for process in alive:
             process.kill()
 
-    def _runs(self) -> bool:
+    def runs(self) -> bool:
+        """Return whether the first of its processes is there."""
         return self._process.poll() is None
