@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
+
+CREDENTIALS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
+"""Environment variables that no message shows."""
+
+_PASSWORD = re.compile(r"(?<=://)[^/@\s\"']+@")
+
 
 def shorten(text: str) -> str:
     """Quote a text, at most 60 characters of it."""
@@ -21,3 +29,12 @@ def escape_unprintable(text: str, keep: str = "") -> str:
         letter if letter.isprintable() or letter in keep else letter.encode("unicode_escape").decode()
         for letter in text
     )
+
+
+def hide_secrets(text: str) -> str:
+    """Return a text without the credentials of the environment, and without passwords in addresses."""
+    for name in CREDENTIALS:
+        if value := os.environ.get(name):
+            # Escaped, as a header that is no header is shown.
+            text = text.replace(value, "…").replace(escape_unprintable(value), "…")
+    return _PASSWORD.sub("…@", text)

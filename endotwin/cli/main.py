@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from endotwin.cli.doctor import doctor
 from endotwin.cli.generate import generate_command
 from endotwin.cli.key_command import key_app
 from endotwin.cli.serve import serve
@@ -29,6 +30,7 @@ app.command()(sheet)
 app.command()(models)
 app.command()(serve)
 app.add_typer(key_app, name="key")
+app.command()(doctor)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 
+from endotwin.quoting import hide_secrets
 from endotwin.sets.plan import Shard
 from endotwin.sets.storage.record import ShardRecord
 from service import metrics

@@ -44,7 +44,7 @@ def application(unreachable_storage: None, labelled_checkpoint: Path, tmp_path: 
     models = Models([Model(one.card, one.generator_sha256, Sampler(one)) for one in checkpoints], "tiny")
     app = create_app()
     app.state.runtime = Runtime(settings, models, DeviceQueue(), "test")
-    yield AccessControl(app)
+    yield AccessControl(app, app.state)
     app.state.runtime.close()
 
 
