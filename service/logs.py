@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from logging.config import dictConfig
 from typing import Any, Literal
 
-from endotwin.quoting import escape_unprintable
+from endotwin.quoting import escape_unprintable, hide_secrets
 from service.request_record import current_record
 
-_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 _SERVER_NOISE = "ASGI callable returned without completing response."
 """Uvicorn's line about a stream that was cut; the line of the request says why."""
 
@@ -57,14 +55,6 @@ def configure_logs(kind: Literal["auto", "json", "text"]) -> None:
         }
     )
     logging.captureWarnings(True)
-
-
-def hide_secrets(text: str) -> str:
-    """Return a text without the credentials that the environment holds."""
-    for name in _SECRETS:
-        if value := os.environ.get(name):
-            text = text.replace(value, "…")
-    return text
 
 
 class JsonLine(logging.Formatter):

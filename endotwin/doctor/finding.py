@@ -32,7 +32,7 @@ class Finding:
 
     def __post_init__(self) -> None:
         """Take out line breaks and secrets."""
-        line = escape_unprintable(hide_secrets(" ".join(self.text.split())))
+        line = escape_unprintable(" ".join(hide_secrets(self.text).split()))
         object.__setattr__(self, "text", line)
 
     def __str__(self) -> str:

@@ -13,7 +13,6 @@ from endotwin.sets.plan import Shard
 from endotwin.sets.storage.record import ShardRecord
 from service import metrics
 from service.jobs.job import ERRORS_KEPT, Counts, Job, JobError
-from service.logs import hide_secrets
 
 logger = logging.getLogger("endotwin")
 
