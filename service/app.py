@@ -19,6 +19,7 @@ from service.metrics_page import add_metrics_page
 from service.model_view import ModelDetails, ModelList, view_model, view_models
 from service.openapi import describe_service
 from service.query import DESCRIPTIONS, parse_query
+from service.reload import add_reload_route
 from service.request_record import current_record
 from service.runtime import Runtime
 from service.stream import ImagesResponse
@@ -45,6 +46,7 @@ def create_app() -> FastAPI:
     _add_generate(app)
     _add_models(app)
     add_job_routes(app)
+    add_reload_route(app)
     _add_description(app)
     add_metrics_page(app)
     add_index_page(app)
@@ -64,6 +66,7 @@ def _add_generate(app: FastAPI) -> None:
         ErrorCode.REPEATED_PARAMETER,
         ErrorCode.INVALID_PARAMETER,
         ErrorCode.BODY_NOT_ALLOWED,
+        ErrorCode.NOT_READY,
         ErrorCode.TOO_MANY_STREAMS,
     )
     images = {"description": "the images", "content": files}

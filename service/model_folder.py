@@ -6,9 +6,10 @@ import copy
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -30,6 +31,23 @@ class _Served:
 
     model: Model
     file_sha256: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of reading the folder again.
+
+    Attributes:
+        outcome: complete; partial, if a file could not be used; failed, if nothing is changed.
+        models: what is offered from now on; None if that is what was offered before.
+        changes: which models are new, replaced or gone, in words.
+        problems: which files could not be used, and why.
+    """
+
+    outcome: Literal["complete", "partial", "failed"]
+    models: Models | None = None
+    changes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
 class ModelFolder:
@@ -70,31 +88,31 @@ class ModelFolder:
             served[checkpoint.path] = _Served(self._place(checkpoint), digest)
         return self._offer(served)
 
-    def read_again(self) -> Models | None:
+    def read_again(self) -> Reading:
         """Read the folder again: load what is new or changed, and leave out what is gone.
 
         A file that cannot be used changes nothing: what came from it before is still offered. What happened
         is logged and counted.
-
-        Returns:
-            What is offered from now on; None if that is what was offered before.
         """
+        reading = self._read_again()
+        for problem in reading.problems:
+            logger.error("models: %s", problem)
+        logger.info("models: read again: %s", ", ".join(reading.changes) or "nothing has changed")
+        metrics.RELOADS.labels(reading.outcome).inc()
+        return reading
+
+    def _read_again(self) -> Reading:
         before = {served.model.name: served.model for served in self._served.values()}
         problems: list[str] = []
         try:
             models = self._offer(self._look(problems))
         except Exception as error:
-            logger.error("models: nothing is changed: %s", _describe(error))  # noqa: TRY400
-            metrics.RELOADS.labels("failed").inc()
-            return None
-        for problem in problems:
-            logger.error("models: %s", problem)
+            return Reading("failed", problems=[*problems, _describe(error)])
         changes = _changes(before, models)
-        logger.info("models: read again: %s", ", ".join(changes) or "nothing new")
-        metrics.RELOADS.labels("partial" if problems else "complete").inc()
         for name in before.keys() - set(models.names):
             metrics.RECORDED_FID.labels(name).set(float("nan"))
-        return models if changes else None
+        outcome: Literal["complete", "partial"] = "partial" if problems else "complete"
+        return Reading(outcome, models if changes else None, changes, problems)
 
     def _offer(self, served: dict[Path, _Served]) -> Models:
         models = [one.model for one in served.values()]

@@ -20,6 +20,7 @@ from service.jobs.job_view import JobPage
 from service.model_view import ModelDetails, ModelList
 from service.models import Models
 from service.query import describe_parameters
+from service.reload import ReloadView
 from service.request_log import REQUEST_ID
 from service.stream_headers import describe_headers
 
@@ -84,7 +85,7 @@ def _add_errors(operation: dict[str, Any], codes: Iterable[ErrorCode]) -> None:
 @functools.cache
 def _schemas() -> dict[str, Any]:
     """Return the JSON Schemas of answers; those that FastAPI makes round the largest seed."""
-    views: tuple[type[BaseModel], ...] = (JobPage, ModelList, ModelDetails)
+    views: tuple[type[BaseModel], ...] = (JobPage, ModelList, ModelDetails, ReloadView)
     _, schema = models_json_schema(
         [(view, "serialization") for view in views], ref_template="#/components/schemas/{model}"
     )

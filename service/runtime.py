@@ -14,7 +14,7 @@ from service.admission import Admission
 from service.device_queue import DeviceQueue
 from service.jobs.runner import JobRunner
 from service.jobs.store import JobStore
-from service.model_folder import ModelFolder
+from service.model_folder import ModelFolder, Reading
 from service.models import Models
 
 
@@ -66,16 +66,17 @@ class Runtime:
             store = JobStore(settings.jobs_store)
             self.jobs = JobRunner(store, models, device, device_name, settings)
 
-    def read_models_again(self) -> Future[None]:
+    def read_models_again(self) -> Future[Reading]:
         """Read the folder of checkpoints again, in another thread; streams keep the model they have."""
         return self._reading.submit(self._read_models_again)
 
-    def _read_models_again(self) -> None:
-        models = None if self._folder is None else self._folder.read_again()
-        if models is not None:
-            self.models = models
+    def _read_models_again(self) -> Reading:
+        reading = Reading("complete") if self._folder is None else self._folder.read_again()
+        if reading.models is not None:
+            self.models = reading.models
             if self.jobs is not None:
-                self.jobs.offer(models)
+                self.jobs.offer(reading.models)
+        return reading
 
     def close(self) -> None:
         """Stop the threads; streams that are still open fail, jobs go on at the next start."""

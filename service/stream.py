@@ -22,6 +22,8 @@ from endotwin.samples.archive import Archive
 from endotwin.samples.formats import FORMATS
 from endotwin.samples.sample import Provenance
 from service import metrics
+from service.error_codes import ErrorCode
+from service.errors import ApiError
 from service.query import Query
 from service.request_record import current_record, in_this_context
 from service.runtime import Runtime
@@ -49,27 +51,34 @@ class ImagesResponse(Response):
         super().__init__()
         self._runtime = runtime
         self._query = query
+        self._begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Generate and send the images (ASGI).
 
         Raises:
-            ApiError: no place is free.
+            ApiError: no place is free, or no device works.
         """
         with self._runtime.admission.place():
-            outcome = "failed"
+            outcome, code = "failed", ErrorCode.INTERNAL_ERROR.value
             try:
                 complete = await self._stream(scope, receive, send)
                 outcome = "complete" if complete else "aborted"
             except asyncio.CancelledError:
                 outcome = "aborted"
                 raise
+            except ApiError as error:
+                if not self._begun:
+                    outcome = "refused"
+                code = error.code.value
+                raise
             except StalledClientError as error:
                 # Returning without the end of the body makes the server cut the connection.
                 outcome = "aborted"
                 logger.warning("cut a client: %s", error)
             finally:
-                metrics.REQUESTS.labels(outcome, "internal_error" if outcome == "failed" else "").inc()
+                if outcome != "refused":  # the answer to it is counted
+                    metrics.REQUESTS.labels(outcome, code if outcome == "failed" else "").inc()
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Send the images; return whether all of them went out before the client left."""
@@ -81,6 +90,7 @@ class ImagesResponse(Response):
 
         async with aclosing(self._pieces(archive)) as pieces:
             first = await anext(pieces)
+            self._begun = True
             metrics.FIRST_BYTE_SECONDS.observe(time.perf_counter() - began)
 
             async def body() -> AsyncIterator[bytes]:

@@ -17,6 +17,7 @@ HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
 
 SCOPE_OF = {
     "": None,
+    "admin": "admin",
     "docs.json": None,
     "generate": "generate",
     "jobs": "jobs",

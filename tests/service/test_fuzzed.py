@@ -41,7 +41,7 @@ def application(unreachable_storage: None, labelled_checkpoint: Path, tmp_path: 
         storage_patience_seconds=0,
     )
     checkpoints = load_checkpoints(labelled_checkpoint.parent, allow_unscored=False).values()
-    models = Models([Model(one.card, one.generator_sha256, Sampler(one)) for one in checkpoints], "tiny")
+    models = Models([Model(one.card, one.generator_sha256, [Sampler(one)]) for one in checkpoints], "tiny")
     app = create_app()
     app.state.runtime = Runtime(settings, models, DeviceQueue(), "test")
     yield AccessControl(app, app.state)

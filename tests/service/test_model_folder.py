@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import signal
@@ -82,7 +83,7 @@ def test_what_is_new_replaced_or_gone(start: Start, folder: Path, caplog: pytest
     kept = runtime.models
     read_again(runtime)
     assert runtime.models is kept
-    assert "models: read again: nothing new" in caplog.text
+    assert "models: read again: nothing has changed" in caplog.text
 
 
 def test_a_new_score_or_name_of_a_file_loads_no_more_than_it_must(start: Start, folder: Path) -> None:
@@ -146,11 +147,10 @@ def test_without_its_default_nothing_changes(
     failed = reloads("failed")
     (folder / "one.safetensors").unlink()
     write(folder / "two.safetensors", "two", seed=7)
-    read_again(runtime)
+    reading = runtime.read_models_again().result()
+    assert (reading.outcome, reading.changes) == ("failed", [])
     assert runtime.models is before
-    assert (
-        "models: nothing is changed: ENDOTWIN_DEFAULT_MODEL: no model 'one'; there are two" in caplog.text
-    )
+    assert "models: ENDOTWIN_DEFAULT_MODEL: no model 'one'; there are two" in caplog.text
     shutil.rmtree(folder)
     read_again(runtime)
     assert runtime.models is before
@@ -203,7 +203,7 @@ def test_a_model_whose_images_depend_on_each_other_is_served_and_said_so(
     assert "model one: on this device an image depends on its place in the batch" in caplog.text
 
 
-def test_sighup_reads_the_folder_again(folder: Path, tmp_path: Path) -> None:
+def test_sighup_and_an_operator_have_the_folder_read_again(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     server = LiveServer(tmp_path / "home", checkpoint_dir=str(folder), default_model="one")
     try:
@@ -214,6 +214,13 @@ def test_sighup_reads_the_folder_again(folder: Path, tmp_path: Path) -> None:
         assert server.request("/models/three", "GET").status == 200
         assert server.request("/models/two", "GET").status == 200
         assert server.generate("n=3&model=three").status == 200
-        assert "two.safetensors: truncated or not a safetensors file" in server.log()
+        problem = "two.safetensors: truncated or not a safetensors file"
+        assert problem in server.log()
+        write(folder / "one.safetensors", "one", seed=5)
+        said = json.loads(server.request("/admin/reload").body)
+        assert (said["outcome"], said["changes"]) == ("partial", ["one is replaced"])
+        assert said["models"] == ["one", "three", "two"]
+        [found] = said["problems"]
+        assert problem in found
     finally:
         server.stop()
