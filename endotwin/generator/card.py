@@ -28,6 +28,9 @@ class Source(_Record):
     annotated: bool = Field(
         default=False, description="only the parts of images in which an expert has drawn cells are used"
     )
+    keep_folders_together: bool = Field(
+        default=False, description="images of one subfolder, as of one patient, were held out together"
+    )
     citation: str = Field(default="", description="where the images come from")
     terms: str = Field(default="not stated", description="terms of use of the images")
 

@@ -15,6 +15,14 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from endotwin.generator.instruments import (
+    MAX_SPACING,
+    MIN_SPACING,
+    Instrument,
+    choose,
+    one_hot,
+    per_image,
+)
 from endotwin.generator.renderer import (
     LIGHT_CHANNELS,
     LIGHT_SIZE,
@@ -32,7 +40,6 @@ SITE_TABLE = 24
 """Sites per side of the periodic site table: more than the smallest spacing ever needs."""
 
 _MOSAIC_CHANNELS = 6
-MIN_SPACING, MAX_SPACING = 13.0, 60.0
 _SITE_NUMBERS = 4  # two for the position, two for the look of a cell
 _LATTICE_NUMBERS = 8  # spacing, jitter, rotation, two of stretch, two of offset, field parity
 _WARP_SIZE = 4
@@ -47,6 +54,8 @@ class MosaicArchitecture(BaseModel):
         width: channels at 128 pixels; deeper layers have multiples of it.
         spacing_median: median distance between the centres of neighbouring cells, in pixels.
         spacing_log_sd: standard deviation of the natural logarithm of that distance over images.
+        instruments: those that took the training images, each with a spacing of its own; none if the
+            network does not tell them apart.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,6 +65,7 @@ class MosaicArchitecture(BaseModel):
     width: int = Field(default=16, ge=8, le=256, multiple_of=8)
     spacing_median: float = Field(default=24.0, ge=MIN_SPACING, le=MAX_SPACING)
     spacing_log_sd: float = Field(default=0.2, ge=0.0, le=1.0)
+    instruments: tuple[Instrument, ...] = ()
 
 
 def _hexagon_offsets() -> list[tuple[int, int]]:
@@ -68,7 +78,7 @@ _OFFSETS = _hexagon_offsets()
 
 
 def draw_jittered_grid(
-    lattice: Tensor, sites: Tensor, warp: Tensor, median: float, log_sd: float
+    lattice: Tensor, sites: Tensor, warp: Tensor, usual: float, median: Tensor, log_sd: Tensor
 ) -> Tensor:
     """Sample a cell mosaic: the Voronoi diagram of a jittered, stretched, rotated hexagonal grid.
 
@@ -79,12 +89,13 @@ def draw_jittered_grid(
         lattice: (B, 8) standard normal: spacing, jitter, rotation, stretch (2), offset (2), parity.
         sites: (B, SITE_TABLE * SITE_TABLE, 4) standard normal: displacement (2), look (2).
         warp: (B, 2, h, w) standard normal: a smooth displacement that bends borders and varies sizes.
-        median: median spacing in pixels.
-        log_sd: standard deviation of the logarithm of the spacing.
+        usual: the spacing that the spacing of an image is told relative to, in pixels.
+        median: (B,), median spacing in pixels.
+        log_sd: (B,), standard deviation of the logarithm of the spacing.
 
     Returns:
         (B, 6, 64, 64): border sharp and soft (1 on a border, towards 0 inside), distance to the cell's
-        site in spacings, two numbers constant within a cell, spacing relative to the median.
+        site in spacings, two numbers constant within a cell, logarithm of the spacing over `usual`.
     """
     batch = lattice.shape[0]
     spacing = (median * torch.exp(log_sd * lattice[:, 0])).clamp(MIN_SPACING, MAX_SPACING)
@@ -133,7 +144,7 @@ def draw_jittered_grid(
     first, second = first.sqrt(), second.sqrt()
     border = 0.5 * (second - first) * scale
     look = flat[owner.reshape(-1), 2:].reshape(batch, MOSAIC_SIZE, MOSAIC_SIZE, 2)
-    relative = torch.log(spacing / median)[:, None, None].expand_as(border)
+    relative = torch.log(spacing / usual)[:, None, None].expand_as(border)
     return torch.stack(
         [
             torch.exp(-border / 1.5),
@@ -151,7 +162,12 @@ class MosaicGenerator(RenderingNetwork):
     """A random mosaic on a jittered grid, rendered."""
 
     def __init__(self, architecture: MosaicArchitecture) -> None:
-        super().__init__(architecture.latent, architecture.width, _MOSAIC_CHANNELS + LIGHT_CHANNELS)
+        super().__init__(
+            architecture.latent,
+            architecture.width,
+            _MOSAIC_CHANNELS + LIGHT_CHANNELS,
+            instruments=len(architecture.instruments),
+        )
         self.architecture = architecture
         self.draws = (
             architecture.latent
@@ -162,7 +178,13 @@ class MosaicGenerator(RenderingNetwork):
             + 2
             + IMAGE_SIZE
             + NOISE_NUMBERS
+            + (1 if architecture.instruments else 0)
         )
+
+    def instruments(self, draws: Tensor) -> Tensor:
+        """Return the instrument of each image, int64 (B,), an index; all 0 if there are none."""
+        instruments = self.architecture.instruments
+        return choose(instruments, draws[:, -1]) if instruments else draws.new_zeros(len(draws)).long()
 
     def forward(self, draws: Tensor) -> Tensor:
         """Map standard normal numbers (B, draws) to images (B, 1, 128, 128) in -1..1."""
@@ -176,17 +198,19 @@ class MosaicGenerator(RenderingNetwork):
         rows = numbers.take(1, IMAGE_SIZE, 1)
         noise = {s: numbers.take(c, s, s) for s, c in NOISE_CHANNELS.items()}
 
+        style = torch.cat([latent, lattice], dim=1)
+        video = video_fields(rows, lattice[:, 7])
+        median = torch.full_like(latent[:, 0], self.architecture.spacing_median)
+        log_sd = torch.full_like(latent[:, 0], self.architecture.spacing_log_sd)
+        instruments = self.architecture.instruments
+        if instruments:
+            chosen = self.instruments(draws)
+            style = torch.cat([style, one_hot(instruments, chosen)], dim=1)
+            video = video * per_image([i.interlaced for i in instruments], chosen)[:, None, None, None]
+            median = per_image([i.spacing_median for i in instruments], chosen)
+            log_sd = per_image([i.spacing_log_sd for i in instruments], chosen)
         with torch.no_grad():
             mosaic = draw_jittered_grid(
-                lattice,
-                sites,
-                warp,
-                self.architecture.spacing_median,
-                self.architecture.spacing_log_sd,
+                lattice, sites, warp, self.architecture.spacing_median, median, log_sd
             )
-        return self.render(
-            torch.cat([mosaic, light_fields(light, slope)], dim=1),
-            torch.cat([latent, lattice], dim=1),
-            video_fields(rows, lattice[:, 7]),
-            noise,
-        )
+        return self.render(torch.cat([mosaic, light_fields(light, slope)], dim=1), style, video, noise)

@@ -59,6 +59,10 @@ class DcganGenerator(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.apply(initialise)
 
+    def instruments(self, draws: Tensor) -> Tensor:
+        """Return the instrument of each image, int64 (B,): always 0, the network does not tell them apart."""
+        return draws.new_zeros(len(draws)).long()
+
     def forward(self, draws: Tensor) -> Tensor:
         """Map standard normal numbers (B, draws) to images (B, 1, 128, 128) in -1..1."""
         images: Tensor = self.layers(draws[:, :, None, None])

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from endotwin.generator.instruments import Instrument, choose, one_hot, per_image
 from endotwin.generator.renderer import (
     LIGHT_CHANNELS,
     LIGHT_SIZE,
@@ -49,6 +50,7 @@ class LabelledArchitecture(BaseModel):
         latent: length of the style vector (illumination, focus, contrast).
         width: channels at 128 pixels; deeper layers have multiples of it.
         population: the cells of the training images.
+        instruments: those that took the training images; none if the network does not tell them apart.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +59,7 @@ class LabelledArchitecture(BaseModel):
     latent: int = Field(default=64, ge=1, le=1024)
     width: int = Field(default=16, ge=8, le=256, multiple_of=8)
     population: ImagePopulation = ImagePopulation()
+    instruments: tuple[Instrument, ...] = ()
 
 
 class LabelledGenerator(RenderingNetwork):
@@ -69,6 +72,7 @@ class LabelledGenerator(RenderingNetwork):
             architecture.width,
             _MOSAIC_CHANNELS + LIGHT_CHANNELS,
             FINE_CHANNELS,
+            instruments=len(architecture.instruments),
         )
         self.architecture = architecture
         self.draws = (
@@ -80,7 +84,13 @@ class LabelledGenerator(RenderingNetwork):
             + 1  # depth of guttae
             + IMAGE_SIZE
             + NOISE_NUMBERS
+            + (1 if architecture.instruments else 0)
         )
+
+    def instruments(self, draws: Tensor) -> Tensor:
+        """Return the instrument of each image, int64 (B,), an index; all 0 if there are none."""
+        instruments = self.architecture.instruments
+        return choose(instruments, draws[:, -1]) if instruments else draws.new_zeros(len(draws)).long()
 
     def forward(self, draws: Tensor) -> Tensor:
         """Map standard normal numbers (B, draws) to images (B, 1, 128, 128) in -1..1, unconditionally."""
@@ -127,10 +137,17 @@ class LabelledGenerator(RenderingNetwork):
         mosaic, guttae, fine = torch.split(drawn, [_MOSAIC_CHANNELS, GUTTAE_CHANNELS, FINE_CHANNELS], dim=1)
         about = torch.from_numpy(np.stack([self._about(scene) for scene in scenes])).to(draws.device)
         half = IMAGE_SIZE // MOSAIC_SIZE
+        style = torch.cat([latent, about, draws[:, _LATTICE_COLUMNS], parity], dim=1)
+        video = video_fields(rows, parity[:, 0])
+        instruments = self.architecture.instruments
+        if instruments:
+            chosen = self.instruments(draws)
+            style = torch.cat([style, one_hot(instruments, chosen)], dim=1)
+            video = video * per_image([i.interlaced for i in instruments], chosen)[:, None, None, None]
         images = self.render(
             torch.cat([F.avg_pool2d(mosaic, half), light_fields(light, slope)], dim=1),
-            torch.cat([latent, about, draws[:, _LATTICE_COLUMNS], parity], dim=1),
-            video_fields(rows, parity[:, 0]),
+            style,
+            video,
             noise,
             fine,
         )

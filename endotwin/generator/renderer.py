@@ -73,7 +73,9 @@ class _StyledConvolution(nn.Module):
 class RenderingNetwork(nn.Module):
     """Mosaic → encoder → 16 pixels → decoder → image."""
 
-    def __init__(self, latent: int, width: int, field_channels: int, fine_channels: int = 0) -> None:
+    def __init__(
+        self, latent: int, width: int, field_channels: int, fine_channels: int = 0, instruments: int = 0
+    ) -> None:
         """Build it.
 
         Args:
@@ -81,11 +83,12 @@ class RenderingNetwork(nn.Module):
             width: channels at 128 pixels; deeper layers have multiples of it.
             field_channels: channels of the fields it starts from.
             fine_channels: channels of the fields that it sees at 128 pixels only.
+            instruments: how many instruments the style network tells apart.
         """
         super().__init__()
         w128, w64, w32, w16 = width, 3 * width, 6 * width, 8 * width
         self.style = nn.Sequential(
-            nn.Linear(latent + STYLE_EXTRA, _STYLE),
+            nn.Linear(latent + STYLE_EXTRA + instruments, _STYLE),
             nn.LeakyReLU(_LEAK),
             nn.Linear(_STYLE, _STYLE),
             nn.LeakyReLU(_LEAK),
@@ -129,7 +132,7 @@ class RenderingNetwork(nn.Module):
 
         Args:
             fields: (B, field_channels, 64, 64), the mosaic and the light.
-            style_numbers: (B, latent + STYLE_EXTRA).
+            style_numbers: (B, latent + STYLE_EXTRA + instruments).
             video: (B, 2, 128, 128), see `video_fields`.
             noise: (B, channels, size, size) by size, as NOISE_CHANNELS says.
             fine: (B, fine_channels, 128, 128) or None.
@@ -152,7 +155,8 @@ class RenderingNetwork(nn.Module):
         x = _with(_double(self.to128(x)), torch.cat(beside, dim=1))
         for layer in self.up128:
             x = layer(x, style)
-        return torch.tanh(self.leave(x))
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16 knows fewer grey levels than an image
+            return torch.tanh(self.leave(x.float()))
 
 
 def light_fields(coarse: Tensor, slope: Tensor) -> Tensor:

@@ -83,6 +83,7 @@ def train_command(
     from endotwin.samples.grid import draw_grid
     from training.cli.record import record_run
     from training.learning import distributed
+    from training.learning.instruments import with_instruments
     from training.learning.recipes.registry import RECIPES, default_recipe
     from training.learning.run_folder import RunFolder
     from training.learning.trainer import ReportIntervals, Trainer
@@ -104,6 +105,7 @@ def train_command(
     beginning = None if start_from is None else load_checkpoint(start_from)
     images_from = given_sources(data, sources, max_upscale, validation_share)
     dataset = load_images(images_from)
+    architecture = with_instruments(architecture, images_from.folders)
     settings = _settings(
         name=name,
         architecture=architecture,

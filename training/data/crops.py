@@ -24,6 +24,17 @@ def draw_crops(
     Returns:
         uint8 grey levels, shape (count, 128, 128).
     """
+    return draw_crops_of(images, count, rng, flips=flips)[0]
+
+
+def draw_crops_of(
+    images: Sequence[GreyImage], count: int, rng: np.random.Generator, *, flips: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw random crops as `draw_crops` does, and return beside them which image each is of.
+
+    Returns:
+        uint8 grey levels (count, 128, 128), and int64 (count,), indices of images.
+    """
     size = IMAGE_SIZE
     weights = np.array([image.weight for image in images], dtype=np.float64)
     chosen = rng.choice(len(images), size=count, p=weights / weights.sum())
@@ -40,4 +51,4 @@ def draw_crops(
         if flips and mirrored[k, 1]:
             crop = crop[::-1]
         crops[k] = crop
-    return crops
+    return crops, chosen

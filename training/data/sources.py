@@ -23,6 +23,9 @@ class _SourceEntry(BaseModel):
     citation: str = ""
     terms: str = "not stated"
     annotated: bool = False
+    keep_folders_together: bool = False
+    interlaced: bool = True
+    spacing: tuple[float, float] = (24.0, 0.2)
 
 
 class _SourcesFile(BaseModel):
@@ -75,8 +78,8 @@ def read_sources(path: Path) -> Sources:
         raise DataError(f"{path}: {where}: {first['msg']}") from error
     return Sources(
         folders=tuple(
-            ImageFolder(path.parent / e.path, e.weight, e.region, e.citation, e.terms, e.annotated)
-            for e in entries.source
+            ImageFolder(**(entry.model_dump() | {"path": path.parent / entry.path}))
+            for entry in entries.source
         ),
         max_upscale=entries.max_upscale,
         validation_share=entries.validation_share,
@@ -120,9 +123,15 @@ def sources_of_card(card: Card, data: Path) -> Sources:
     return Sources(
         folders=tuple(
             ImageFolder(
-                data if missing else data / s.name, s.weight, s.region, s.citation, s.terms, s.annotated
+                data if missing else data / source.name,
+                source.weight,
+                source.region,
+                source.citation,
+                source.terms,
+                source.annotated,
+                source.keep_folders_together,
             )
-            for s in card.data.sources
+            for source in card.data.sources
         ),
         max_upscale=card.data.max_upscale,
         validation_share=card.data.validation_share,

@@ -30,6 +30,10 @@ class ImageFolder:
         terms: their terms of use.
         annotated: use only images in which an expert has drawn cells, and of them only the box around the
             cells (see `training.data.annotated_box`). The split is the one of all images.
+        keep_folders_together: images of one subfolder, as of one patient, come to the same side of the split.
+        interlaced: whether the instrument shows the two fields of interlaced video.
+        spacing: median distance in pixels between the centres of neighbouring cells, and the standard
+            deviation of its natural logarithm over images.
     """
 
     path: Path
@@ -38,6 +42,9 @@ class ImageFolder:
     citation: str = ""
     terms: str = "not stated"
     annotated: bool = False
+    keep_folders_together: bool = False
+    interlaced: bool = True
+    spacing: tuple[float, float] = (24.0, 0.2)
 
     @property
     def name(self) -> str:
@@ -56,6 +63,7 @@ class GreyImage:
         file: its name.
         weight: its share of the crops.
         box: the box around the cells that an expert drew; None if there are none or nobody asks.
+        group: the subfolder it is in; images of a group are split together where that is asked.
     """
 
     pixels: np.ndarray
@@ -63,6 +71,7 @@ class GreyImage:
     file: str
     weight: float
     box: AnnotatedBox | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,10 @@ def load_dataset(
         limit = round(validation_share * len(ranked))
         if validation_share > 0 and len(ranked) > 1:
             limit = max(limit, 1)
-        held_ranks |= {rank for rank, _ in ranked[:limit]}
+        if folder.keep_folders_together:
+            held_ranks |= _held_groups(ranked, limit, split_seed)
+        else:
+            held_ranks |= {rank for rank, _ in ranked[:limit]}
         read.append((folder, ranked, unusable))
 
     training: list[GreyImage] = []
@@ -162,6 +174,7 @@ def load_dataset(
                 citation=folder.citation,
                 terms=folder.terms,
                 annotated=folder.annotated,
+                keep_folders_together=folder.keep_folders_together,
             )
         )
         digests += [_content(image) for image in held + kept]
@@ -205,11 +218,25 @@ def _read_folder(
         except DataError as error:
             unusable.append(LeftOut(file, str(error)))
             continue
-        usable.append(GreyImage(pixels, folder.name, file.name, weight=1.0, box=box))
+        group = file.parent.relative_to(root).as_posix()
+        usable.append(GreyImage(pixels, folder.name, file.name, weight=1.0, box=box, group=group))
     if not usable:
         reasons = "".join(f"\n  {item.reason}" for item in unusable[:10])
         raise DataError(f"{root}: no usable image ({len(unusable)} file(s) left out){reasons}")
     return usable, unusable
+
+
+def _held_groups(ranked: list[tuple[str, GreyImage]], limit: int, seed: int) -> set[str]:
+    """Return the ranks of the images of whole groups, as nearly `limit` images as groups allow."""
+    groups: dict[str, list[str]] = {}
+    for rank, image in ranked:
+        groups.setdefault(image.group, []).append(rank)
+    held: set[str] = set()
+    # By contents: a folder that is renamed does not change sides.
+    for ranks in sorted(groups.values(), key=lambda ranks: _hash(f"{seed} {' '.join(ranks)}")):
+        if abs(len(held) + len(ranks) - limit) <= limit - len(held):
+            held |= set(ranks)
+    return held
 
 
 def _find_box(
@@ -262,4 +289,8 @@ def _content(image: GreyImage) -> str:
 
 
 def _split_rank(image: GreyImage, seed: int) -> str:
-    return hashlib.sha256(f"{seed} {_content(image)}".encode()).hexdigest()
+    return _hash(f"{seed} {_content(image)}")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -17,10 +17,10 @@ from endotwin.generator.architectures import Generator, build_generator, to_grey
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.latents import draw_normals
 from endotwin.image_range import ImageRange
-from training.data.crops import draw_crops
+from training.data.crops import draw_crops_of
 from training.data.split import Dataset
 from training.learning import distributed
-from training.learning.recipes.recipe import AnnotatedCrops
+from training.learning.recipes.recipe import AnnotatedCrops, Crops
 from training.learning.recipes.registry import RECIPES
 from training.learning.run_folder import RunError, RunFolder
 from training.learning.settings import TrainingSettings
@@ -106,6 +106,8 @@ class Trainer:
             self.generator, settings.architecture, settings.learning_rate, autocast
         )
         self.annotated = annotated
+        names = [source.name for source in dataset.sources]
+        self._instruments = np.array([names.index(image.source) for image in dataset.training])
         self.images = 0
         self.seconds = 0.0
         state = folder.load_state(self.device)
@@ -228,8 +230,11 @@ class Trainer:
         own = self.settings.batch // self.processes
         rng = stream_of_step(self.settings.seed, Purpose.TRAINING_STEP, self.images, self.rank)
         randomness = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        crops = torch.from_numpy(draw_crops(self.dataset.training, own, rng))
-        real = (crops[:, None].to(self.device).float() / 127.5) - 1.0
+        crops, chosen = draw_crops_of(self.dataset.training, own, rng)
+        real = Crops(
+            torch.from_numpy(crops)[:, None].to(self.device).float() / 127.5 - 1.0,
+            torch.from_numpy(self._instruments[chosen]).to(self.device),
+        )
         draws = torch.randn(own, self.generator.draws, generator=randomness).to(self.device)
         losses = self.recipe.step(real, draws, randomness, self._draw_annotated())
         self._average_weights()

@@ -58,7 +58,7 @@ class FeatureProjector(nn.Module):
         return [*mixed, F.pixel_unshuffle(images, 2)]
 
 
-def _head(inputs: int, size: int, width: int, *, normalise: bool) -> nn.Sequential:
+def _head(inputs: int, size: int, width: int, outputs: int, *, normalise: bool) -> nn.Sequential:
     """Strided convolutions from `size` down to 8 or less, then a 4 × 4 convolution to patch scores."""
     layers: list[nn.Module] = []
     while size > 8:
@@ -67,25 +67,53 @@ def _head(inputs: int, size: int, width: int, *, normalise: bool) -> nn.Sequenti
             layers.append(nn.BatchNorm2d(width))
         layers.append(nn.LeakyReLU(_LEAK, inplace=True))
         inputs, size = width, size // 2
-    layers.append(spectral_norm(nn.Conv2d(inputs, 1, min(4, size))))
+    layers.append(spectral_norm(nn.Conv2d(inputs, outputs, min(4, size))))
     return nn.Sequential(*layers)
 
 
 class ProjectedDiscriminator(nn.Module):
-    """Six heads over the projections of one batch; each gives a map of scores."""
+    """Six heads over the projections of one batch; each gives a map of scores.
 
-    def __init__(self) -> None:
+    With several instruments a score is the sum of one for all and one for the image's own, so that each
+    instrument's images are compared with its own (Miyato and Koyama, "cGANs with projection
+    discriminator", ICLR 2018).
+    """
+
+    def __init__(self, instruments: int = 0) -> None:
+        """Build it with fresh weights.
+
+        Args:
+            instruments: how many are told apart; 0 and 1 are the same.
+        """
         super().__init__()
+        self.instruments = instruments if instruments > 1 else 0
+        outputs = 1 + self.instruments
         heads = [
-            _head(channels, size, _HEAD_WIDTH, normalise=True)
+            _head(channels, size, _HEAD_WIDTH, outputs, normalise=True)
             for channels, size in zip(_MIXED_CHANNELS, _FEATURE_SIZES, strict=True)
         ]
-        heads.append(_head(4, 64, _PIXEL_WIDTH, normalise=False))
+        heads.append(_head(4, 64, _PIXEL_WIDTH, outputs, normalise=False))
         self.heads = nn.ModuleList(heads)
 
-    def forward(self, projections: list[Tensor]) -> list[Tensor]:
-        """Score the projections of one batch; returns one tensor (B, scores) per head."""
-        return [head(x).flatten(1) for head, x in zip(self.heads, projections, strict=True)]
+    def forward(self, projections: list[Tensor], instruments: Tensor) -> list[Tensor]:
+        """Score the projections of one batch.
+
+        Args:
+            projections: of the images, see `FeatureProjector`.
+            instruments: int64 (B,), the instrument of each image.
+
+        Returns:
+            One tensor (B, scores) per head.
+        """
+        return [
+            self._score(head(x), instruments) for head, x in zip(self.heads, projections, strict=True)
+        ]
+
+    def _score(self, maps: Tensor, instruments: Tensor) -> Tensor:
+        scores = maps[:, 0]
+        if self.instruments:
+            scores = scores + maps[torch.arange(len(maps), device=maps.device), 1 + instruments]
+        return scores.flatten(1)
 
 
 def discriminator_hinge(real: list[Tensor], fake: list[Tensor]) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from endotwin.generator.architectures import Architecture, Generator
 from endotwin.generator.dcgan import DcganArchitecture
 from training.learning.discriminators.dcgan import DcganDiscriminator
-from training.learning.recipes.recipe import AnnotatedCrops, Recipe, RecipeError
+from training.learning.recipes.recipe import AnnotatedCrops, Crops, Recipe, RecipeError
 
 
 class PaperRecipe(Recipe):
@@ -33,7 +33,7 @@ class PaperRecipe(Recipe):
 
     def step(
         self,
-        real: Tensor,
+        real: Crops,
         draws: Tensor,
         randomness: torch.Generator,
         annotated: AnnotatedCrops | None = None,
@@ -41,7 +41,7 @@ class PaperRecipe(Recipe):
         """See `Recipe.step`."""
         with self.precision():
             fake = self.generator(draws)
-            on_real, on_fake = self.discriminator(real).float(), self.discriminator(fake.detach()).float()
+            on_real, on_fake = self.discriminator(real.images).float(), self.discriminator(fake.detach()).float()
             loss_d = _cross_entropy(on_real, 1.0) + _cross_entropy(on_fake, 0.0)
         self.update(self.of_discriminator, loss_d)
         with self.precision():

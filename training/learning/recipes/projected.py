@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from endotwin.generator.architectures import Architecture, Generator
+from endotwin.generator.dcgan import DcganArchitecture
 from training.learning.augmentation import augment
 from training.learning.discriminators.efficientnet_features import DESCRIPTION
 from training.learning.discriminators.projected import (
@@ -16,7 +17,7 @@ from training.learning.discriminators.projected import (
     discriminator_hinge,
     generator_hinge,
 )
-from training.learning.recipes.recipe import AnnotatedCrops, Recipe
+from training.learning.recipes.recipe import AnnotatedCrops, Crops, Recipe
 
 
 class ProjectedRecipe(Recipe):
@@ -33,12 +34,13 @@ class ProjectedRecipe(Recipe):
     ) -> None:
         device = next(generator.parameters()).device
         self.projector = FeatureProjector().to(device).to(memory_format=torch.channels_last)
-        discriminator = ProjectedDiscriminator().to(device).to(memory_format=torch.channels_last)
+        instruments = 0 if isinstance(architecture, DcganArchitecture) else len(architecture.instruments)
+        discriminator = ProjectedDiscriminator(instruments).to(device).to(memory_format=torch.channels_last)
         super().__init__(generator, discriminator, learning_rate, (0.0, 0.99), autocast)
 
     def step(
         self,
-        real: Tensor,
+        real: Crops,
         draws: Tensor,
         randomness: torch.Generator,
         annotated: AnnotatedCrops | None = None,
@@ -46,31 +48,35 @@ class ProjectedRecipe(Recipe):
         """See `Recipe.step`."""
         with self.precision():
             fake = self.generator(draws)
-        return self.compete(real, fake, randomness)
+        return self.compete(real, Crops(fake, self.generator.instruments(draws)), randomness)
 
     def compete(
-        self, real: Tensor, fake: Tensor, randomness: torch.Generator, penalty: Tensor | None = None
+        self,
+        real: Crops,
+        fake: Crops,
+        randomness: torch.Generator,
+        penalty: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Update the discriminator, then the generator that made `fake`.
 
         Args:
-            real: (B, 1, 128, 128) in -1..1.
-            fake: the same, with the gradient of the generator.
+            real: real crops.
+            fake: generated images, with the gradient of the generator.
             randomness: for augmentation, on the CPU.
             penalty: an additional loss of the generator, if any.
         """
         with self.precision():
             with torch.no_grad():
-                seen_real = self.projector(augment(real, randomness))
+                seen_real = self.projector(augment(real.images, randomness))
             # The projection is frozen: the fakes' serves the discriminator's and the generator's step.
-            seen_fake = self.projector(augment(fake, randomness))
-            on_real = self.discriminator(seen_real)
-            on_fake = self.discriminator([x.detach() for x in seen_fake])
+            seen_fake = self.projector(augment(fake.images, randomness))
+            on_real = self.discriminator(seen_real, real.instruments)
+            on_fake = self.discriminator([x.detach() for x in seen_fake], fake.instruments)
             loss_d = discriminator_hinge(on_real, on_fake)
         self.update(self.of_discriminator, loss_d)
         self.discriminator.requires_grad_(False)
         with self.precision():
-            loss_g = generator_hinge(self.discriminator(seen_fake))
+            loss_g = generator_hinge(self.discriminator(seen_fake, fake.instruments))
         self.update(self.of_generator, loss_g if penalty is None else loss_g + penalty)
         self.discriminator.requires_grad_(True)
         return {

@@ -18,6 +18,19 @@ class RecipeError(Exception):
 
 
 @dataclass(frozen=True)
+class Crops:
+    """Images and the instruments that took them, or that they are made to look like.
+
+    Attributes:
+        images: (B, 1, 128, 128) in -1..1.
+        instruments: int64 (B,), the instrument that of each.
+    """
+
+    images: Tensor
+    instruments: Tensor
+
+
+@dataclass(frozen=True)
 class AnnotatedCrops:
     """Crops of real images with the borders that experts drew.
 
@@ -61,7 +74,7 @@ class Recipe(ABC):
     @abstractmethod
     def step(
         self,
-        real: Tensor,
+        real: Crops,
         draws: Tensor,
         randomness: torch.Generator,
         annotated: AnnotatedCrops | None = None,
@@ -69,7 +82,7 @@ class Recipe(ABC):
         """Update discriminator and generator once.
 
         Args:
-            real: (B, 1, 128, 128) in -1..1.
+            real: B crops.
             draws: (B, draws) standard normal.
             randomness: for augmentation, on the CPU.
             annotated: crops with expert borders, for a recipe that needs them.

@@ -15,7 +15,7 @@ from endotwin.mosaic.parameters import Conditions
 from endotwin.mosaic.scene import Scene
 from training.learning.border_reader import BorderReader, disturb, reading_loss
 from training.learning.recipes.projected import ProjectedRecipe
-from training.learning.recipes.recipe import AnnotatedCrops, RecipeError
+from training.learning.recipes.recipe import AnnotatedCrops, Crops, RecipeError
 
 _READING_WEIGHT = 3.0
 """Weight of the reader's loss beside the adversarial losses of six heads."""
@@ -51,7 +51,7 @@ class RenderedRecipe(ProjectedRecipe):
 
     def step(
         self,
-        real: Tensor,
+        real: Crops,
         draws: Tensor,
         randomness: torch.Generator,
         annotated: AnnotatedCrops | None = None,
@@ -69,7 +69,8 @@ class RenderedRecipe(ProjectedRecipe):
         with self.precision():
             unread = self._read(fake, borders, seen, randomness)
         penalty = _READING_WEIGHT * self.excess(unread, loss_r.detach())
-        losses = self.compete(real, fake, randomness, penalty)
+        generated = Crops(fake, self.labelled.instruments(draws))
+        losses = self.compete(real, generated, randomness, penalty)
         self.reader.requires_grad_(True)
         return {**losses, "loss_reader": loss_r.detach(), "unread": unread.detach()}
 

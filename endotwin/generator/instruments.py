@@ -1,0 +1,58 @@
+"""The instruments that a generator has learned from: which one took an image is drawn for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+MIN_SPACING, MAX_SPACING = 13.0, 60.0
+"""Least and greatest distance between the centres of neighbouring cells that is drawn, in pixels."""
+
+
+class Instrument(BaseModel):
+    """One source of training images.
+
+    Attributes:
+        name: of the source.
+        share: of the images, relative to the other instruments.
+        interlaced: whether it shows the two fields of interlaced video as a ripple from row to row.
+        spacing_median: median distance between the centres of neighbouring cells, in pixels.
+        spacing_log_sd: standard deviation of the natural logarithm of that distance over images.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    share: float = Field(gt=0)
+    interlaced: bool = True
+    spacing_median: float = Field(default=24.0, ge=MIN_SPACING, le=MAX_SPACING)
+    spacing_log_sd: float = Field(default=0.2, ge=0.0, le=1.0)
+
+
+def choose(instruments: Sequence[Instrument], numbers: Tensor) -> Tensor:
+    """Choose an instrument for each image, as often as its share says.
+
+    Args:
+        instruments: one or more.
+        numbers: (B,) standard normal.
+
+    Returns:
+        int64 (B,), index of the instrument.
+    """
+    shares = torch.tensor([instrument.share for instrument in instruments], dtype=torch.float64)
+    bounds = (shares.cumsum(0) / shares.sum())[:-1].to(numbers.device)
+    return torch.bucketize(torch.special.ndtr(numbers.double()), bounds)
+
+
+def one_hot(instruments: Sequence[Instrument], chosen: Tensor) -> Tensor:
+    """Return the choice as the style network takes it: float32 (B, number of instruments)."""
+    return F.one_hot(chosen, len(instruments)).float()
+
+
+def per_image(values: Sequence[float], chosen: Tensor) -> Tensor:
+    """Return the value of each image's instrument: float32 (B,)."""
+    return torch.tensor(values, dtype=torch.float32, device=chosen.device)[chosen]
