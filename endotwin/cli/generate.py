@@ -13,6 +13,7 @@ from endotwin.cli.interruption import noted_signals
 from endotwin.cli.options import (
     Age,
     CheckpointFile,
+    Clarity,
     Cv,
     Density,
     Device,
@@ -75,6 +76,7 @@ def generate_command(
     density: Density = None,
     cv: Cv = None,
     hexagonality: Hexagonality = None,
+    clarity: Clarity = None,
     guttae: Guttae = None,
     age: Age = None,
     pixel_size: PixelSize = None,
@@ -107,7 +109,13 @@ def generate_command(
         raise typer.BadParameter("--validation-every takes a --layout")
 
     conditions = given(
-        density=density, cv=cv, hexagonality=hexagonality, guttae=guttae, age=age, pixel_size=pixel_size
+        density=density,
+        cv=cv,
+        hexagonality=hexagonality,
+        clarity=clarity,
+        guttae=guttae,
+        age=age,
+        pixel_size=pixel_size,
     )
     with noted_signals() as stop_if_asked:
         from endotwin.catalogue import ChoiceError  # noqa: PLC0415

@@ -21,6 +21,9 @@ def _condition(meaning: str) -> Any:
 Labels = Annotated[str | None, typer.Option(help=f"One or more of {', '.join(LABELS)}, joined by commas.")]
 Density = Annotated[str | None, _condition("Cells per mm², 500 to 4500.")]
 Cv = Annotated[str | None, _condition("Coefficient of variation of the cells' areas, 0.15 to 0.60.")]
+Clarity = Annotated[
+    str | None, _condition("Grey levels by which borders are darker than the inside of cells, 2 to 40.")
+]
 Hexagonality = Annotated[str | None, _condition("Share of cells with six neighbours, 0.25 to 0.85.")]
 Guttae = Annotated[str | None, _condition("Share of the image under guttae, 0 to 0.4.")]
 Age = Annotated[str | None, _condition("Years, 5 to 105: the rest follows published norms.")]

@@ -13,6 +13,7 @@ from endotwin.cli.interruption import noted_signals
 from endotwin.cli.options import (
     Age,
     CheckpointFile,
+    Clarity,
     Cv,
     Density,
     Device,
@@ -66,6 +67,7 @@ def set_command(
     density: Density = None,
     cv: Cv = None,
     hexagonality: Hexagonality = None,
+    clarity: Clarity = None,
     guttae: Guttae = None,
     age: Age = None,
     pixel_size: PixelSize = None,
@@ -125,7 +127,13 @@ def set_command(
     """
     options = given(n=n, seed=seed, start=start, name=name, format=kind, shard_size=shard_size)
     conditions = given(
-        density=density, cv=cv, hexagonality=hexagonality, guttae=guttae, age=age, pixel_size=pixel_size
+        density=density,
+        cv=cv,
+        hexagonality=hexagonality,
+        clarity=clarity,
+        guttae=guttae,
+        age=age,
+        pixel_size=pixel_size,
     )
     check_one_model(model, checkpoint)
     if verify and (options or labels or conditions or model or shards or part or ray or dry_run):

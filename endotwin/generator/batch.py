@@ -34,7 +34,7 @@ class Batch:
 
     def labels(self) -> list[Label]:
         """Compute the labels, one per image: work for a thread other than the device's."""
-        return [scene.label() for scene in self.scenes]
+        return [scene.label(image) for scene, image in zip(self.scenes, self.images, strict=True)]
 
 
 class BatchesAhead:

@@ -166,7 +166,7 @@ class MosaicGenerator(RenderingNetwork):
             architecture.latent,
             architecture.width,
             _MOSAIC_CHANNELS + LIGHT_CHANNELS,
-            instruments=len(architecture.instruments),
+            style_more=len(architecture.instruments),
         )
         self.architecture = architecture
         self.draws = (

@@ -60,7 +60,7 @@ class DcganGenerator(nn.Module):
         self.apply(initialise)
 
     def instruments(self, draws: Tensor) -> Tensor:
-        """Return the instrument of each image, int64 (B,): always 0, the network does not tell them apart."""
+        """Return the instrument of each image, int64 (B,): always 0, there is but one."""
         return draws.new_zeros(len(draws)).long()
 
     def forward(self, draws: Tensor) -> Tensor:

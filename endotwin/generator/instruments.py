@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from endotwin.mosaic.parameters import ClarityPopulation
+
 MIN_SPACING, MAX_SPACING = 13.0, 60.0
 """Least and greatest distance between the centres of neighbouring cells that is drawn, in pixels."""
 
@@ -22,6 +24,7 @@ class Instrument(BaseModel):
         interlaced: whether it shows the two fields of interlaced video as a ripple from row to row.
         spacing_median: median distance between the centres of neighbouring cells, in pixels.
         spacing_log_sd: standard deviation of the natural logarithm of that distance over images.
+        clarity: of its images.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,6 +34,7 @@ class Instrument(BaseModel):
     interlaced: bool = True
     spacing_median: float = Field(default=24.0, ge=MIN_SPACING, le=MAX_SPACING)
     spacing_log_sd: float = Field(default=0.2, ge=0.0, le=1.0)
+    clarity: ClarityPopulation = ClarityPopulation()
 
 
 def choose(instruments: Sequence[Instrument], numbers: Tensor) -> Tensor:

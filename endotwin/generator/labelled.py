@@ -37,10 +37,15 @@ _MOSAIC_CHANNELS = 6
 GUTTAE_CHANNELS = 1
 FINE_CHANNELS = 1
 _UNIT_SPACING, _UNIT_LOG_SD = 24.0, 0.2
+_UNIT_CLARITY = 15.0
 _GUTTA_DEPTH, _GUTTA_DEPTH_SD = 0.38, 0.1
 """Share of the brightness that a gutta takes away, over images."""
 _GUTTA_BLUR = 0.75
 """How much of the contrast a gutta takes away."""
+_LEAST_GAIN, _LARGEST_GAIN = 0.2, 5.0
+"""Limits of what the contrast of a rendered image is multiplied with to meet its clarity."""
+_LIGHT_CELL = 16
+"""Side in pixels of the squares whose means are the light of an image."""
 
 
 class LabelledArchitecture(BaseModel):
@@ -72,7 +77,7 @@ class LabelledGenerator(RenderingNetwork):
             architecture.width,
             _MOSAIC_CHANNELS + LIGHT_CHANNELS,
             FINE_CHANNELS,
-            instruments=len(architecture.instruments),
+            style_more=len(architecture.instruments) + 1 if architecture.instruments else 0,
         )
         self.architecture = architecture
         self.draws = (
@@ -108,10 +113,12 @@ class LabelledGenerator(RenderingNetwork):
             before_each: is called before each scene, which takes some ten milliseconds.
         """
         population = self.architecture.population
+        usual = [instrument.clarity for instrument in self.architecture.instruments or (_ANY_INSTRUMENT,)]
+        chosen = self.instruments(torch.from_numpy(draws)).tolist()
         scenes = []
-        for row in draws:
+        for row, instrument in zip(draws, chosen, strict=True):
             before_each()
-            scenes.append(draw_scene(row[:SCENE_NUMBERS], conditions, population))
+            scenes.append(draw_scene(row[:SCENE_NUMBERS], conditions, population, usual[instrument]))
         return scenes
 
     def render_scenes(self, draws: Tensor, scenes: Sequence[Scene]) -> Tensor:
@@ -142,7 +149,11 @@ class LabelledGenerator(RenderingNetwork):
         instruments = self.architecture.instruments
         if instruments:
             chosen = self.instruments(draws)
-            style = torch.cat([style, one_hot(instruments, chosen)], dim=1)
+            clarity = [math.log(scene.parameters.clarity / _UNIT_CLARITY) for scene in scenes]
+            style = torch.cat(
+                [style, one_hot(instruments, chosen), torch.tensor(clarity, device=style.device)[:, None]],
+                dim=1,
+            )
             video = video * per_image([i.interlaced for i in instruments], chosen)[:, None, None, None]
         images = self.render(
             torch.cat([F.avg_pool2d(mosaic, half), light_fields(light, slope)], dim=1),
@@ -151,7 +162,7 @@ class LabelledGenerator(RenderingNetwork):
             noise,
             fine,
         )
-        return _cover(images, guttae, depth)
+        return _cover(_set_clarity(images, scenes), guttae, depth)
 
     def _about(self, scene: Scene) -> np.ndarray:
         """Return the input of the style network: (2,), size of the cells and disorder, about -3 to 3."""
@@ -189,15 +200,41 @@ def _fields(scene: Scene) -> np.ndarray:
     )
 
 
+_ANY_INSTRUMENT = Instrument(name="any", share=1.0)
+
+
+def _set_clarity(images: Tensor, scenes: Sequence[Scene]) -> Tensor:
+    """Give images (B, 1, 128, 128) the clarity of their scenes: haze depends on nothing that is drawn.
+
+    What differs from the light is multiplied, image by image; the clarity is linear in it.
+    """
+    nothing = np.zeros(images.shape[2:], dtype=np.float32)
+    weights = [scene.clarity_weights() for scene in scenes]
+    known = torch.tensor([w is not None for w in weights], device=images.device)
+    weighting = torch.from_numpy(np.stack([nothing if w is None else w for w in weights])).to(images.device)
+    asked = [scene.parameters.clarity / 127.5 for scene in scenes]
+    wanted = torch.tensor(asked, dtype=torch.float32, device=images.device)
+    light = _light_of(images)
+    of_light = (light[:, 0] * weighting).flatten(1).sum(dim=1)
+    of_detail = ((images - light)[:, 0] * weighting).flatten(1).sum(dim=1)
+    gain = ((wanted - of_light) / of_detail.clamp(min=1e-4)).clamp(_LEAST_GAIN, _LARGEST_GAIN)
+    gain = torch.where(known, gain, torch.ones_like(gain))
+    return light + gain[:, None, None, None] * (images - light)
+
+
+def _light_of(images: Tensor) -> Tensor:
+    """Return the smooth part of images (B, 1, 128, 128)."""
+    means = F.avg_pool2d(images, _LIGHT_CELL, stride=_LIGHT_CELL)
+    return F.interpolate(means, size=images.shape[2:], mode="bilinear", align_corners=False)
+
+
 def _cover(images: Tensor, guttae: Tensor, depth: Tensor) -> Tensor:
     """Darken and blur images (B, 1, 128, 128) where guttae (B, 1, 128, 128), 0 to 1, cover them.
 
     This is done to the rendered image: a network that gets the guttae as an input, and is trained on images
     with few of them, learns to render them away.
     """
-    around = F.interpolate(
-        F.avg_pool2d(images, 16, stride=16), size=images.shape[2:], mode="bilinear", align_corners=False
-    )
+    around = _light_of(images)
     darker = _GUTTA_DEPTH + _GUTTA_DEPTH_SD * depth.clamp(-2.0, 2.0)
     blurred = images + guttae * _GUTTA_BLUR * (around - images)
     return (blurred + 1.0) * (1.0 - guttae * darker) - 1.0

@@ -74,7 +74,7 @@ class RenderingNetwork(nn.Module):
     """Mosaic → encoder → 16 pixels → decoder → image."""
 
     def __init__(
-        self, latent: int, width: int, field_channels: int, fine_channels: int = 0, instruments: int = 0
+        self, latent: int, width: int, field_channels: int, fine_channels: int = 0, style_more: int = 0
     ) -> None:
         """Build it.
 
@@ -83,12 +83,12 @@ class RenderingNetwork(nn.Module):
             width: channels at 128 pixels; deeper layers have multiples of it.
             field_channels: channels of the fields it starts from.
             fine_channels: channels of the fields that it sees at 128 pixels only.
-            instruments: how many instruments the style network tells apart.
+            style_more: numbers that the style network gets after STYLE_EXTRA.
         """
         super().__init__()
         w128, w64, w32, w16 = width, 3 * width, 6 * width, 8 * width
         self.style = nn.Sequential(
-            nn.Linear(latent + STYLE_EXTRA + instruments, _STYLE),
+            nn.Linear(latent + STYLE_EXTRA + style_more, _STYLE),
             nn.LeakyReLU(_LEAK),
             nn.Linear(_STYLE, _STYLE),
             nn.LeakyReLU(_LEAK),
@@ -132,7 +132,7 @@ class RenderingNetwork(nn.Module):
 
         Args:
             fields: (B, field_channels, 64, 64), the mosaic and the light.
-            style_numbers: (B, latent + STYLE_EXTRA + instruments).
+            style_numbers: (B, latent + STYLE_EXTRA + style_more).
             video: (B, 2, 128, 128), see `video_fields`.
             noise: (B, channels, size, size) by size, as NOISE_CHANNELS says.
             fine: (B, fine_channels, 128, 128) or None.

@@ -49,6 +49,8 @@ class Measured:
         cv: coefficient of variation of the cells' areas; None with fewer than two cells.
         hexagonality: share of cells with six neighbours; None without a cell.
         guttae: share of the image under guttae.
+        clarity: grey levels by which borders are darker than the inside of cells, in the image itself; None
+            where too little of it is visible, or without an image.
     """
 
     cells: int
@@ -56,6 +58,7 @@ class Measured:
     cv: float | None
     hexagonality: float | None
     guttae: float
+    clarity: float | None
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,13 @@ class Label:
     measured: Measured
 
 
-def make_label(mosaic: Mosaic, raster: Raster, guttae: np.ndarray, parameters: Parameters) -> Label:
+def make_label(
+    mosaic: Mosaic,
+    raster: Raster,
+    guttae: np.ndarray,
+    parameters: Parameters,
+    clarity: float | None = None,
+) -> Label:
     """Make the label of a mosaic.
 
     Args:
@@ -89,6 +98,7 @@ def make_label(mosaic: Mosaic, raster: Raster, guttae: np.ndarray, parameters: P
         raster: of the same mosaic.
         guttae: bool (128, 128).
         parameters: of this image.
+        clarity: measured on this image, if there is one.
     """
     on_border = draw_borders(raster)
     shown = np.flatnonzero(np.bincount(raster.owner[~on_border]))
@@ -102,7 +112,7 @@ def make_label(mosaic: Mosaic, raster: Raster, guttae: np.ndarray, parameters: P
         guttae=np.where(guttae, 255, 0).astype(np.uint8),
         cells=_list_cells(mosaic, shown, id_of),
         asked=parameters,
-        measured=_measure(mosaic, guttae, parameters),
+        measured=_measure(mosaic, guttae, parameters, clarity),
     )
 
 
@@ -133,7 +143,7 @@ def _list_cells(mosaic: Mosaic, shown: np.ndarray, id_of: np.ndarray) -> tuple[C
     )
 
 
-def _measure(mosaic: Mosaic, guttae: np.ndarray, parameters: Parameters) -> Measured:
+def _measure(mosaic: Mosaic, guttae: np.ndarray, parameters: Parameters, clarity: float | None) -> Measured:
     found = measure_mosaics([mosaic])
     square_millimetres = (IMAGE_SIZE * parameters.pixel_size / 1000.0) ** 2
     return Measured(
@@ -142,4 +152,5 @@ def _measure(mosaic: Mosaic, guttae: np.ndarray, parameters: Parameters) -> Meas
         cv=found.cv,
         hexagonality=found.hexagonality,
         guttae=float(guttae.mean()),
+        clarity=None if clarity is None else round(clarity, 2),
     )

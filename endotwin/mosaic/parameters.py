@@ -21,6 +21,7 @@ CV = (0.15, 0.60)  # of the cells' areas
 HEXAGONALITY = (0.25, 0.85)  # share of cells
 GUTTAE = (0.0, 0.4)  # share of the image
 AGE = (5.0, 105.0)  # years
+CLARITY = (2.0, 40.0)  # grey levels
 PIXEL_SIZE = (0.3, 3.0)  # micrometres
 
 CONDITION_LIMITS = {
@@ -29,6 +30,7 @@ CONDITION_LIMITS = {
     "hexagonality": HEXAGONALITY,
     "guttae": GUTTAE,
     "age": AGE,
+    "clarity": CLARITY,
     "pixel_size": PIXEL_SIZE,
 }
 """Least and greatest value of every condition."""
@@ -40,8 +42,8 @@ this one they have 740 to 4,570 cells per mm² (270 to 1,670 pixels per cell), a
 CELL_AREAS = (200.0, 3200.0)
 """Mean areas of a cell, in square pixels, that can be drawn and rendered."""
 
-PARAMETER_NUMBERS = 5
-"""Standard normal numbers per image: density, cv, hexagonality, guttae, age."""
+PARAMETER_NUMBERS = 6
+"""Standard normal numbers per image: density, cv, hexagonality, guttae, age, clarity."""
 
 _SAFE_CV = (0.16, 0.60)
 _SAFE_HEXAGONALITY = (0.30, 0.85)
@@ -90,6 +92,10 @@ class Conditions(BaseModel):
     )
     age: Range | None = Field(
         default=None, description=f"years, {_span(AGE)}: what is left open follows published norms"
+    )
+    clarity: Range | None = Field(
+        default=None,
+        description=f"grey levels by which borders are darker than the inside of cells, {_span(CLARITY)}",
     )
     pixel_size: float = Field(
         default=DEFAULT_PIXEL_SIZE, description=f"side of a pixel in micrometres, {_span(PIXEL_SIZE)}"
@@ -141,6 +147,20 @@ class Conditions(BaseModel):
 _CV_STEPS = tuple(np.linspace(*CV, 46).round(3).tolist())
 
 
+class ClarityPopulation(BaseModel):
+    """The clarity of an instrument's images, from which an open clarity is drawn, whatever the cells are.
+
+    Attributes:
+        median: over images, in grey levels.
+        log_sd: standard deviation of its natural logarithm.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    median: float = Field(default=15.5, ge=CLARITY[0], le=CLARITY[1])
+    log_sd: float = Field(default=0.35, ge=0)
+
+
 class ImagePopulation(BaseModel):
     """The cells of the images that a model was trained on, from which open parameters are drawn.
 
@@ -178,6 +198,7 @@ class Parameters:
         guttae: share of the image under guttae.
         age: years, or None if no age was asked for.
         pixel_size: micrometres.
+        clarity: grey levels by which borders are darker than the inside of cells.
     """
 
     density: float
@@ -186,6 +207,7 @@ class Parameters:
     guttae: float
     age: float | None
     pixel_size: float
+    clarity: float
 
     @property
     def cell_area(self) -> float:
@@ -207,15 +229,21 @@ def reachable_cv(hexagonality: float) -> tuple[float, float] | None:
     return (fitting[0], fitting[-1]) if fitting else None
 
 
-def draw_parameters(numbers: np.ndarray, conditions: Conditions, population: ImagePopulation) -> Parameters:
+def draw_parameters(
+    numbers: np.ndarray,
+    conditions: Conditions,
+    population: ImagePopulation,
+    clarity: ClarityPopulation,
+) -> Parameters:
     """Draw the parameters of one image.
 
     Args:
-        numbers: (5,) standard normal; each parameter has its own, whatever else is asked for.
+        numbers: (6,) standard normal; each parameter has its own, whatever else is asked for.
         conditions: what the caller asked for.
         population: where the rest comes from.
+        clarity: where an open clarity comes from.
     """
-    density_z, cv_z, hexagonality_z, guttae_z, age_z = (float(number) for number in numbers)
+    density_z, cv_z, hexagonality_z, guttae_z, age_z, clarity_z = (float(number) for number in numbers)
     age = None if conditions.age is None else conditions.age.at(to_uniform(age_z))
     cv, hexagonality = _draw_form(cv_z, hexagonality_z, age, conditions, population)
     return Parameters(
@@ -225,7 +253,15 @@ def draw_parameters(numbers: np.ndarray, conditions: Conditions, population: Ima
         guttae=_draw_guttae(guttae_z, age, conditions, population),
         age=age,
         pixel_size=conditions.pixel_size,
+        clarity=_draw_clarity(clarity_z, conditions, clarity),
     )
+
+
+def _draw_clarity(number: float, conditions: Conditions, usual: ClarityPopulation) -> float:
+    """Draw the clarity: from nothing that the cells are drawn from, so that haze says nothing of them."""
+    if conditions.clarity is not None:
+        return conditions.clarity.at(to_uniform(number))
+    return _clip(usual.median * math.exp(usual.log_sd * number), *CLARITY)
 
 
 def _draw_density(

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from endotwin.mosaic.calibration import shape_for
+from endotwin.mosaic.clarity import clarity_weights, measure_clarity
 from endotwin.mosaic.drawing import GRID, LATTICE_NUMBERS, SITE_NUMBERS, Mosaic, draw_mosaic
-from endotwin.mosaic.guttae import GUTTAE_NUMBERS, draw_guttae
+from endotwin.mosaic.guttae import GUTTAE_NUMBERS, draw_guttae, soften
 from endotwin.mosaic.labels import Label, make_label
 from endotwin.mosaic.parameters import (
     PARAMETER_NUMBERS,
+    ClarityPopulation,
     Conditions,
     ImagePopulation,
     Parameters,
@@ -24,6 +26,10 @@ MOSAIC_VERSION = 1
 
 SCENE_NUMBERS = PARAMETER_NUMBERS + LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS + GUTTAE_NUMBERS
 """Standard normal numbers per image."""
+
+
+_HIDDEN = 0.02
+"""Share of a gutta's depth from which on a pixel counts as hidden."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +50,39 @@ class Scene:
     guttae: np.ndarray
     looks: np.ndarray
 
-    def label(self) -> Label:
-        """Make the label of this image."""
-        return make_label(self.mosaic, self.raster, self.guttae, self.parameters)
+    def label(self, image: np.ndarray | None = None) -> Label:
+        """Make the label of this scene, and of its image, uint8 (128, 128), if that is given."""
+        clarity = None if image is None else measure_clarity(image, self.raster.border, self._hidden())
+        return make_label(self.mosaic, self.raster, self.guttae, self.parameters, clarity)
+
+    def clarity_weights(self) -> np.ndarray | None:
+        """Return the weights of the clarity; see `endotwin.mosaic.clarity.clarity_weights`."""
+        return clarity_weights(self.raster.border, self._hidden())
+
+    def _hidden(self) -> np.ndarray:
+        """Return where guttae, with the soft edges that they are drawn with, cover the mosaic."""
+        hidden: np.ndarray = soften(self.guttae) > _HIDDEN
+        return hidden
 
 
-def draw_scene(numbers: np.ndarray, conditions: Conditions, population: ImagePopulation) -> Scene:
+def draw_scene(
+    numbers: np.ndarray,
+    conditions: Conditions,
+    population: ImagePopulation,
+    clarity: ClarityPopulation,
+) -> Scene:
     """Draw one scene.
 
     Args:
         numbers: (SCENE_NUMBERS,) standard normal, float32.
         conditions: what the caller asked for.
         population: where the rest comes from.
+        clarity: where an open clarity comes from.
     """
     ends = np.cumsum([PARAMETER_NUMBERS, LATTICE_NUMBERS, GRID * GRID * SITE_NUMBERS])
     of_parameters, lattice, flat_sites, of_guttae = np.split(numbers, ends)
     sites = flat_sites.reshape(GRID * GRID, SITE_NUMBERS)
-    parameters = draw_parameters(of_parameters, conditions, population)
+    parameters = draw_parameters(of_parameters, conditions, population, clarity)
     shape = shape_for(parameters.cell_area, parameters.cv, parameters.hexagonality)
     mosaic = draw_mosaic(lattice, sites, shape)
     raster = rasterise(mosaic)

@@ -17,8 +17,8 @@ NPZ_SUFFIX = ".npz"
 _PARAMETERS = {
     f"{part}_{field}": (part, field)
     for part, fields in {
-        "asked": ("density", "cv", "hexagonality", "guttae", "age", "pixel_size"),
-        "measured": ("cells", "density", "cv", "hexagonality", "guttae"),
+        "asked": ("density", "cv", "hexagonality", "guttae", "age", "pixel_size", "clarity"),
+        "measured": ("cells", "density", "cv", "hexagonality", "guttae", "clarity"),
     }.items()
     for field in fields
 }

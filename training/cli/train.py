@@ -93,7 +93,8 @@ def train_command(
     from training.trial.batches import RealBatches
     from training.trial.trial_data import load_trial_data
 
-    architecture = require_choice("preset", preset, PRESETS)
+    images_from = given_sources(data, sources, max_upscale, validation_share)
+    architecture = with_instruments(require_choice("preset", preset, PRESETS), images_from.folders)
     chosen_recipe = recipe or default_recipe(architecture)
     made_by = require_choice("recipe", chosen_recipe, RECIPES)
     name = _checked_name(name or preset)
@@ -102,10 +103,8 @@ def train_command(
     if record_count != 0 and record_count < RECORD_MINIMUM:
         raise UsageError(f"--record-count: 0, or at least {RECORD_MINIMUM}; got {record_count}")
     device = chosen_device(device)
-    beginning = None if start_from is None else load_checkpoint(start_from)
-    images_from = given_sources(data, sources, max_upscale, validation_share)
+    beginning = None if start_from is None else load_checkpoint(start_from, require_fid=False)
     dataset = load_images(images_from)
-    architecture = with_instruments(architecture, images_from.folders)
     settings = _settings(
         name=name,
         architecture=architecture,

@@ -26,6 +26,7 @@ class _SourceEntry(BaseModel):
     keep_folders_together: bool = False
     interlaced: bool = True
     spacing: tuple[float, float] = (24.0, 0.2)
+    clarity: tuple[float, float] = (15.5, 0.35)
 
 
 class _SourcesFile(BaseModel):

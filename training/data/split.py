@@ -30,10 +30,12 @@ class ImageFolder:
         terms: their terms of use.
         annotated: use only images in which an expert has drawn cells, and of them only the box around the
             cells (see `training.data.annotated_box`). The split is the one of all images.
-        keep_folders_together: images of one subfolder, as of one patient, come to the same side of the split.
+        keep_folders_together: images of one subfolder, as of one patient, stay on one side of the split.
         interlaced: whether the instrument shows the two fields of interlaced video.
         spacing: median distance in pixels between the centres of neighbouring cells, and the standard
             deviation of its natural logarithm over images.
+        clarity: median in grey levels (docs/mosaic.md), and the standard deviation of its natural logarithm
+            over images.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class ImageFolder:
     keep_folders_together: bool = False
     interlaced: bool = True
     spacing: tuple[float, float] = (24.0, 0.2)
+    clarity: tuple[float, float] = (15.5, 0.35)
 
     @property
     def name(self) -> str:

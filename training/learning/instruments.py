@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from endotwin.generator.architectures import Architecture
 from endotwin.generator.dcgan import DcganArchitecture
 from endotwin.generator.instruments import Instrument
+from endotwin.mosaic.parameters import ClarityPopulation
 from training.data.split import ImageFolder
 
 
@@ -24,6 +25,7 @@ def with_instruments(architecture: Architecture, folders: Sequence[ImageFolder])
             interlaced=folder.interlaced,
             spacing_median=folder.spacing[0],
             spacing_log_sd=folder.spacing[1],
+            clarity=ClarityPopulation(median=folder.clarity[0], log_sd=folder.clarity[1]),
         )
         for folder in folders
     )

@@ -41,8 +41,8 @@ class ImagefolderLayout(Layout):
             f"- `{name}`: {LABELS[name]}" for name in LABELS if name in wanted.labelling.image_labels
         )
         measured = (
-            "\n- `measured`: number of cells, density per mm², cv, hexagonality and share of guttae of the "
-            "image; `asked`: what it was drawn with"
+            "\n- `measured`: number of cells, density per mm², cv, hexagonality, share of guttae and "
+            "clarity of the image; `asked`: what it was drawn with"
             if "parameters" in wanted.labelling.labels
             else ""
         )

@@ -105,9 +105,7 @@ class ProjectedDiscriminator(nn.Module):
         Returns:
             One tensor (B, scores) per head.
         """
-        return [
-            self._score(head(x), instruments) for head, x in zip(self.heads, projections, strict=True)
-        ]
+        return [self._score(head(x), instruments) for head, x in zip(self.heads, projections, strict=True)]
 
     def _score(self, maps: Tensor, instruments: Tensor) -> Tensor:
         scores = maps[:, 0]

@@ -41,7 +41,10 @@ class PaperRecipe(Recipe):
         """See `Recipe.step`."""
         with self.precision():
             fake = self.generator(draws)
-            on_real, on_fake = self.discriminator(real.images).float(), self.discriminator(fake.detach()).float()
+            on_real, on_fake = (
+                self.discriminator(real.images).float(),
+                self.discriminator(fake.detach()).float(),
+            )
             loss_d = _cross_entropy(on_real, 1.0) + _cross_entropy(on_fake, 0.0)
         self.update(self.of_discriminator, loss_d)
         with self.precision():

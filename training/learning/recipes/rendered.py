@@ -11,7 +11,7 @@ from torch import Tensor
 from endotwin.generator.architectures import Architecture, Generator
 from endotwin.generator.labelled import LabelledGenerator
 from endotwin.mosaic.labels import SOFT_WIDTH
-from endotwin.mosaic.parameters import Conditions
+from endotwin.mosaic.parameters import Conditions, Range
 from endotwin.mosaic.scene import Scene
 from training.learning.border_reader import BorderReader, disturb, reading_loss
 from training.learning.recipes.projected import ProjectedRecipe
@@ -22,6 +22,12 @@ _READING_WEIGHT = 3.0
 
 _READER_RATE = 5.0
 """Learning rate of the reader over that of the others: it has to follow the generator."""
+
+
+_RARE_SHARE = 4
+"""One image more for so many: with cells as they are rarely asked for."""
+
+_RARE = Conditions(density=Range(low=500.0, high=1500.0), clarity=Range(low=5.0, high=35.0))
 
 
 class RenderedRecipe(ProjectedRecipe):
@@ -57,17 +63,22 @@ class RenderedRecipe(ProjectedRecipe):
         annotated: AnnotatedCrops | None = None,
     ) -> dict[str, Tensor]:
         """See `Recipe.step`."""
-        scenes = self.labelled.draw_scenes(draws.cpu().numpy(), Conditions())
+        usual = self.labelled.draw_scenes(draws.cpu().numpy(), Conditions())
+        # Cells larger than any in the real images are read, but not compared with real images: a
+        # discriminator would have them divided.
+        rare = torch.randn(max(1, len(draws) // _RARE_SHARE), draws.shape[1], generator=randomness)
+        scenes = usual + self.labelled.draw_scenes(rare.numpy(), _RARE)
         borders, seen = self._label_maps(scenes)
         with self.precision():
-            fake = self.labelled.render_scenes(draws, scenes)
+            rendered = self.labelled.render_scenes(torch.cat([draws, rare.to(draws.device)]), scenes)
+            fake = rendered[: len(draws)]
             loss_r = self._teaching_loss(
-                AnnotatedCrops(fake.detach(), borders, seen), annotated, randomness
+                AnnotatedCrops(rendered.detach(), borders, seen), annotated, randomness
             )
         self.update(self.of_reader, loss_r)
         self.reader.requires_grad_(False)
         with self.precision():
-            unread = self._read(fake, borders, seen, randomness)
+            unread = self._read(rendered, borders, seen, randomness)
         penalty = _READING_WEIGHT * self.excess(unread, loss_r.detach())
         generated = Crops(fake, self.labelled.instruments(draws))
         losses = self.compete(real, generated, randomness, penalty)
