@@ -219,7 +219,7 @@ def _set_clarity(images: Tensor, scenes: Sequence[Scene]) -> Tensor:
     of_detail = ((images - light)[:, 0] * weighting).flatten(1).sum(dim=1)
     gain = ((wanted - of_light) / of_detail.clamp(min=1e-4)).clamp(_LEAST_GAIN, _LARGEST_GAIN)
     gain = torch.where(known, gain, torch.ones_like(gain))
-    return light + gain[:, None, None, None] * (images - light)
+    return (light + gain[:, None, None, None] * (images - light)).clamp(-1.0, 1.0)
 
 
 def _light_of(images: Tensor) -> Tensor:

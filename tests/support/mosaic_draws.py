@@ -8,10 +8,11 @@ from endotwin.generator.latents import draw_normals
 from endotwin.image_range import ImageRange
 from endotwin.mosaic.calibration import shape_for
 from endotwin.mosaic.drawing import GRID, LATTICE_NUMBERS, SITE_NUMBERS, Mosaic, MosaicShape, draw_mosaic
-from endotwin.mosaic.parameters import Conditions, ImagePopulation, Range
+from endotwin.mosaic.parameters import ClarityPopulation, Conditions, ImagePopulation, Range
 from endotwin.mosaic.scene import SCENE_NUMBERS, Scene, draw_scene
 
 POPULATION = ImagePopulation()
+CLARITY_POPULATION = ClarityPopulation()
 
 
 def fixed(value: float) -> Range:
@@ -23,7 +24,7 @@ def draw_scenes(seed: int, count: int, conditions: Conditions | None = None) -> 
     """Draw scenes 0 to count - 1 of a seed."""
     conditions = conditions or Conditions()
     return [
-        draw_scene(row, conditions, POPULATION)
+        draw_scene(row, conditions, POPULATION, CLARITY_POPULATION)
         for row in draw_normals(ImageRange(seed, 0, count), SCENE_NUMBERS)
     ]
 

@@ -120,9 +120,11 @@ def train_command(
     first = distributed.is_first()
     if first:  # of several processes, the others write nothing
         folder.write_text("settings.json", settings.model_dump_json(indent=2) + "\n")
-    annotated = None
-    if made_by.needs_annotations:
-        annotated = RealBatches(load_trial_data(images_from).training, seed, Purpose.READER_CROPS)
+    annotated = (
+        RealBatches(load_trial_data(images_from).training, seed, Purpose.READER_CROPS)
+        if made_by.needs_annotations
+        else None
+    )
     trainer = Trainer(settings, dataset, folder, device, beginning=beginning, annotated=annotated)
     if first:
         typer.echo(f"Run folder: {folder.path}")

@@ -122,7 +122,7 @@ def test_nineteen_neighbours_find_what_all_sites_find(
 ) -> None:
     lattice, sites, warp = draw(count, seed=5)
     change(lattice, sites, warp)
-    mosaics = draw_jittered_grid(lattice, sites, warp, MEDIAN, LOG_SD).numpy()
+    mosaics = mosaics_of(lattice, sites, warp).numpy()
     for k in range(count):
         first, border, look = brute_force(lattice[k], sites[k], warp[k])
         np.testing.assert_allclose(mosaics[k, 0], np.exp(-border / 1.5), atol=5e-4)
@@ -130,6 +130,11 @@ def test_nineteen_neighbours_find_what_all_sites_find(
         np.testing.assert_allclose(mosaics[k, 2], first, atol=5e-5)
         decided = border > 1e-3  # nearer to the border, float32 may take the other cell
         np.testing.assert_array_equal(mosaics[k, 3:5].transpose(1, 2, 0)[decided], look[decided])
+
+
+def mosaics_of(lattice: Tensor, sites: Tensor, warp: Tensor) -> Tensor:
+    median, log_sd = torch.full_like(lattice[:, 0], MEDIAN), torch.full_like(lattice[:, 0], LOG_SD)
+    return draw_jittered_grid(lattice, sites, warp, MEDIAN, median, log_sd)
 
 
 def regular(spacing: float) -> Tensor:
@@ -140,7 +145,7 @@ def regular(spacing: float) -> Tensor:
     lattice[0, 5] = lattice[0, 6] = -40.0  # no offset
     looks = torch.zeros(1, SITE_TABLE * SITE_TABLE, 4)
     looks[0, :, 2] = torch.arange(SITE_TABLE * SITE_TABLE)
-    return draw_jittered_grid(lattice, looks, torch.zeros(1, 2, 4, 4), MEDIAN, LOG_SD)[0]
+    return mosaics_of(lattice, looks, torch.zeros(1, 2, 4, 4))[0]
 
 
 def test_a_border_is_where_two_sites_are_equally_far() -> None:
@@ -186,7 +191,7 @@ def test_the_number_of_cells_follows_from_the_spacing(spacing: float) -> None:
     lattice, sites, warp = draw(count, seed=11)
     lattice[:, 0] = math.log(spacing / MEDIAN) / LOG_SD
     lattice[:, 3:5] = 0.0  # stretching changes the area of a cell
-    looks = draw_jittered_grid(lattice, sites, warp, MEDIAN, LOG_SD)[:, 3].numpy()
+    looks = mosaics_of(lattice, sites, warp)[:, 3].numpy()
     found = np.mean([cells_of(look) for look in looks])
     assert found == pytest.approx(IMAGE_SIZE**2 / (spacing**2 * ROW), rel=0.06)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from mosaic_draws import POPULATION, fixed
+from mosaic_draws import CLARITY_POPULATION, POPULATION, fixed
 from pydantic import ValidationError
 
 from endotwin.generator.latents import draw_normals
@@ -19,6 +19,7 @@ from endotwin.mosaic.calibration import UnreachableError, reachable_hexagonality
 from endotwin.mosaic.parameters import (
     AGE,
     CELL_AREAS,
+    CLARITY,
     CV,
     DENSITY,
     GUTTAE,
@@ -34,20 +35,21 @@ from endotwin.mosaic.parameters import (
     reachable_cv,
 )
 
-NAMES = ("density", "cv", "hexagonality", "guttae", "age")
-LIMITS = dict(zip(NAMES, (DENSITY, CV, HEXAGONALITY, GUTTAE, AGE), strict=True))
+NAMES = ("density", "cv", "hexagonality", "guttae", "age", "clarity")
+LIMITS = dict(zip(NAMES, (DENSITY, CV, HEXAGONALITY, GUTTAE, AGE, CLARITY), strict=True))
 NARROW = {
     "density": (1000, 3000),
     "cv": (0.2, 0.3),
     "hexagonality": (0.4, 0.8),
     "guttae": (0.0, 0.4),
     "age": (5, 105),
+    "clarity": (5, 30),
 }
 """Ranges every combination of which can be had."""
 
 
 def draw(numbers: np.ndarray, conditions: Conditions) -> Parameters:
-    return draw_parameters(numbers, conditions, POPULATION)
+    return draw_parameters(numbers, conditions, POPULATION, CLARITY_POPULATION)
 
 
 def draw_many(seed: int, count: int, conditions: Conditions) -> list[Parameters]:
@@ -261,7 +263,9 @@ def test_open_parameters_do_not_depend_on_the_pixel_size() -> None:
 def test_a_population_without_guttae() -> None:
     population = ImagePopulation(guttae_share=0.0)
     rows = draw_normals(ImageRange(4, 0, 200), PARAMETER_NUMBERS)
-    assert not any(draw_parameters(row, Conditions(), population).guttae for row in rows)
+    assert not any(
+        draw_parameters(row, Conditions(), population, CLARITY_POPULATION).guttae for row in rows
+    )
 
 
 @pytest.mark.parametrize("age", [40.0, 60.0, 85.0])

@@ -222,3 +222,33 @@ def test_the_real_images_are_all_usable(real_data: Path) -> None:
         "gavet": 20,
         "cwru": 36,
     }
+
+
+# Images that belong together
+
+
+def test_folders_that_are_kept_together_are_on_one_side(tmp_path: Path) -> None:
+    for patient in range(8):
+        for k in range(3):
+            write(tmp_path / "data" / f"patient-{patient}", f"{k}.png", blobs(10 * patient + k))
+    folder = ImageFolder(tmp_path / "data", keep_folders_together=True)
+    dataset = load_dataset([folder], validation_share=0.25)
+    held = {image.group for image in dataset.held_out}
+    assert len(dataset.held_out) == 6
+    assert len(held) == 2
+    assert held.isdisjoint(image.group for image in dataset.training)
+    assert dataset.sources[0].keep_folders_together
+    # Otherwise some patient is on both sides.
+    apart = load_dataset([ImageFolder(tmp_path / "data")], validation_share=0.25)
+    assert {i.group for i in apart.held_out} & {i.group for i in apart.training}
+
+
+def test_a_renamed_folder_does_not_change_sides(tmp_path: Path) -> None:
+    for patient in range(5):
+        write(tmp_path / "data" / f"patient-{patient}", "a.png", blobs(patient))
+    folder = ImageFolder(tmp_path / "data", keep_folders_together=True)
+    before = load_dataset([folder], validation_share=0.4)
+    for patient in range(5):
+        (tmp_path / "data" / f"patient-{patient}").rename(tmp_path / "data" / f"renamed-{4 - patient}")
+    after = load_dataset([folder], validation_share=0.4)
+    assert {i.pixels.tobytes() for i in before.held_out} == {i.pixels.tobytes() for i in after.held_out}

@@ -12,7 +12,7 @@ from tiny_run import SETTINGS, load
 
 from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
 from training.learning.recipes.paired import PairedRecipe
-from training.learning.recipes.recipe import AnnotatedCrops, RecipeError
+from training.learning.recipes.recipe import AnnotatedCrops, Crops, RecipeError
 from training.learning.recipes.rendered import RenderedRecipe
 from training.learning.run_folder import RunFolder
 from training.learning.trainer import ReportIntervals, Trainer, TrainingError
@@ -36,6 +36,10 @@ class DrawnBatches:
         return BorderBatch(images, borders, np.ones_like(borders))
 
 
+def black(count: int) -> Crops:
+    return Crops(torch.zeros(count, 1, 128, 128), torch.zeros(count, dtype=torch.long))
+
+
 def annotated() -> AnnotatedCrops:
     batch = DrawnBatches().batch(0)
     images, borders, areas = (
@@ -51,7 +55,7 @@ def reader_after_a_step(recipe_type: type[RenderedRecipe], generator_seed: int) 
     recipe = recipe_type(generator, ARCHITECTURE, 1e-3, None)
     randomness = torch.Generator().manual_seed(5)
     draws = torch.randn(2, generator.draws, generator=torch.Generator().manual_seed(generator_seed))
-    losses = recipe.step(torch.zeros(2, 1, 128, 128), draws, randomness, annotated())
+    losses = recipe.step(black(2), draws, randomness, annotated())
     assert all(torch.isfinite(value) for value in losses.values())
     return [parameter.detach().clone() for parameter in recipe.reader.parameters()]
 
@@ -77,7 +81,7 @@ def test_rendered_borders_need_not_be_easier_to_read_than_real_ones() -> None:
 def test_without_expert_borders_nothing_is_trained(tmp_path: Path) -> None:
     recipe = PairedRecipe(LabelledGenerator(ARCHITECTURE), ARCHITECTURE, 1e-3, None)
     with pytest.raises(RecipeError, match="needs images with expert borders"):
-        recipe.step(torch.zeros(1, 1, 128, 128), torch.zeros(1, recipe.labelled.draws), torch.Generator())
+        recipe.step(black(1), torch.zeros(1, recipe.labelled.draws), torch.Generator())
 
     write_blobs(tmp_path / "data", 4)
     trainer = paired_trainer(tmp_path, None)

@@ -94,8 +94,21 @@ def test_pretrained_weights_of_another_file_are_refused(monkeypatch: pytest.Monk
 def test_every_head_scores_patches(
     projector: FeatureProjector, discriminator: ProjectedDiscriminator, images: torch.Tensor
 ) -> None:
-    scores = discriminator(projector(images))
+    scores = discriminator(projector(images), torch.zeros(3, dtype=torch.long))
     assert [tuple(s.shape) for s in scores] == [(3, 25), (3, 25), (3, 25), (3, 25), (3, 1), (3, 25)]
+
+
+def test_an_image_is_scored_as_its_own_instrument(
+    projector: FeatureProjector, images: torch.Tensor
+) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        discriminator = ProjectedDiscriminator(instruments=3).eval()
+    projections = projector(images)
+    first, second = (discriminator(projections, torch.tensor(rows)) for rows in ([0, 1, 2], [0, 2, 2]))
+    for one, other in zip(first, second, strict=True):
+        same = [torch.allclose(a, b) for a, b in zip(one, other, strict=True)]
+        assert same == [True, False, True]
 
 
 def test_every_convolution_of_a_head_has_spectral_norm_one(
@@ -104,7 +117,7 @@ def test_every_convolution_of_a_head_has_spectral_norm_one(
     with torch.no_grad():
         projections = projector(images)
         for _ in range(30):  # each forward is a step of the power iteration
-            discriminator(projections)
+            discriminator(projections, torch.zeros(3, dtype=torch.long))
     convolutions = [m for m in discriminator.modules() if isinstance(m, nn.Conv2d)]
     assert len(convolutions) == 15
     discriminator.eval()

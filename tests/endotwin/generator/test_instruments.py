@@ -1,0 +1,77 @@
+"""Which instrument an image is drawn like."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from endotwin.generator.compact import MosaicArchitecture, MosaicGenerator
+from endotwin.generator.instruments import Instrument, choose
+from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
+from endotwin.generator.latents import draw_normals
+from endotwin.image_range import ImageRange
+from endotwin.mosaic.parameters import ClarityPopulation, Conditions
+
+THREE = tuple(Instrument(name=name, share=share) for name, share in (("a", 1.0), ("b", 2.0), ("c", 1.0)))
+
+
+def test_an_instrument_is_chosen_by_the_quantile_of_its_number() -> None:
+    numbers = torch.tensor([-9.0, -0.68, -0.67, 0.0, 0.67, 0.68, 9.0])  # the quartiles are at 0.6745
+    assert choose(THREE, numbers).tolist() == [0, 0, 1, 1, 1, 2, 2]
+    assert choose(THREE[:1], numbers).tolist() == [0] * 7
+
+
+def test_instruments_are_as_frequent_as_their_shares() -> None:
+    numbers = torch.from_numpy(draw_normals(ImageRange(3, 0, 8_000), 1)[:, 0])
+    share = torch.bincount(choose(THREE, numbers)) / len(numbers)
+    assert share.tolist() == pytest.approx([0.25, 0.5, 0.25], abs=0.02)
+
+
+def test_only_an_interlaced_instrument_tells_the_rows_apart() -> None:
+    instruments = tuple(
+        Instrument(name=name, share=1.0, interlaced=interlaced)
+        for name, interlaced in (("video", True), ("camera", False))
+    )
+    torch.manual_seed(0)
+    generator = MosaicGenerator(MosaicArchitecture(latent=8, width=8, instruments=instruments)).eval()
+    draws = torch.from_numpy(draw_normals(ImageRange(1, 0, 32), generator.draws))
+    other = draws.clone()
+    other[:, 8 + 7] *= -1.0  # of the lattice, the number whose sign is the parity of the rows
+    with torch.inference_mode():
+        style = generator.style[0].weight  # the parity is among the style's inputs as well
+        style[:, 8 + 7] = 0.0
+        changed = (generator(draws) != generator(other)).flatten(1).any(dim=1)
+    assert torch.equal(changed, generator.instruments(draws) == 0)
+    assert 5 < int(changed.sum()) < 27
+
+
+def test_the_spacing_is_that_of_the_instrument() -> None:
+    for spacing in (15.0, 40.0):
+        instruments = (Instrument(name="a", share=1.0, spacing_median=spacing, spacing_log_sd=0.0),)
+        torch.manual_seed(0)
+        generator = MosaicGenerator(MosaicArchitecture(latent=8, width=8, instruments=instruments))
+        seen = {}
+        generator.enter.register_forward_hook(
+            lambda _module, inputs, _out, seen=seen: seen.update(x=inputs[0])
+        )
+        with torch.inference_mode():
+            generator(torch.from_numpy(draw_normals(ImageRange(1, 0, 2), generator.draws)))
+        relative = seen["x"][:, 5]
+        assert float(relative.min()) == pytest.approx(math.log(spacing / 24.0), abs=1e-5)
+        assert float(relative.max()) == pytest.approx(math.log(spacing / 24.0), abs=1e-5)
+
+
+def test_an_open_clarity_is_that_of_the_instrument() -> None:
+    instruments = tuple(
+        Instrument(name=str(median), share=1.0, clarity=ClarityPopulation(median=median, log_sd=0.0))
+        for median in (6.0, 21.0)
+    )
+    generator = LabelledGenerator(LabelledArchitecture(latent=8, width=8, instruments=instruments))
+    draws = draw_normals(ImageRange(2, 0, 8), generator.draws)
+    scenes = generator.draw_scenes(draws, Conditions())
+    chosen = generator.instruments(torch.from_numpy(draws)).tolist()
+    assert set(chosen) == {0, 1}
+    for scene, instrument in zip(scenes, chosen, strict=True):
+        assert scene.parameters.clarity == pytest.approx((6.0, 21.0)[instrument])
