@@ -38,6 +38,14 @@ def curate_command(
     flatten: Annotated[
         bool, typer.Option("--flatten", help="Take the slow drift of illumination out of kept images.")
     ] = False,
+    together: Annotated[
+        str | None,
+        typer.Option(
+            "--keep-together",
+            help="What images of one patient have in common: folder, or so many consecutive numbers in "
+            "file names. Each group gets a folder; see keep_folders_together in docs/training.md.",
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; default: one for each core.")
     ] = None,
@@ -48,6 +56,7 @@ def curate_command(
     graphs, frames and panels off; writes grey PNGs named by digest. The same command resumes a stopped one.
     The exit status is 1 if no image is kept.
     """
+    from training.curation.groups import Together
     from training.curation.report import write_curation_report
     from training.curation.run import CurationSettings, curate
     from training.curation.thresholds import read_thresholds
@@ -61,7 +70,8 @@ def curate_command(
         return
     if raw is None or out is None:
         raise typer.BadParameter("give RAW and OUT, two folders (or --explain IMAGE)")
-    settings = CurationSettings(numbers, flatten, workers or available_cores(), overrides)
+    groups = None if together is None else Together.parse(together)
+    settings = CurationSettings(numbers, flatten, workers or available_cores(), overrides, groups)
     curation = curate(raw, out, settings, _progress_bar)
     report = write_curation_report(curation, out)
     _print_counts(curation.summary.counts)

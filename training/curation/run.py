@@ -28,6 +28,7 @@ from training.curation.duplicates import (
     mean_descriptor,
     missing_within_groups,
 )
+from training.curation.groups import Together, group_folders
 from training.curation.image_files import find_files
 from training.curation.overrides import TEMPLATE, Overrides, read_overrides
 from training.curation.record_store import ImageRecord, RecordStore
@@ -65,12 +66,14 @@ class CurationSettings:
         flat: flatten the illumination of the images that are written.
         workers: processes.
         overrides: the overrides file; None: `overrides.txt` in the output folder.
+        together: which images may be of one patient; None: nobody says.
     """
 
     thresholds: Thresholds
     flat: bool
     workers: int
     overrides: Path | None = None
+    together: Together | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def curate(raw: Path, out: Path, settings: CurationSettings, progress: ProgressB
     records = {digest: _record(store, digest) for digest in {f.measured.digest for f in files} if digest}
     decisions = _decisions(records, store, settings, progress)
     decisions = apply_overrides(decisions, overrides)
-    failed = _write_images(out, files, records, decisions, settings, progress)
+    failed = _write_images(raw, out, files, records, decisions, settings, progress)
     for digest, why in failed.items():
         decisions[digest] = Decision(Reason.UNREADABLE)
         records[digest] = ImageRecord(digest=digest, unreadable=why)
@@ -210,6 +213,7 @@ def _compared(
 
 
 def _write_images(
+    raw: Path,
     out: Path,
     files: Sequence[_RawFile],
     records: dict[str, ImageRecord],
@@ -220,13 +224,14 @@ def _write_images(
     """Write the kept images; return why an image could not be written, for those that could not."""
     source = {file.measured.digest: file.path for file in files}
     kept = sorted(digest for digest, decision in decisions.items() if decision.kept)
+    folders = group_folders({digest: source[digest].relative_to(raw) for digest in kept}, settings.together)
     images = [
         ImageToWrite(
             source=source[digest],
             digest=digest,
             box=_box(records[digest], settings.thresholds.limits.field_side_min),
             flat=settings.flat,
-            destination=out / IMAGES / f"{digest}.png",
+            destination=out / IMAGES / folders[digest] / f"{digest}.png",
         )
         for digest in kept
     ]
@@ -234,12 +239,17 @@ def _write_images(
     for image, why in progress(run_each(write_image, images, settings.workers), "writing", len(images)):
         if why is not None:
             failed[image.digest] = why
-    names = {f"{digest}.png" for digest in kept if digest not in failed}
-    if (out / IMAGES).is_dir():
-        for path in (out / IMAGES).iterdir():
-            if _OUTPUT.fullmatch(path.name) and path.name not in names:
-                path.unlink()
+    _remove_others(out / IMAGES, {image.destination for image in images if image.digest not in failed})
     return failed
+
+
+def _remove_others(folder: Path, wanted: set[Path]) -> None:
+    """Remove the images of an earlier run, and the folders of groups that it leaves empty."""
+    for path in sorted(folder.rglob("*.png")):
+        if _OUTPUT.fullmatch(path.name) and path not in wanted:
+            path.unlink()
+            if path.parent != folder and not any(path.parent.iterdir()):
+                path.parent.rmdir()
 
 
 def _box(record: ImageRecord, side_min: int) -> Box:

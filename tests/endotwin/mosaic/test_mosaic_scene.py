@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mosaic_draws import POPULATION, draw_scenes, fixed
+from mosaic_draws import CLARITY_POPULATION, POPULATION, draw_scenes, fixed
 
 from endotwin.generator.latents import draw_normals
 from endotwin.image_range import ImageRange
@@ -26,9 +26,9 @@ def assert_same(one: Scene, other: Scene) -> None:
 def test_the_same_numbers_make_the_same_scene() -> None:
     conditions = Conditions(density=fixed(2000), guttae=fixed(0.1))
     rows = draw_normals(ImageRange(5, 0, 4), SCENE_NUMBERS)
-    scenes = [draw_scene(row, conditions, POPULATION) for row in rows]
+    scenes = [draw_scene(row, conditions, POPULATION, CLARITY_POPULATION) for row in rows]
     for row, scene in zip(rows[::-1], scenes[::-1], strict=True):
-        assert_same(draw_scene(row.copy(), conditions, POPULATION), scene)
+        assert_same(draw_scene(row.copy(), conditions, POPULATION, CLARITY_POPULATION), scene)
     assert len({scene.parameters.cv for scene in scenes}) == 4
 
 
@@ -41,9 +41,10 @@ def test_what_an_image_drew_is_what_it_draws_when_asked_for_it() -> None:
             cv=fixed(own.cv),
             hexagonality=fixed(own.hexagonality),
             guttae=fixed(own.guttae),
+            clarity=fixed(own.clarity),
             pixel_size=own.pixel_size,
         )
-        assert_same(draw_scene(row, conditions, POPULATION), scene)
+        assert_same(draw_scene(row, conditions, POPULATION, CLARITY_POPULATION), scene)
 
 
 def test_each_part_has_numbers_of_its_own() -> None:
@@ -56,13 +57,13 @@ def test_each_part_has_numbers_of_its_own() -> None:
     assert sum(parts.values()) == SCENE_NUMBERS
     row, others = draw_normals(ImageRange(7, 0, 2), SCENE_NUMBERS)
     conditions = Conditions(guttae=fixed(0.2))
-    base = draw_scene(row, conditions, POPULATION)
+    base = draw_scene(row, conditions, POPULATION, CLARITY_POPULATION)
     start = 0
     for name, count in parts.items():
         changed = row.copy()
         changed[start : start + count] = others[start : start + count]
         start += count
-        scene = draw_scene(changed, conditions, POPULATION)
+        scene = draw_scene(changed, conditions, POPULATION, CLARITY_POPULATION)
         assert (scene.parameters == base.parameters) == (name != "parameters")
         assert np.array_equal(scene.guttae, base.guttae) == (name != "guttae")
         assert np.array_equal(scene.raster.owner, base.raster.owner) == (name == "guttae")

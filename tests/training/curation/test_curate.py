@@ -301,3 +301,15 @@ def test_whatever_a_decoder_says_is_escaped_in_the_report(tmp_path: Path) -> Non
     page = write_curation_report(replace(curation, summary=summary), tmp_path / "out").read_text()
     assert "<script" not in page
     assert page.count("&lt;script&gt;") == 1
+
+
+def test_images_of_one_folder_are_written_together_and_apart_again(raw: Path, tmp_path: Path) -> None:
+    save(raw / "other" / "4.png", mosaic(4))
+    out = tmp_path / "out"
+    result = CliRunner().invoke(app, [str(raw), str(out), "--workers", "1", "--keep-together", "folder"])
+    assert result.exit_code == 0, result.output
+    groups = {path.parent.name for path in (out / "images").rglob("*.png")}
+    assert groups == {"group-0001", "group-0002", "group-0003"}
+    names = {path.name for path in (out / "images").rglob("*.png")}
+    assert CliRunner().invoke(app, [str(raw), str(out), "--workers", "1"]).exit_code == 0
+    assert {path.name for path in (out / "images").iterdir()} == names
