@@ -132,7 +132,7 @@ def test_other_conditions_are_refused(query: str, field: str, allowed: str) -> N
 
 
 def test_every_condition_is_described() -> None:
-    assert list(CONDITIONS) == ["density", "cv", "hexagonality", "guttae", "age", "pixel_size"]
+    assert list(CONDITIONS) == ["density", "cv", "hexagonality", "guttae", "age", "clarity", "pixel_size"]
 
 
 def test_no_labels_and_no_conditions_take_no_labelled_model() -> None:
