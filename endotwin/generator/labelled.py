@@ -209,7 +209,7 @@ def _set_clarity(images: Tensor, scenes: Sequence[Scene]) -> Tensor:
     What differs from the light is multiplied, image by image; the clarity is linear in it.
     """
     nothing = np.zeros(images.shape[2:], dtype=np.float32)
-    weights = [scene.clarity_weights() for scene in scenes]
+    weights = [scene.clarity_weights for scene in scenes]
     known = torch.tensor([w is not None for w in weights], device=images.device)
     weighting = torch.from_numpy(np.stack([nothing if w is None else w for w in weights])).to(images.device)
     asked = [scene.parameters.clarity / 127.5 for scene in scenes]

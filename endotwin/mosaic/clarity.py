@@ -45,15 +45,13 @@ def clarity_weights(border: np.ndarray, hidden: np.ndarray) -> np.ndarray | None
     return weights
 
 
-def measure_clarity(image: np.ndarray, border: np.ndarray, hidden: np.ndarray) -> float | None:
+def measure_clarity(image: np.ndarray, weights: np.ndarray | None) -> float | None:
     """Return the clarity of an image in grey levels, or None where too little is visible.
 
     Args:
         image: grey levels, 0 to 255, (H, W).
-        border: (H, W), distance to the nearest border in pixels.
-        hidden: bool (H, W), where borders cannot be seen.
+        weights: of its mosaic, see `clarity_weights`.
     """
-    weights = clarity_weights(border, hidden)
     return None if weights is None else float((weights.astype(np.float64) * image).sum())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,17 +53,13 @@ class Scene:
 
     def label(self, image: np.ndarray | None = None) -> Label:
         """Make the label of this scene, and of its image, uint8 (128, 128), if that is given."""
-        clarity = None if image is None else measure_clarity(image, self.raster.border, self._hidden())
+        clarity = None if image is None else measure_clarity(image, self.clarity_weights)
         return make_label(self.mosaic, self.raster, self.guttae, self.parameters, clarity)
 
+    @functools.cached_property
     def clarity_weights(self) -> np.ndarray | None:
-        """Return the weights of the clarity; see `endotwin.mosaic.clarity.clarity_weights`."""
-        return clarity_weights(self.raster.border, self._hidden())
-
-    def _hidden(self) -> np.ndarray:
-        """Return where guttae, with the soft edges that they are drawn with, cover the mosaic."""
-        hidden: np.ndarray = soften(self.guttae) > _HIDDEN
-        return hidden
+        """The weights of the clarity; what guttae, with their soft edges, cover does not count."""
+        return clarity_weights(self.raster.border, soften(self.guttae) > _HIDDEN)
 
 
 def draw_scene(

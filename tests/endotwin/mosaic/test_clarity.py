@@ -28,14 +28,14 @@ def light() -> np.ndarray:
 def test_the_depth_of_borders_under_any_light(depth: float, spacing: float) -> None:
     border = distances(spacing)
     image = light() - depth * (border <= ON_BORDER)
-    assert measure_clarity(image, border, NOTHING_HIDDEN) == pytest.approx(depth, abs=1e-4)
+    assert measure_clarity(image, clarity_weights(border, NOTHING_HIDDEN)) == pytest.approx(depth, abs=1e-4)
 
 
 def test_what_is_neither_border_nor_inside_does_not_count() -> None:
     border = distances(24.0)
     between = (border > ON_BORDER) & (border < INSIDE)
     image = light() - 10.0 * (border <= ON_BORDER) - 99.0 * between
-    assert measure_clarity(image, border, NOTHING_HIDDEN) == pytest.approx(10.0, abs=1e-4)
+    assert measure_clarity(image, clarity_weights(border, NOTHING_HIDDEN)) == pytest.approx(10.0, abs=1e-4)
 
 
 def test_what_is_hidden_does_not_count() -> None:
@@ -43,7 +43,7 @@ def test_what_is_hidden_does_not_count() -> None:
     hidden = np.zeros_like(NOTHING_HIDDEN)
     hidden[20:60, 30:90] = True
     image = np.where(hidden, 255.0 - 80.0 * (border <= ON_BORDER), light() - 10.0 * (border <= ON_BORDER))
-    assert measure_clarity(image, border, hidden) == pytest.approx(10.0, abs=1e-4)
+    assert measure_clarity(image, clarity_weights(border, hidden)) == pytest.approx(10.0, abs=1e-4)
 
 
 def test_it_is_a_weighted_sum_that_light_does_not_change() -> None:
@@ -54,5 +54,5 @@ def test_it_is_a_weighted_sum_that_light_does_not_change() -> None:
 
 
 def test_without_a_visible_border_there_is_nothing_to_measure() -> None:
-    assert measure_clarity(light(), np.full((96, 128), 9.0), NOTHING_HIDDEN) is None
-    assert measure_clarity(light(), distances(24.0), ~NOTHING_HIDDEN) is None
+    assert measure_clarity(light(), clarity_weights(np.full((96, 128), 9.0), NOTHING_HIDDEN)) is None
+    assert measure_clarity(light(), clarity_weights(distances(24.0), ~NOTHING_HIDDEN)) is None
