@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -91,7 +91,15 @@ def choose_default(names: Iterable[str], wanted: str | None) -> str:
     raise SettingsError(f"set {variable('default_model')} to one of {listed}")
 
 
-def choose_labelled(cards: Mapping[str, Card], wanted: str | None, default: str, field: str) -> str:
+def takes_clarity(card: Card) -> bool:
+    """Return whether a model sets the clarity of its images: those trained since it is a condition do."""
+    architecture = card.architecture
+    return isinstance(architecture, LabelledArchitecture) and bool(architecture.instruments)
+
+
+def choose_labelled(
+    cards: Mapping[str, Card], wanted: str | None, default: str, labelling: Labelling
+) -> str:
     """Choose the model of a request with labels or conditions.
 
     Args:
@@ -99,11 +107,12 @@ def choose_labelled(cards: Mapping[str, Card], wanted: str | None, default: str,
         wanted: the model that the request names.
         default: the model of a request that names none. It is taken if it has labels; else the labelled one
             with the best recorded FID.
-        field: the parameter that takes a labelled model.
+        labelling: what the request asks for.
 
     Raises:
-        LabellingError: the wanted model has no labels, or none has.
+        LabellingError: the wanted model has no labels or does not take a condition, or none does.
     """
+    field = labelling.field
     able = [name for name, card in sorted(cards.items()) if population_of(card) is not None]
     if not able:
         raise LabellingError(field, f"{field} takes a labelled model, and there is none here")
@@ -112,11 +121,23 @@ def choose_labelled(cards: Mapping[str, Card], wanted: str | None, default: str,
             "model", f"model {wanted} has no labels and takes no conditions; {', '.join(able)} can"
         )
 
+    if "clarity" in labelling.given:
+        able = [name for name in able if takes_clarity(cards[name])]
+        if not able or (wanted is not None and wanted not in able):
+            raise LabellingError("clarity", _no_clarity(wanted, able))
+
     def rank(name: str) -> tuple[bool, float]:
         fid = recorded_fid(cards[name])
         return name != default, math.inf if fid is None else fid
 
     return wanted or min(able, key=rank)
+
+
+def _no_clarity(wanted: str | None, able: Sequence[str]) -> str:
+    who = "no model here" if wanted is None else f"model {wanted}"
+    others = f"; {', '.join(able)} can" if able else ""
+    verb = "sets" if wanted is None else "does not set"
+    return f"{who} {verb} the clarity of its images{others}"
 
 
 def choose_checkpoint(
@@ -140,6 +161,8 @@ def choose_checkpoint(
         checkpoint = load_checkpoint(path, require_fid=not settings.allow_unscored)
         if labelling and population_of(checkpoint.card) is None:
             raise LabellingError("checkpoint", f"{path}: has no labels and takes no conditions")
+        if "clarity" in labelling.given and not takes_clarity(checkpoint.card):
+            raise LabellingError("clarity", f"{path}: does not set the clarity of its images")
         return checkpoint
     checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
     if model is not None and model not in checkpoints:
@@ -147,7 +170,7 @@ def choose_checkpoint(
     default = model or choose_default(checkpoints, settings.default_model)
     if labelling:
         cards = {name: checkpoint.card for name, checkpoint in checkpoints.items()}
-        return checkpoints[choose_labelled(cards, model, default, labelling.field)]
+        return checkpoints[choose_labelled(cards, model, default, labelling)]
     return checkpoints[default]
 
 

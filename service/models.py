@@ -10,6 +10,7 @@ from endotwin.generator.card import Card
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import ImageRange
 from endotwin.mosaic.parameters import ImagePopulation
+from endotwin.samples.labelling import Labelling
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Models:
         """Return a model by name, or None if there is none of that name."""
         return self._by_name.get(name)
 
-    def labelled(self, wanted: str | None, field: str) -> Model:
+    def labelled(self, wanted: str | None, labelling: Labelling) -> Model:
         """Return the model for a request with labels or conditions; see `choose_labelled`."""
         cards = {model.name: model.card for model in self}
-        return self._by_name[choose_labelled(cards, wanted, self.default.name, field)]
+        return self._by_name[choose_labelled(cards, wanted, self.default.name, labelling)]

@@ -103,7 +103,7 @@ def parse_model(
         labelling = parse_labelling(labels, conditions)
         check_format(kind, labelling.labels)
         if labelling:
-            model = models.labelled(name, labelling.field)
+            model = models.labelled(name, labelling)
     except LabellingError as error:
         raise invalid_parameter(error.field, str(error)) from error
     return model, labelling

@@ -30,7 +30,12 @@ from endotwin.generator.renderer import (
 )
 from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.guttae import soften
-from endotwin.mosaic.parameters import PARAMETER_NUMBERS, Conditions, ImagePopulation
+from endotwin.mosaic.parameters import (
+    PARAMETER_NUMBERS,
+    ClarityPopulation,
+    Conditions,
+    ImagePopulation,
+)
 from endotwin.mosaic.scene import SCENE_NUMBERS, Scene, draw_scene
 
 _MOSAIC_CHANNELS = 6
@@ -55,7 +60,8 @@ class LabelledArchitecture(BaseModel):
         latent: length of the style vector (illumination, focus, contrast).
         width: channels at 128 pixels; deeper layers have multiples of it.
         population: the cells of the training images.
-        instruments: those that took the training images; none if the network does not tell them apart.
+        instruments: those that took the training images; none if the network does not tell them apart, and
+            then it does not set the clarity of images either.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -113,7 +119,8 @@ class LabelledGenerator(RenderingNetwork):
             before_each: is called before each scene, which takes some ten milliseconds.
         """
         population = self.architecture.population
-        usual = [instrument.clarity for instrument in self.architecture.instruments or (_ANY_INSTRUMENT,)]
+        instruments = self.architecture.instruments
+        usual: list[ClarityPopulation | None] = [instrument.clarity for instrument in instruments] or [None]
         chosen = self.instruments(torch.from_numpy(draws)).tolist()
         scenes = []
         for row, instrument in zip(draws, chosen, strict=True):
@@ -149,11 +156,8 @@ class LabelledGenerator(RenderingNetwork):
         instruments = self.architecture.instruments
         if instruments:
             chosen = self.instruments(draws)
-            clarity = [math.log(scene.parameters.clarity / _UNIT_CLARITY) for scene in scenes]
-            style = torch.cat(
-                [style, one_hot(instruments, chosen), torch.tensor(clarity, device=style.device)[:, None]],
-                dim=1,
-            )
+            clarity = torch.log(_clarity_of(scenes).to(style.device) / _UNIT_CLARITY)
+            style = torch.cat([style, one_hot(instruments, chosen), clarity[:, None]], dim=1)
             video = video * per_image([i.interlaced for i in instruments], chosen)[:, None, None, None]
         images = self.render(
             torch.cat([F.avg_pool2d(mosaic, half), light_fields(light, slope)], dim=1),
@@ -162,7 +166,8 @@ class LabelledGenerator(RenderingNetwork):
             noise,
             fine,
         )
-        return _cover(_set_clarity(images, scenes), guttae, depth)
+        clear = _set_clarity(images, scenes) if instruments else images
+        return _cover(clear, guttae, depth)
 
     def _about(self, scene: Scene) -> np.ndarray:
         """Return the input of the style network: (2,), size of the cells and disorder, about -3 to 3."""
@@ -200,9 +205,6 @@ def _fields(scene: Scene) -> np.ndarray:
     )
 
 
-_ANY_INSTRUMENT = Instrument(name="any", share=1.0)
-
-
 def _set_clarity(images: Tensor, scenes: Sequence[Scene]) -> Tensor:
     """Give images (B, 1, 128, 128) the clarity of their scenes: haze depends on nothing that is drawn.
 
@@ -212,14 +214,18 @@ def _set_clarity(images: Tensor, scenes: Sequence[Scene]) -> Tensor:
     weights = [scene.clarity_weights for scene in scenes]
     known = torch.tensor([w is not None for w in weights], device=images.device)
     weighting = torch.from_numpy(np.stack([nothing if w is None else w for w in weights])).to(images.device)
-    asked = [scene.parameters.clarity / 127.5 for scene in scenes]
-    wanted = torch.tensor(asked, dtype=torch.float32, device=images.device)
+    wanted = _clarity_of(scenes).to(images.device) / 127.5
     light = _light_of(images)
     of_light = (light[:, 0] * weighting).flatten(1).sum(dim=1)
     of_detail = ((images - light)[:, 0] * weighting).flatten(1).sum(dim=1)
     gain = ((wanted - of_light) / of_detail.clamp(min=1e-4)).clamp(_LEAST_GAIN, _LARGEST_GAIN)
     gain = torch.where(known, gain, torch.ones_like(gain))
     return (light + gain[:, None, None, None] * (images - light)).clamp(-1.0, 1.0)
+
+
+def _clarity_of(scenes: Sequence[Scene]) -> Tensor:
+    """Return the clarity that scenes were drawn with, in grey levels, (B,)."""
+    return torch.tensor([scene.parameters.clarity for scene in scenes], dtype=torch.float32)
 
 
 def _light_of(images: Tensor) -> Tensor:

@@ -149,7 +149,12 @@ class Sampler:
     ) -> tuple[np.ndarray, Sequence[Scene]]:
         draws = draw_normals(rows, self._generator.draws)
         if isinstance(self._generator, LabelledGenerator):
-            return draws, self._generator.draw_scenes(draws, conditions or Conditions(), before_each)
+            asked = conditions or Conditions()
+            if asked.clarity is not None and not self._generator.architecture.instruments:
+                raise NotLabelledError(
+                    f"{self.checkpoint.card.name} does not set the clarity of its images"
+                )
+            return draws, self._generator.draw_scenes(draws, asked, before_each)
         if conditions is not None:
             raise NotLabelledError(f"{self.checkpoint.card.name} has no labels and takes no conditions")
         return draws, ()

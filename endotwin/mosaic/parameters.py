@@ -198,7 +198,8 @@ class Parameters:
         guttae: share of the image under guttae.
         age: years, or None if no age was asked for.
         pixel_size: micrometres.
-        clarity: grey levels by which borders are darker than the inside of cells.
+        clarity: grey levels by which borders are darker than the inside of cells; None for a model that
+            does not set it.
     """
 
     density: float
@@ -207,7 +208,7 @@ class Parameters:
     guttae: float
     age: float | None
     pixel_size: float
-    clarity: float
+    clarity: float | None
 
     @property
     def cell_area(self) -> float:
@@ -233,7 +234,7 @@ def draw_parameters(
     numbers: np.ndarray,
     conditions: Conditions,
     population: ImagePopulation,
-    clarity: ClarityPopulation,
+    clarity: ClarityPopulation | None,
 ) -> Parameters:
     """Draw the parameters of one image.
 
@@ -241,7 +242,7 @@ def draw_parameters(
         numbers: (6,) standard normal; each parameter has its own, whatever else is asked for.
         conditions: what the caller asked for.
         population: where the rest comes from.
-        clarity: where an open clarity comes from.
+        clarity: where an open clarity comes from; None for a model that does not set it.
     """
     density_z, cv_z, hexagonality_z, guttae_z, age_z, clarity_z = (float(number) for number in numbers)
     age = None if conditions.age is None else conditions.age.at(to_uniform(age_z))
@@ -257,8 +258,10 @@ def draw_parameters(
     )
 
 
-def _draw_clarity(number: float, conditions: Conditions, usual: ClarityPopulation) -> float:
+def _draw_clarity(number: float, conditions: Conditions, usual: ClarityPopulation | None) -> float | None:
     """Draw the clarity: from nothing that the cells are drawn from, so that haze says nothing of them."""
+    if usual is None:
+        return None
     if conditions.clarity is not None:
         return conditions.clarity.at(to_uniform(number))
     return _clip(usual.median * math.exp(usual.log_sd * number), *CLARITY)

@@ -66,7 +66,7 @@ def draw_scene(
     numbers: np.ndarray,
     conditions: Conditions,
     population: ImagePopulation,
-    clarity: ClarityPopulation,
+    clarity: ClarityPopulation | None,
 ) -> Scene:
     """Draw one scene.
 
@@ -74,7 +74,7 @@ def draw_scene(
         numbers: (SCENE_NUMBERS,) standard normal, float32.
         conditions: what the caller asked for.
         population: where the rest comes from.
-        clarity: where an open clarity comes from.
+        clarity: where an open clarity comes from; None for a model that does not set it.
     """
     ends = np.cumsum([PARAMETER_NUMBERS, LATTICE_NUMBERS, GRID * GRID * SITE_NUMBERS])
     of_parameters, lattice, flat_sites, of_guttae = np.split(numbers, ends)

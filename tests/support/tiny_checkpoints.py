@@ -10,11 +10,16 @@ from endotwin.generator.architectures import Architecture, build_generator
 from endotwin.generator.card import Card, Data, FidRecord, FidScore, Source, Training
 from endotwin.generator.checkpoint import save_checkpoint
 from endotwin.generator.compact import MosaicArchitecture
+from endotwin.generator.instruments import Instrument
 from endotwin.generator.labelled import LabelledArchitecture
 from endotwin.image_range import IMAGE_SIZE
 
 TINY = MosaicArchitecture(latent=8, width=8)
-TINY_LABELLED = LabelledArchitecture(latent=8, width=8)
+TINY_LABELLED = LabelledArchitecture(
+    latent=8, width=8, instruments=(Instrument(name="made-up", share=1.0),)
+)
+TINY_WITHOUT_CLARITY = LabelledArchitecture(latent=8, width=8)
+"""As models were before clarity was a condition."""
 
 
 def make_card(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from mosaic_draws import fixed
+from tiny_checkpoints import TINY_LABELLED, TINY_WITHOUT_CLARITY, make_card, save_tiny
 
+from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.compact import MosaicArchitecture, MosaicGenerator
 from endotwin.generator.instruments import Instrument, choose
 from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
 from endotwin.generator.latents import draw_normals
+from endotwin.generator.sampler import NotLabelledError, Sampler
 from endotwin.image_range import ImageRange
 from endotwin.mosaic.parameters import ClarityPopulation, Conditions
 
@@ -75,3 +80,28 @@ def test_an_open_clarity_is_that_of_the_instrument() -> None:
     assert set(chosen) == {0, 1}
     for scene, instrument in zip(scenes, chosen, strict=True):
         assert scene.parameters.clarity == pytest.approx((6.0, 21.0)[instrument])
+
+
+def test_a_model_from_before_draws_no_clarity_and_takes_none(tmp_path: Path) -> None:
+    path = save_tiny(tmp_path, make_card("older", architecture=TINY_WITHOUT_CLARITY))
+    sampler = Sampler(load_checkpoint(path))
+    (batch,) = sampler.batches(ImageRange(1, 0, 2))
+    assert [scene.parameters.clarity for scene in batch.scenes] == [None, None]
+    assert all(label.measured.clarity is not None for label in batch.labels())
+    with pytest.raises(NotLabelledError, match="older does not set the clarity"):
+        sampler.batch(ImageRange(1, 0, 2), Conditions(clarity=fixed(20.0)))
+
+
+@pytest.mark.parametrize("clarity", [4.0, 12.0])
+def test_a_clarity_that_is_asked_for_is_met(clarity: float, tmp_path: Path) -> None:
+    """Even by random weights, wherever contrast need not be multiplied beyond its limits."""
+    path = save_tiny(tmp_path, make_card(architecture=TINY_LABELLED))
+    conditions = Conditions(clarity=fixed(clarity), guttae=fixed(0.1))
+    measured = [
+        label.measured.clarity
+        for batch in Sampler(load_checkpoint(path)).batches(ImageRange(4, 0, 16), conditions)
+        for label in batch.labels()
+    ]
+    assert len(measured) == 16
+    met = [value is not None and abs(value - clarity) < 0.5 for value in measured]
+    assert sum(met) >= 4

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_checkpoints import TINY_LABELLED, make_card
+from tiny_checkpoints import TINY_LABELLED, TINY_WITHOUT_CLARITY, make_card
 
 from endotwin.catalogue import choose_labelled
 from endotwin.mosaic.labels import Label
@@ -157,20 +157,41 @@ def test_a_format_holds_labels_or_says_which_does(kind: str) -> None:
             assert caught.value.field == "format"
 
 
+LABELS_ONLY = Labelling(("borders",))
+
+
+def test_the_labelled_model_of_a_request_with_clarity() -> None:
+    clear = make_card("clear", 30.0, architecture=TINY_LABELLED)
+    older = make_card("older", 10.0, architecture=TINY_WITHOUT_CLARITY)
+    cards = {"clear": clear, "older": older}
+    wanted = Labelling(conditions=parse_conditions({"clarity": "20"}))
+    assert choose_labelled(cards, None, "older", LABELS_ONLY) == "older"
+    assert choose_labelled(cards, None, "older", wanted) == "clear"
+    with pytest.raises(
+        LabellingError, match=r"model older does not set the clarity .*; clear can"
+    ) as caught:
+        choose_labelled(cards, "older", "older", wanted)
+    assert caught.value.field == "clarity"
+    with pytest.raises(LabellingError, match="no model here sets the clarity of its images"):
+        choose_labelled({"older": older}, None, "older", wanted)
+
+
 def test_the_labelled_model_of_a_request() -> None:
     plain = make_card("plain", 10.0)
     good = make_card("good", 20.0, architecture=TINY_LABELLED)
     fair = make_card("fair", 30.0, architecture=TINY_LABELLED)
     unknown = make_card("an-unscored", recorded=False, architecture=TINY_LABELLED)
     cards = {card.name: card for card in (unknown, fair, good, plain)}
-    assert choose_labelled(cards, None, "plain", "labels") == "good"
-    assert choose_labelled(cards, None, "fair", "labels") == "fair"
-    assert choose_labelled(cards, "an-unscored", "plain", "labels") == "an-unscored"
+    assert choose_labelled(cards, None, "plain", LABELS_ONLY) == "good"
+    assert choose_labelled(cards, None, "fair", LABELS_ONLY) == "fair"
+    assert choose_labelled(cards, "an-unscored", "plain", LABELS_ONLY) == "an-unscored"
     with pytest.raises(
         LabellingError, match=r"model plain has no labels .*; an-unscored, fair, good"
     ) as caught:
-        choose_labelled(cards, "plain", "good", "labels")
+        choose_labelled(cards, "plain", "good", LABELS_ONLY)
     assert caught.value.field == "model"
     with pytest.raises(LabellingError, match="cv takes a labelled model, and there is none here") as caught:
-        choose_labelled({"plain": plain}, "plain", "plain", "cv")
+        choose_labelled(
+            {"plain": plain}, "plain", "plain", Labelling(conditions=parse_conditions({"cv": "0.3"}))
+        )
     assert caught.value.field == "cv"
