@@ -89,7 +89,7 @@ def test_a_file_that_is_missing_or_no_text_is_named(tmp_path: Path) -> None:
 
 def test_the_shipped_file_of_sources_is_valid() -> None:
     sources = read_sources(ROOT / "checkpoints" / "compact.toml")
-    assert [folder.name for folder in sources.folders] == ["gavet", "cwru"]
+    assert [folder.name for folder in sources.folders] == ["gavet", "cwru", "strip"]
 
 
 def test_folders_may_have_a_weight() -> None:
