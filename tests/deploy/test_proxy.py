@@ -65,9 +65,11 @@ class Proxy:
         context = ssl.create_default_context(cafile=str(self._authority))
         return http.client.HTTPSConnection("localhost", self.port, timeout=60, context=context)
 
-    def request(self, target: str, method: str = "POST") -> tuple[int, http.client.HTTPMessage, bytes]:
+    def request(
+        self, target: str, method: str = "POST", headers: dict[str, str] | None = None
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
         with closing(self.connect()) as connection:
-            connection.request(method, target)
+            connection.request(method, target, headers=headers or {})
             response = connection.getresponse()
             return response.status, response.headers, response.read()
 
@@ -121,6 +123,19 @@ def test_a_stream_is_passed_on_as_it_comes_and_ends_with_its_client(
         assert len(response.read(1 << 16)) == 1 << 16
         assert server.metric("endotwin_open_streams") == 1
     server.wait_until_idle()
+
+
+def test_a_client_cannot_say_that_it_is_another(proxy: Proxy, server: LiveServer) -> None:
+    said = {"X-Forwarded-For": "192.0.2.7", "X-Request-Id": "through-the-proxy"}
+    assert proxy.request("/models", "GET", said)[0] == 200
+    assert server.request("/models", "GET", headers={**said, "X-Request-Id": "as-a-proxy"}).status == 200
+    clients = {
+        line["request_id"]: line["client"]
+        for line in map(json.loads, filter(lambda text: text.startswith("{"), server.log().splitlines()))
+        if "client" in line
+    }
+    assert clients["through-the-proxy"] == "127.0.0.1"
+    assert clients["as-a-proxy"] == "192.0.2.7"  # the service believes a proxy on the same machine
 
 
 def test_a_service_that_is_away_is_an_error_in_the_common_shape(start: type[Proxy]) -> None:
