@@ -17,8 +17,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from endotwin.doctor.finding import Level
+from endotwin.doctor.machine import examine_descriptors
+from endotwin.doctor.service_files import examine_jobs_folder
 from endotwin.process_environment import GENERATING, restart_with
-from endotwin.settings import SettingsError, load_settings, variable
+from endotwin.settings import Settings, SettingsError, load_settings, variable
 from service.access.keyring import Keyring
 from service.logs import configure_logs
 
@@ -43,6 +46,7 @@ def main() -> None:
         settings = load_settings(quiet=True)  # before anything that takes long to import
         if settings.keys_file is not None:
             Keyring(settings.keys_file)
+        _check_machine(settings)
         listener = _listen(arguments.host, arguments.port)
     except (SettingsError, OSError) as error:
         sys.exit(f"Error: {error}")
@@ -51,6 +55,17 @@ def main() -> None:
     os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "true"
     with listener:
         _create_server(arguments.host, arguments.port, arguments.grace_seconds).run([listener])
+
+
+def _check_machine(settings: Settings) -> None:
+    """Check what would stop the service only after the models are loaded, or while it serves.
+
+    Raises:
+        SettingsError: too few files may be open, or the file of jobs cannot be written.
+    """
+    for finding in (*examine_descriptors(), *examine_jobs_folder(settings)):
+        if finding.level is Level.PROBLEM:
+            raise SettingsError(finding.text)
 
 
 def _parse_arguments() -> argparse.Namespace:

@@ -62,7 +62,7 @@ def examine_descriptors() -> Iterator[Finding]:
     if limit == resource.RLIM_INFINITY or limit >= _GOOD_DESCRIPTORS:
         yield ok("descriptors", "enough files and connections may be open at once")
         return
-    text = f"{limit} files and connections may be open at once; `ulimit -n {_GOOD_DESCRIPTORS}` raises that"
+    text = f"only {limit} files and connections may be open at once: raise it, as with `ulimit -n 65536`"
     yield (problem if limit < _LEAST_DESCRIPTORS else advice)("descriptors", text)
 
 

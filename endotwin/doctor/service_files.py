@@ -24,9 +24,6 @@ def examine_jobs_store(settings: Settings) -> Iterator[Finding]:
     if path is None:
         yield ok(_SUBJECT, f"none: {variable('jobs_store')} is not set")
         return
-    if not path.parent.is_dir():
-        yield problem(_SUBJECT, f"there is no folder {path.parent} for {variable('jobs_store')}: make it")
-        return
     if is_on_network(path.parent):
         text = f"{path} is on a network file system, where locks may not hold: use a disk of this machine"
         yield advice(_SUBJECT, text)
@@ -35,9 +32,20 @@ def examine_jobs_store(settings: Settings) -> Iterator[Finding]:
             f"no destination is allowed: set {variable('storage_allow')}, or unset {variable('jobs_store')}"
         )
         yield advice(_SUBJECT, text)
-    yield from examine_folder(_SUBJECT, path.parent, f"set {variable('jobs_store')} to another place")
+    yield from examine_jobs_folder(settings)
     if path.exists():
         yield _examine_database(path)
+
+
+def examine_jobs_folder(settings: Settings) -> Iterator[Finding]:
+    """Yield whether files can be written beside the file of jobs, if there is to be one."""
+    if settings.jobs_store is None:
+        return
+    folder, name = settings.jobs_store.parent, variable("jobs_store")
+    if folder.is_dir():
+        yield from examine_folder(_SUBJECT, folder, f"set {name} to another place")
+    else:
+        yield problem(_SUBJECT, f"there is no folder {folder} for {name}: make it")
 
 
 def _examine_database(path: Path) -> Finding:

@@ -28,7 +28,12 @@ from endotwin.doctor.machine import (
     examine_user,
     file_system,
 )
-from endotwin.doctor.service_files import examine_jobs_store, examine_keys, examine_port
+from endotwin.doctor.service_files import (
+    examine_jobs_folder,
+    examine_jobs_store,
+    examine_keys,
+    examine_port,
+)
 from endotwin.keys import create_key
 from endotwin.settings import Settings
 
@@ -156,6 +161,7 @@ def test_a_store_of_jobs(tmp_path: Path) -> None:
 
 def test_no_folder_for_the_jobs(tmp_path: Path) -> None:
     assert "there is no folder" in only(examine_jobs_store(jobs(tmp_path / "no" / "x")), Level.PROBLEM)
+    assert list(examine_jobs_folder(Settings())) == []
 
 
 def test_jobs_without_a_destination(tmp_path: Path) -> None:
