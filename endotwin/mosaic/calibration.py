@@ -88,7 +88,7 @@ def _shapes_with(cv: float) -> _Shapes:
         raise UnreachableError(
             f"no mosaic has cv {cv:g}: it can be from {table.cv.min():.2f} to {table.cv.max():.2f}"
         )
-    left = (table.cv[rows] <= cv).sum(axis=1) - 1
+    left = (table.cv > cv).argmax(axis=1)[rows] - 1
     low, high = table.cv[rows, left], table.cv[rows, left + 1]
     share = (cv - low) / (high - low)
 
@@ -120,7 +120,7 @@ class _Table:
             fine: np.ndarray = surface(self.jitters, self.spreads)
             return fine
 
-        self.cv = np.exp(smooth(np.log(raw["cv"]), _CV_NOISE))
+        self.cv = np.maximum.accumulate(np.exp(smooth(np.log(raw["cv"]), _CV_NOISE)), axis=1)
         angle = smooth(np.arcsin(np.sqrt(raw["hexagonality"])), _ANGLE_NOISE)
         self.hexagonality = np.sin(angle.clip(0.0, 0.5 * math.pi)) ** 2
         self.area = smooth(np.array(raw["area"]), _AREA_NOISE)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from mosaic_draws import draw_mosaics, no_numbers
+from mosaic_draws import draw_mosaics, mosaics_with, no_numbers
 
 from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.drawing import GRID, Mosaic, MosaicShape, draw_mosaic
@@ -119,6 +119,16 @@ def test_cells_are_round_not_slivers() -> None:
     pooled = np.concatenate(compactness)
     assert pooled.mean() < 1.25
     assert np.quantile(pooled, 0.99) < 1.6
+
+
+@pytest.mark.parametrize(
+    ("cv", "hexagonality"), [(0.3, 0.55), (0.3, 0.36), (0.15, 0.39), (0.6, 0.30), (0.6, 0.69)]
+)
+def test_there_are_no_slivers(cv: float, hexagonality: float) -> None:
+    """No real cell of 3,581 is more than three times as long as wide."""
+    for area in (220.0, 1500.0):
+        for mosaic in mosaics_with(14, 40, area, cv, hexagonality):
+            assert mosaic.tessellation.aspects[cells_inside(mosaic)].max() < 3.0
 
 
 def test_measuring_in_closed_form() -> None:

@@ -69,6 +69,15 @@ def test_a_raster_is_what_every_site_says(area: float, cv: float, hexagonality: 
         np.testing.assert_allclose(raster.centre, np.hypot(axis - x, axis[:, None] - y), atol=1e-3)
 
 
+@pytest.mark.parametrize("area", [200.0, 3200.0])
+def test_every_pixel_is_in_a_cell_with_a_border(area: float) -> None:
+    """Also at the edge, where sites that were displaced most are from outside of the image."""
+    for mosaic in mosaics_with(15, 60, area, 0.6, 0.30):
+        raster = rasterise(mosaic)
+        assert (mosaic.tessellation.areas[raster.owner] > 0).all()
+        assert raster.border.max() < 2.0 * math.sqrt(area)
+
+
 def test_borders_lie_on_the_line_without_bias(scenes: list[Scene]) -> None:
     distances, steps = [], []
     for scene in scenes[::4]:
