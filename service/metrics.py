@@ -124,6 +124,10 @@ RECORDED_FID = Gauge(
 # A rate needs the zero before the first of them.
 for _outcome, _code in (("complete", ""), ("aborted", ""), ("failed", "internal_error")):
     REQUESTS.labels(_outcome, _code)
+for _kind in ("out_of_memory", "failed"):
+    DEVICE_FAILURES.labels(_kind)
+for _outcome in ("complete", "partial", "failed"):
+    RELOADS.labels(_outcome)
 for _kind in ("stream", "job"):
     QUEUE_LENGTH.labels(_kind)
     QUEUE_SECONDS.labels(_kind)

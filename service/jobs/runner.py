@@ -65,6 +65,8 @@ class JobRunner:
         self._stopping = threading.Event()
         self._wake = threading.Condition()
         self._held: set[tuple[str, str]] = set()
+        for state in (State.COMPLETE, State.FAILED, State.CANCELLED, State.CANCEL_FAILED):
+            metrics.JOBS_ENDED.labels(state.value)  # a rate needs the zero before the first
         self._threads = [
             threading.Thread(target=self._loop, args=(step,), name=name, daemon=True)
             for name, step in (("jobs", self._make_next), ("cancelled jobs", self._cancel_next))
