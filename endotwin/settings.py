@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         default=100,
         ge=1,
         le=10_000,
-        description="jobs that have not ended beyond which new ones are refused",
+        description="jobs of one key, or without keys of all, that wait or run; more are refused",
     )
     jobs_lease_seconds: float = Field(
         default=20.0,

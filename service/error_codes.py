@@ -39,7 +39,7 @@ class ErrorCode(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "the Allow header says which methods there are"
     DESTINATION_IN_USE = "destination_in_use", 409, "another job writes there, above it or below it"
     JOB_COMPLETE = "job_complete", 409, "the job is complete"
-    JOB_NOT_FAILED = "job_not_failed", 409, "only a job that failed can be resumed"
+    JOB_NOT_FAILED = "job_not_failed", 409, "only a job that failed can be resumed or abandoned"
     JOB_UNREADABLE = "job_unreadable", 409, "this service cannot read the stored job"
     BODY_TOO_LARGE = "body_too_large", 413, "the body is longer than any request needs"
     BODY_NOT_ALLOWED = "body_not_allowed", 415, "the request has a body, and takes none"

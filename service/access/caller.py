@@ -39,6 +39,15 @@ class Caller:
             key.name, frozenset(key.scopes), key.images_per_day, key.streams, key.job_images, by_key=True
         )
 
+    @property
+    def owner(self) -> str:
+        """The owner of jobs that the caller asks for: the name of the key, "" without one."""
+        return self.name if self.by_key else ""
+
+    def sees_jobs_of(self, owner: str) -> bool:
+        """Return whether the caller may see and cancel jobs of an owner."""
+        return owner == self.owner or self.has("admin")
+
     def has(self, scope: str) -> bool:
         """Return whether the caller may do what a scope stands for."""
         return scope in self.scopes or "admin" in self.scopes

@@ -35,12 +35,19 @@ class State(StrEnum):
     CANCELLING = "cancelling"
     CANCEL_FAILED = "cancel_failed"
     CANCELLED = "cancelled"
+    ABANDONED = "abandoned"
 
+
+WAITING = (State.QUEUED, State.RUNNING)
+"""Jobs that a service works on or will."""
 
 OPEN = (State.QUEUED, State.RUNNING, State.FAILED, State.CANCELLING, State.CANCEL_FAILED)
 """Jobs that may still write to their destination or remove something from it."""
 
-ENDED = (State.COMPLETE, State.CANCELLED)
+STUCK = (State.FAILED, State.CANCEL_FAILED)
+"""Jobs that no service does anything about until they are asked to."""
+
+ENDED = (State.COMPLETE, State.CANCELLED, State.ABANDONED)
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,7 @@ class Job(BaseModel):
 
     Attributes:
         id: 32 hexadecimal digits.
+        owner: the key that asked for it; "" without one.
         state: see `State`.
         destination: where the set goes.
         spec: the set.
@@ -93,6 +101,7 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
+    owner: str
     state: State
     destination: Annotated[Bucket, BeforeValidator(_parse_destination)]
     spec: Json[SetSpec]
@@ -115,11 +124,13 @@ class UnreadableJob:
 
     Attributes:
         id: as stored.
+        owner: see `Job`.
         destination: where its set goes; None if that cannot be read either.
         why: what cannot be read.
     """
 
     id: str
+    owner: str
     destination: Bucket | None
     why: str
 
@@ -150,7 +161,7 @@ def read_job(row: Mapping[str, Any]) -> StoredJob:
     with suppress(PlaceError):
         destination = _parse_destination(row["destination"])
     why = f"this service cannot read the job, stored as {shorten(str(row['state']))} ({reason})"
-    return UnreadableJob(str(row["id"]), destination, why)
+    return UnreadableJob(str(row["id"]), str(row["owner"]), destination, why)
 
 
 def write_counts(counts: Counts) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -11,12 +11,17 @@ from endotwin.generator.batch import BatchMaker
 from endotwin.generator.card import Card
 from endotwin.sets.make import SetProgress, make_set
 from endotwin.sets.manifest import load_manifest
-from endotwin.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, SPEC_KEY, plan_set
+from endotwin.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, SPEC_KEY, Shard, plan_set
+from endotwin.sets.shard_maker import ShardMaker
 from endotwin.sets.storage.destination import Destination, Staged, Stored
-from endotwin.sets.storage.record import ObjectRecord
+from endotwin.sets.storage.record import ObjectRecord, ShardRecord
 from service.jobs.job import Job
 
 _REQUESTS_AT_ONCE = 16
+
+
+class TurnOverError(Exception):
+    """It is the turn of another job."""
 
 
 def earlier_set(job: Job, destination: Destination) -> int | None:
@@ -39,18 +44,40 @@ def make_job_set(
     destination: Destination,
     progress: SetProgress,
     stop_if_asked: Callable[[], None],
+    turn_is_over: Callable[[], bool],
 ) -> None:
     """Make what is missing of a job's set.
 
     Raises:
+        TurnOverError: `turn_is_over` said so after a shard or more; those that were begun are in place.
         SetError: see `endotwin.sets.make.make_set`.
         StorageError: storage failed for good.
     """
+    marking = MarkingDestination(destination, job.id)
+    shard_maker = ShardMaker(
+        job.spec, marking, lambda: maker, on_images=progress.generated, stop_if_asked=stop_if_asked
+    )
+    over = False
+
+    def while_it_is_its_turn(shards: Sequence[Shard]) -> Iterator[Shard]:
+        nonlocal over
+        for number, shard in enumerate(shards):
+            if number and turn_is_over():
+                over = True
+                return
+            yield shard
+
+    def make_shards(shards: Sequence[Shard]) -> Iterator[tuple[Shard, ShardRecord | None]]:
+        yield from shard_maker.make_all(while_it_is_its_turn(shards))
+        if over:
+            raise TurnOverError
+
     make_set(
         job.spec,
         card,
-        MarkingDestination(destination, job.id),
+        marking,
         lambda: maker,
+        make_shards=make_shards,
         progress=progress,
         stop_if_asked=stop_if_asked,
     )

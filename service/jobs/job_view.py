@@ -39,6 +39,7 @@ class JobView(_View):
     """A job."""
 
     id: str = Field(description="names the job in its routes")
+    owner: str | None = Field(description="name of the key that asked for it; null without one")
     state: State = Field(description="docs/jobs.md says what each means")
     destination: str | None = Field(description=f"where the set goes; {_UNREADABLE}, as below")
     n: _Count | None = Field(description="number of images")
@@ -63,7 +64,7 @@ class JobView(_View):
     )
     created: _Time | None = Field(description="when it was accepted")
     started: _Time | None = Field(description="when a service first took it up")
-    finished: _Time | None = Field(description="when it was complete, failed or cancelled")
+    finished: _Time | None = Field(description="when it was complete, failed, cancelled or abandoned")
 
 
 class JobPage(_View):
@@ -83,6 +84,7 @@ def _view(job: Job) -> JobView:
     running = job.state is State.RUNNING
     return JobView(
         id=job.id,
+        owner=job.owner or None,
         state=job.state,
         destination=str(job.destination),
         n=spec.n,
@@ -108,6 +110,7 @@ def _view_unreadable(job: UnreadableJob) -> JobView:
     unknown = dict.fromkeys(JobView.model_fields)
     known = {
         "id": job.id,
+        "owner": job.owner or None,
         "state": job.state,
         "destination": None if job.destination is None else str(job.destination),
         "shards": Progress(done=None, total=None),

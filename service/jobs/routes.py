@@ -1,10 +1,12 @@
-"""The routes of jobs: POST and GET /jobs, GET and DELETE /jobs/{id}, POST /jobs/{id}/resume."""
+"""The routes of jobs: POST and GET /jobs; GET and DELETE /jobs/{id}; POST /jobs/{id}/resume and abandon."""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import partial
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
@@ -14,9 +16,10 @@ from starlette.responses import JSONResponse
 from endotwin.quoting import shorten
 from endotwin.settings import variable
 from service import errors
+from service.access.caller import caller_of
 from service.error_codes import ErrorCode
 from service.errors import ApiError, invalid_parameter
-from service.jobs.job import Job, State, StoredJob, UnreadableJob
+from service.jobs.job import ENDED, WAITING, Job, State, StoredJob, UnreadableJob
 from service.jobs.job_body import KEY_PATTERN, LARGEST_BODY, check_idempotency_key, parse_body, parse_job
 from service.jobs.job_view import JobPage, JobView, view_job
 from service.jobs.runner import JobRunner
@@ -26,7 +29,8 @@ from service.runtime import Runtime
 
 _PAGE = 50
 _LARGEST_PAGE = 200
-_RETRY_AFTER_SECONDS = 60
+_RETRY_AFTER_SECONDS, _LONGEST_RETRY_AFTER_SECONDS = 60, 3600
+_OCCUPIED = "a job of another key writes there, above it or below it; choose another destination"
 _NUMBER = re.compile(r"[0-9]{1,4}")
 
 _TAGS: list[str | Enum] = ["jobs"]
@@ -118,10 +122,20 @@ def add_job_routes(app: FastAPI) -> None:
         tags=_TAGS,
         status_code=202,
         response_description="the job",
-        responses=errors.describe(*unknown, ErrorCode.JOB_NOT_FAILED, ErrorCode.JOB_UNREADABLE),
+        responses=errors.describe(
+            *unknown, ErrorCode.JOB_NOT_FAILED, ErrorCode.JOB_UNREADABLE, ErrorCode.TOO_MANY_JOBS
+        ),
         openapi_extra=of_one,
         response_model=JobView,
     )(resume_job)
+    app.post(
+        "/jobs/{id}/abandon",
+        tags=_TAGS,
+        response_description="the job",
+        responses=errors.describe(*unknown, ErrorCode.JOB_NOT_FAILED, ErrorCode.JOB_UNREADABLE),
+        openapi_extra=of_one,
+        response_model=JobView,
+    )(abandon_job)
 
 
 async def create_job(request: Request) -> JSONResponse:
@@ -129,7 +143,7 @@ async def create_job(request: Request) -> JSONResponse:
 
     Everything that can be checked without the storage is checked before the answer.
     """
-    jobs = _jobs(request)
+    jobs, caller = _jobs(request), caller_of(request)
     content = await _read_body(request)
     runtime: Runtime = request.app.state.runtime
 
@@ -137,7 +151,7 @@ async def create_job(request: Request) -> JSONResponse:
         body = parse_body(content)
         key = check_idempotency_key(request.headers.get("idempotency-key"))
         # A request that was accepted once stays accepted, whatever the operator has changed since.
-        known = jobs.store.find(key, body.sha256)
+        known = jobs.store.find(key, body.sha256, caller.owner)
         if known is not None:
             return known
         destination, spec = parse_job(body, runtime.models, runtime.settings)
@@ -147,6 +161,7 @@ async def create_job(request: Request) -> JSONResponse:
             key=key,
             request_sha256=body.sha256,
             max_open=runtime.settings.jobs_max_open,
+            owner=caller.owner,
         )
 
     try:
@@ -155,14 +170,10 @@ async def create_job(request: Request) -> JSONResponse:
         message = "this Idempotency-Key came with another request before; use a new one for a new job"
         raise ApiError(ErrorCode.IDEMPOTENCY_KEY_REUSED, message) from error
     except OccupiedError as error:
-        raise ApiError(ErrorCode.DESTINATION_IN_USE, _occupied(error.job), field="destination") from error
+        message = _occupied(error.job) if caller.sees_jobs_of(error.job.owner) else _OCCUPIED
+        raise ApiError(ErrorCode.DESTINATION_IN_USE, message, field="destination") from error
     except TooManyJobsError as error:
-        raise ApiError(
-            ErrorCode.TOO_MANY_JOBS,
-            f"{runtime.settings.jobs_max_open} jobs have not ended, as many as this service takes; try "
-            "again later, or cancel some that failed",
-            headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
-        ) from error
+        raise _too_many(error, runtime) from error
     jobs.wake()
     record = current_record()
     record.note(job=job.id)
@@ -173,7 +184,7 @@ async def create_job(request: Request) -> JSONResponse:
 
 def list_jobs(request: Request) -> JSONResponse:
     """List jobs, the newest first; `next` is the address of the older ones, if there are any."""
-    jobs = _jobs(request)
+    jobs, caller = _jobs(request), caller_of(request)
     query = request.query_params
     for name in query:
         if name not in ("limit", "before"):
@@ -184,10 +195,11 @@ def list_jobs(request: Request) -> JSONResponse:
         message = f"limit must be an integer from 1 to {_LARGEST_PAGE}, got {shorten(limit)}"
         raise invalid_parameter("limit", message)
     before = query.get("before")
-    if before is not None and jobs.store.get(before) is None:
+    if before is not None and _visible(jobs.store.get(before), request) is None:
         message = f"before must be the id of a job, got {shorten(before)}"
         raise invalid_parameter("before", message)
-    found = jobs.store.newest(int(limit) + 1, before)
+    owner = None if caller.has("admin") else caller.owner
+    found = jobs.store.newest(int(limit) + 1, before, owner)
     shown = found[: int(limit)]
     following = f"/jobs?limit={limit}&before={shown[-1].id}" if len(found) > len(shown) else None
     return _answer(JobPage(jobs=[view_job(job) for job in shown], next=following))
@@ -195,8 +207,7 @@ def list_jobs(request: Request) -> JSONResponse:
 
 def show_job(request: Request) -> JSONResponse:
     """Return how far a job is."""
-    identity = request.path_params["id"]
-    return _answer(view_job(_found(identity, _jobs(request).store.get(identity))))
+    return _answer(view_job(_find(request, _jobs(request))))
 
 
 def cancel_job(request: Request) -> JSONResponse:
@@ -205,31 +216,45 @@ def cancel_job(request: Request) -> JSONResponse:
     A job that this service cannot read is removed from its list.
     """
     jobs = _jobs(request)
-    identity = request.path_params["id"]
-    job = _found(identity, jobs.store.cancel(identity))
+    job = _changed(request, jobs, jobs.store.cancel)
     if isinstance(job, UnreadableJob):
         return _answer(view_job(job).model_copy(update={"state": State.CANCELLED}))
     if job.state is State.COMPLETE:
         message = "the job is complete; to remove its set use the tools of your storage"
         raise ApiError(ErrorCode.JOB_COMPLETE, message)
     jobs.wake()
-    return _answer(view_job(job), 200 if job.state is State.CANCELLED else 202)
+    return _answer(view_job(job), 200 if job.state in ENDED else 202)
 
 
 def resume_job(request: Request) -> JSONResponse:
     """Resume a job that failed. For one that is waiting or running nothing changes."""
     jobs = _jobs(request)
-    identity = request.path_params["id"]
-    job = _found(identity, jobs.store.resume(identity))
-    if isinstance(job, UnreadableJob):
-        raise ApiError(ErrorCode.JOB_UNREADABLE, f"{job.why}; {job.advice}")
-    if job.state not in (State.QUEUED, State.RUNNING):
+    runtime: Runtime = request.app.state.runtime
+    try:
+        resume = partial(jobs.store.resume, max_open=runtime.settings.jobs_max_open)
+        job = _readable(_changed(request, jobs, resume))
+    except TooManyJobsError as error:
+        raise _too_many(error, runtime) from error
+    if job.state not in WAITING:
         message = f"the job is {job.state.value}; only one that failed can be resumed"
         if job.state is State.CANCEL_FAILED:
             message += f"; DELETE {job.path} tries again to remove what it wrote"
         raise ApiError(ErrorCode.JOB_NOT_FAILED, message)
     jobs.wake()
     return _answer(view_job(job), 202)
+
+
+def abandon_job(request: Request) -> JSONResponse:
+    """Abandon a job that failed: what it wrote stays, and the storage is not asked. Again is no error.
+
+    Its destination is free for another job then.
+    """
+    jobs = _jobs(request)
+    job = _readable(_changed(request, jobs, jobs.store.abandon))
+    if job.state is not State.ABANDONED:
+        message = f"the job is {job.state.value}; only one that failed can be abandoned"
+        raise ApiError(ErrorCode.JOB_NOT_FAILED, message)
+    return _answer(view_job(job))
 
 
 def _answer(view: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -244,19 +269,50 @@ def _jobs(request: Request) -> JobRunner:
     return runtime.jobs
 
 
-def _found(identity: str, job: StoredJob | None) -> StoredJob:
+def _visible(job: StoredJob | None, request: Request) -> StoredJob | None:
+    return job if job is not None and caller_of(request).sees_jobs_of(job.owner) else None
+
+
+def _find(request: Request, jobs: JobRunner) -> StoredJob:
+    """Return the job that a request names; one of another owner is answered like one that is not there."""
+    identity = request.path_params["id"]
+    job = _visible(jobs.store.get(identity), request)
     if job is None:
         raise ApiError(ErrorCode.UNKNOWN_JOB, f"there is no job {shorten(identity)}; GET /jobs lists them")
     return job
 
 
+def _changed(request: Request, jobs: JobRunner, change: Callable[[str], StoredJob | None]) -> StoredJob:
+    """Return the job that a request names, after a change of the store."""
+    job = _find(request, jobs)
+    return change(job.id) or job
+
+
+def _readable(job: StoredJob) -> Job:
+    if isinstance(job, UnreadableJob):
+        raise ApiError(ErrorCode.JOB_UNREADABLE, f"{job.why}; {job.advice}")
+    return job
+
+
+def _too_many(error: TooManyJobsError, runtime: Runtime) -> ApiError:
+    seconds = _RETRY_AFTER_SECONDS if error.seconds is None else math.ceil(error.seconds)
+    return ApiError(
+        ErrorCode.TOO_MANY_JOBS,
+        f"{runtime.settings.jobs_max_open} jobs wait or run, as many as this service takes of one owner; "
+        "try again later, or cancel some",
+        headers={"Retry-After": str(min(max(seconds, 1), _LONGEST_RETRY_AFTER_SECONDS))},
+    )
+
+
 def _occupied(job: StoredJob) -> str:
+    abandon = f"POST {job.path}/abandon leaves it"
     if isinstance(job, UnreadableJob):
         advice = f"{job.why}; {job.advice}"
     elif job.state is State.CANCEL_FAILED:
-        advice = f"it was cancelled: DELETE {job.path} tries again to remove what it wrote"
+        advice = f"it was cancelled: DELETE {job.path} tries again to remove what it wrote, {abandon}"
     elif job.state is State.FAILED:
-        advice = f"it failed: POST {job.path}/resume goes on, DELETE {job.path} removes what it wrote"
+        resume = f"POST {job.path}/resume goes on"
+        advice = f"it failed: {resume}, DELETE {job.path} removes what it wrote, {abandon}"
     else:
         advice = "wait for its end, or choose another destination"
     return f"job {job.id} ({job.state.value}) writes to {job.destination}; {advice}"

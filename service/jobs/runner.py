@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -19,7 +20,7 @@ from endotwin.settings import Settings
 from service import metrics
 from service.device_queue import DeviceQueue
 from service.jobs.job import Counts, Job, State
-from service.jobs.job_set import earlier_set, finish_earlier, make_job_set, remove_written
+from service.jobs.job_set import TurnOverError, earlier_set, finish_earlier, make_job_set, remove_written
 from service.jobs.lease import Lease, StopError
 from service.jobs.progress import JobProgress, redact
 from service.jobs.store import JobStore
@@ -29,6 +30,9 @@ logger = logging.getLogger("endotwin")
 
 _POLL_SECONDS = 1.0
 """Between two looks for jobs of other services that were given back, or whose lease has run out."""
+
+_TURN_SECONDS = 60.0
+"""How long a job goes on while another owner waits; its turn then ends with the shards that were begun."""
 
 _PAUSE_AFTER_ERROR_SECONDS = 10.0
 _END_SECONDS = 2.0
@@ -43,7 +47,7 @@ _Work = Callable[[Job, str, JobProgress, _StopIfAsked], None]
 
 
 class JobRunner:
-    """Work on jobs of a store one after the other, until it is closed."""
+    """Work on jobs of a store one after the other, the owners in turn, until it is closed."""
 
     def __init__(
         self, store: JobStore, models: Models, device: DeviceQueue, device_name: str, settings: Settings
@@ -146,7 +150,7 @@ class JobRunner:
         with lease:
             try:
                 work(job, token, progress, lease.check)
-            except (StopError, CancelledError):
+            except (StopError, TurnOverError, CancelledError):
                 self.store.release(job.id, token)
                 logger.info("job %s: given back", job.id)
                 return
@@ -181,8 +185,14 @@ class JobRunner:
         model = self._models.get(job.spec.generator_sha256)
         if model is None:  # gone since the job was taken up
             raise StopError
+        began = time.monotonic()
+
+        def turn_is_over() -> bool:
+            served = time.monotonic() - began >= _TURN_SECONDS
+            return served and self.store.others_wait(job.owner, list(self._models))
+
         with self._batch_maker(model) as maker:
-            make_job_set(job, model.card, maker, destination, progress, stop_or_wait)
+            make_job_set(job, model.card, maker, destination, progress, stop_or_wait, turn_is_over)
 
     def _cancel(self, job: Job, token: str, progress: JobProgress, stop_if_asked: _StopIfAsked) -> None:
         destination = self._open(job, progress, stop_if_asked)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,7 +19,10 @@ from endotwin.sets.storage.place import Bucket
 from service.jobs.database import JobDatabase
 from service.jobs.job import (
     ENDED,
+    ERRORS_KEPT,
     OPEN,
+    STUCK,
+    WAITING,
     Counts,
     Job,
     JobError,
@@ -32,7 +36,7 @@ from service.jobs.job import (
 logger = logging.getLogger("endotwin")
 
 _ENDED_KEPT = 1000
-"""Jobs that have ended and can still be looked up; older ones are removed."""
+"""Jobs of an owner that have ended or failed and can still be looked up; older ones are removed."""
 
 
 class KeyReusedError(Exception):
@@ -40,7 +44,15 @@ class KeyReusedError(Exception):
 
 
 class TooManyJobsError(Exception):
-    """As many jobs are open as the operator allows."""
+    """As many jobs of one owner wait or run as the operator allows.
+
+    Attributes:
+        seconds: until one of them may be done; None where that is not known.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        super().__init__()
+        self.seconds = seconds
 
 
 class OccupiedError(Exception):
@@ -83,38 +95,37 @@ class JobStore:
         key: str | None,
         request_sha256: str,
         max_open: int,
+        owner: str = "",
     ) -> StoredJob:
         """Add a job, unless it is there already under its key.
+
+        Jobs of others that failed and have the destination are abandoned.
 
         Args:
             destination: where the set goes.
             spec: the set.
             key: the client's idempotency key.
             request_sha256: digest of the request, which has to be the same under the same key.
-            max_open: most jobs that may be open.
+            max_open: most jobs of the owner that may wait or run.
+            owner: of the job.
 
         Raises:
             KeyReusedError: the key came with another request.
             OccupiedError: another open job has the destination, a part of it or more.
-            TooManyJobsError: as many are open as may be.
+            TooManyJobsError: as many wait or run as may.
         """
         with self._transaction():
-            known = self.find(key, request_sha256)
+            known = self.find(key, request_sha256, owner)
             if known is not None:
                 return known
-            open_jobs = [
-                read_job(row) for row in self._run(f"SELECT * FROM jobs WHERE state IN {_list(OPEN)}")
-            ]
-            for job in open_jobs:
-                if job.destination is not None and _overlap(destination, job.destination):
-                    raise OccupiedError(job)
-            if len(open_jobs) >= max_open:
-                raise TooManyJobsError
+            failed = self._claim(destination, owner)
+            self._check_open(owner, max_open)
             identity = uuid4().hex
             self._run(
-                "INSERT INTO jobs (id, state, destination, spec, generator_sha256, request_key, "
-                "request_sha256, created, counts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO jobs (id, owner, state, destination, spec, generator_sha256, request_key, "
+                "request_sha256, created, counts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 identity,
+                owner,
                 State.QUEUED,
                 str(destination),
                 spec.model_dump_json(exclude_none=True),
@@ -124,23 +135,27 @@ class JobStore:
                 time.time(),
                 write_counts(Counts()),
             )
+            for job in failed:
+                self._abandon(job, "another job has its destination now")
+            over = f"owner = ? AND state IN {_list((*ENDED, *STUCK))}"
             self._run(
-                f"DELETE FROM jobs WHERE state IN {_list(ENDED)} AND number NOT IN "
-                f"(SELECT number FROM jobs WHERE state IN {_list(ENDED)} "
-                f"ORDER BY finished DESC LIMIT {_ENDED_KEPT})"
+                f"DELETE FROM jobs WHERE {over} AND number NOT IN "
+                f"(SELECT number FROM jobs WHERE {over} ORDER BY finished DESC LIMIT {_ENDED_KEPT})",
+                owner,
+                owner,
             )
             [row] = self._run("SELECT * FROM jobs WHERE id = ?", identity)
             return read_job(row)
 
-    def find(self, key: str | None, request_sha256: str) -> StoredJob | None:
-        """Return the job of an idempotency key; None without one.
+    def find(self, key: str | None, request_sha256: str, owner: str = "") -> StoredJob | None:
+        """Return the job of an owner's idempotency key; None without one.
 
         Raises:
             KeyReusedError: the key came with another request.
         """
         if key is None:
             return None
-        for row in self._run("SELECT * FROM jobs WHERE request_key = ?", key):
+        for row in self._run("SELECT * FROM jobs WHERE request_key = ? AND owner = ?", key, owner):
             if row["request_sha256"] != request_sha256:
                 raise KeyReusedError
             return read_job(row)
@@ -150,14 +165,22 @@ class JobStore:
         """Return a job, or None if there is none of that id."""
         return next(map(read_job, self._run("SELECT * FROM jobs WHERE id = ?", identity)), None)
 
-    def newest(self, limit: int, before: str | None) -> list[StoredJob]:
-        """Return jobs, the newest first: of all, or of those that are older than `before`."""
-        older = "WHERE number < (SELECT number FROM jobs WHERE id = ?)" if before else ""
-        values = [before, limit] if before else [limit]
-        return [
-            read_job(row)
-            for row in self._run(f"SELECT * FROM jobs {older} ORDER BY number DESC LIMIT ?", *values)
-        ]
+    def newest(self, limit: int, before: str | None, owner: str | None = None) -> list[StoredJob]:
+        """Return jobs, the newest first.
+
+        Args:
+            limit: most jobs.
+            before: only those that are older than this one; None for all.
+            owner: only those of one; None for all.
+        """
+        rows = self._run(
+            "SELECT * FROM jobs WHERE (?1 IS NULL OR number < (SELECT number FROM jobs WHERE id = ?1)) "
+            "AND (?2 IS NULL OR owner = ?2) ORDER BY number DESC LIMIT ?3",
+            before,
+            owner,
+            limit,
+        )
+        return [read_job(row) for row in rows]
 
     def count(self) -> dict[State, int]:
         """Return how many jobs there are in every state; one that is in no known state has failed."""
@@ -190,27 +213,55 @@ class JobStore:
             )
             return self.get(identity)
 
-    def resume(self, identity: str) -> StoredJob | None:
-        """Queue a job that failed; another stays as it is. None: no such job."""
+    def resume(self, identity: str, max_open: int) -> StoredJob | None:
+        """Queue a job that failed; another stays as it is. None: no such job.
+
+        Raises:
+            TooManyJobsError: as many of its owner wait or run as may.
+        """
         with self._transaction():
             job = self.get(identity)
             if not isinstance(job, Job) or job.state is not State.FAILED:
                 return job
+            self._check_open(job.owner, max_open)
             self._run("UPDATE jobs SET state = ?, finished = NULL WHERE id = ?", State.QUEUED, identity)
             return self.get(identity)
 
+    def abandon(self, identity: str) -> StoredJob | None:
+        """Give up a job that failed, or could not be cleaned up after; another stays as it is.
+
+        The storage is not asked: what the job has written stays. None: no such job.
+        """
+        with self._transaction():
+            job = self.get(identity)
+            if not isinstance(job, Job) or job.state not in STUCK:
+                return job
+            self._abandon(job, "its owner gave it up")
+            return self.get(identity)
+
     def take_to_make(self, checkpoints: Sequence[str], lease_seconds: float) -> tuple[Job, str] | None:
-        """Take up the oldest job that no service works on, of checkpoints with these sha256.
+        """Take up a job that no service works on, of checkpoints with these sha256.
+
+        It is the oldest of the owner who has waited longest since a job of theirs was last taken up.
 
         Returns:
             the job, now running, and the token of its lease; None if there is nothing to do.
         """
-        waiting = _list((State.QUEUED, State.RUNNING))
-        chosen = f"state IN {waiting} AND generator_sha256 IN ({', '.join('?' * len(checkpoints))})"
-        return self._take(chosen, checkpoints, State.RUNNING, lease_seconds)
+        return self._take(_to_make(checkpoints), checkpoints, State.RUNNING, lease_seconds)
+
+    def others_wait(self, owner: str, checkpoints: Sequence[str]) -> bool:
+        """Return whether there is something to take up that is of another owner."""
+        rows = self._run(
+            f"SELECT 1 FROM jobs WHERE {_to_make(checkpoints)} AND CAST(lease_until AS REAL) < ? "
+            "AND owner != ? LIMIT 1",
+            *checkpoints,
+            time.time(),
+            owner,
+        )
+        return bool(rows)
 
     def take_to_cancel(self, lease_seconds: float) -> tuple[Job, str] | None:
-        """Take up the oldest cancelled job that is still to be cleaned up after; as `take_to_make`."""
+        """Take up a cancelled job that is still to be cleaned up after; as `take_to_make`."""
         return self._take("state = ?", [State.CANCELLING], State.CANCELLING, lease_seconds)
 
     def keep(self, identity: str, token: str, lease_seconds: float, counts: Counts | None) -> State | None:
@@ -273,18 +324,61 @@ class JobStore:
         )
         return bool(rows)
 
+    def _claim(self, destination: Bucket, owner: str) -> list[Job]:
+        """Return the failed jobs of others that have a part of a destination.
+
+        Raises:
+            OccupiedError: another job has it.
+        """
+        failed = []
+        for row in self._run(f"SELECT * FROM jobs WHERE state IN {_list(OPEN)}"):
+            job = read_job(row)
+            if job.destination is None or not _overlap(destination, job.destination):
+                continue
+            if not isinstance(job, Job) or job.state not in STUCK or job.owner == owner:
+                raise OccupiedError(job)
+            failed.append(job)
+        return failed
+
+    def _check_open(self, owner: str, max_open: int) -> None:
+        """Check that one more job of an owner may wait.
+
+        Raises:
+            TooManyJobsError: as many do as may.
+        """
+        rows = self._run(f"SELECT * FROM jobs WHERE state IN {_list(WAITING)} AND owner = ?", owner)
+        if len(rows) >= max_open:
+            jobs = [job for row in rows if isinstance(job := read_job(row), Job)]
+            seconds = [job.counts.seconds_left for job in jobs if job.counts.seconds_left is not None]
+            raise TooManyJobsError(min(seconds, default=None))
+
+    def _abandon(self, job: Job, why: str) -> None:
+        now = time.time()
+        message = f"{why}: what it has written stays where it is"
+        errors = (*job.counts.errors, JobError(now, message))[-ERRORS_KEPT:]
+        self._run(
+            "UPDATE jobs SET state = ?, finished = ?, counts = ? WHERE id = ?",
+            State.ABANDONED,
+            now,
+            write_counts(replace(job.counts, errors=errors)),
+            job.id,
+        )
+
     def _take(
         self, condition: str, values: Iterable[str], state: State, lease_seconds: float
     ) -> tuple[Job, str] | None:
         while True:
             now, token = time.time(), uuid4().hex
             rows = self._run(
-                "UPDATE jobs SET state = ?, lease = ?, lease_until = ?, started = coalesce(started, ?) "
-                f"WHERE number = (SELECT min(number) FROM jobs WHERE {condition} "
-                "AND CAST(lease_until AS REAL) < ?) RETURNING *",
+                "UPDATE jobs SET state = ?, lease = ?, lease_until = ?, taken = ?, "
+                "started = coalesce(started, ?) WHERE number = "
+                f"(SELECT number FROM jobs AS waiting WHERE {condition} AND CAST(lease_until AS REAL) < ? "
+                "ORDER BY (SELECT max(taken) FROM jobs WHERE owner = waiting.owner), number LIMIT 1) "
+                "RETURNING *",
                 state,
                 token,
                 now + lease_seconds,
+                now,
                 now,
                 *values,
                 now,
@@ -296,6 +390,11 @@ class JobStore:
                 return job, token
             logger.error("job %s: %s", job.id, job.why)
             self.end(job.id, token, state, State.FAILED, Counts(errors=(JobError(now, job.why),)))
+
+
+def _to_make(checkpoints: Sequence[str]) -> str:
+    """Return the condition, with a value for each checkpoint."""
+    return f"state IN {_list(WAITING)} AND generator_sha256 IN ({', '.join('?' * len(checkpoints))})"
 
 
 def _list(states: Iterable[State]) -> str:

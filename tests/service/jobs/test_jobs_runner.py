@@ -46,8 +46,10 @@ def start(tiny_checkpoint: Path, tmp_path: Path, bucket: str) -> Iterator[Start]
         yield start
 
 
-def add(worker: JobRunner, bucket: str, prefix: str = "set") -> str:
-    job = worker.store.add(Bucket(bucket, prefix), SPEC, key=None, request_sha256="", max_open=9)
+def add(worker: JobRunner, bucket: str, prefix: str = "set", owner: str = "", n: int = SPEC.n) -> str:
+    spec = SPEC.model_copy(update={"n": n})
+    options = {"key": None, "request_sha256": "", "max_open": 9, "owner": owner}
+    job = worker.store.add(Bucket(bucket, prefix), spec, **options)
     worker.wake()
     return job.id
 
@@ -86,6 +88,25 @@ def test_two_services_share_jobs_and_do_none_twice(start: Start, bucket: str) ->
     assert sorted(one.calls) == sorted(other.calls) == [(7, block) for block in range(5)]
 
 
+def test_a_long_job_does_not_keep_others_waiting(
+    start: Start, bucket: str, swift_server: Swift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its turn ends with the shards that were begun, none of which is made twice."""
+    monkeypatch.setattr("service.jobs.runner._TURN_SECONDS", 0)
+    held = Held(free=1)
+    worker = start(held)
+    long = add(worker, bucket, "long", owner="a")
+    wait_for(lambda: len(held.calls) == 2, "the job to begin")
+    short = [add(worker, bucket, f"short-{number}", owner="b", n=16) for number in range(2)]
+    held.release()
+    for identity in [long, *short]:
+        wait_for(lambda identity=identity: state(worker, identity) is State.COMPLETE, "all jobs")
+    ended = [worker.store.get(identity).finished for identity in (*short, long)]
+    assert ended == sorted(ended)
+    assert sorted(held.calls) == [(7, 0)] * 3 + [(7, block) for block in range(1, 5)]
+    assert len(contents(swift_server, bucket, "long/train/")) == SPEC.shards
+
+
 def test_a_place_that_is_not_allowed_any_more(start: Start, bucket: str, swift_server: Swift) -> None:
     worker = start(Held(free=10**6), allow=f"{bucket}/elsewhere")
     identity = add(worker, bucket)
@@ -109,7 +130,7 @@ def test_a_cancelled_job_whose_clean_up_fails_stays_cancelled(
     wait_for(lambda: state(refusing, identity) is State.CANCEL_FAILED, "the clean-up to fail")
     message = refusing.store.get(identity).counts.errors[-1].message
     assert "not among the destinations that the operator allows" in message
-    assert refusing.store.resume(identity).state is State.CANCEL_FAILED
+    assert refusing.store.resume(identity, 9).state is State.CANCEL_FAILED
     refusing.close()
     allowed = start(Held())
     assert state(allowed, identity) is State.CANCEL_FAILED

@@ -12,6 +12,7 @@ from job_tools import CHECKPOINT, LONG, SPEC, add_job
 
 from endotwin.sets.storage.place import Bucket
 from endotwin.settings import SettingsError
+from service.jobs.database import _COLUMNS_OF_2
 from service.jobs.job import Counts, JobError, State
 from service.jobs.store import JobStore, KeyReusedError, OccupiedError, TooManyJobsError
 
@@ -126,7 +127,7 @@ def test_a_failed_job_is_resumed_or_cancelled(store: JobStore) -> None:
     failed = store.get(job.id)
     assert (failed.state, failed.counts) == (State.FAILED, counts)
     assert failed.finished is not None
-    assert store.resume(job.id).state is State.QUEUED
+    assert store.resume(job.id, 9).state is State.QUEUED
     assert store.get(job.id).finished is None
     _, token = store.take_to_make([CHECKPOINT], LONG)
     store.end(job.id, token, State.RUNNING, State.FAILED, counts)
@@ -138,7 +139,7 @@ def test_a_complete_job_stays(store: JobStore) -> None:
     _, token = store.take_to_make([CHECKPOINT], LONG)
     store.end(job.id, token, State.RUNNING, State.COMPLETE, Counts())
     assert store.cancel(job.id).state is State.COMPLETE
-    assert store.resume(job.id).state is State.COMPLETE
+    assert store.resume(job.id, 9).state is State.COMPLETE
 
 
 def test_an_idempotency_key(store: JobStore) -> None:
@@ -191,7 +192,7 @@ def test_a_clean_up_that_failed_is_tried_again_and_never_resumed(store: JobStore
     store.release(job.id, token)
     _, token = store.take_to_cancel(LONG)
     assert store.end(job.id, token, State.CANCELLING, State.CANCEL_FAILED, Counts())
-    assert store.resume(job.id).state is State.CANCEL_FAILED
+    assert store.resume(job.id, 9).state is State.CANCEL_FAILED
     assert store.take_to_make([CHECKPOINT], LONG) is None
     assert store.take_to_cancel(LONG) is None
     with pytest.raises(OccupiedError):
@@ -212,15 +213,28 @@ def test_a_file_that_is_no_store(tmp_path: Path) -> None:
 def test_a_store_of_a_later_version(path: Path) -> None:
     JobStore(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 3")
+        connection.execute("PRAGMA user_version = 4")
     connection.close()
-    with pytest.raises(SettingsError, match="version 3, and this service knows 2"):
+    with pytest.raises(SettingsError, match="version 4, and this service knows 3"):
         JobStore(path)
+
+
+def make_version_2(store: JobStore) -> None:
+    """Turn the file of a store into one as version 2 made it."""
+    store._run("ALTER TABLE jobs RENAME TO new_jobs")
+    [table] = store._run("SELECT sql FROM sqlite_master WHERE name = 'new_jobs'")
+    sql = table["sql"].replace('"new_jobs"', "jobs").replace("owner TEXT NOT NULL,", "")
+    sql = sql.replace("taken REAL,", "").replace(",\n    UNIQUE (owner, request_key)", "")
+    store._run(sql.replace("request_key TEXT", "request_key TEXT UNIQUE"))
+    store._run(f"INSERT INTO jobs ({_COLUMNS_OF_2}) SELECT {_COLUMNS_OF_2} FROM new_jobs")
+    store._run("DROP TABLE new_jobs")
+    store._run("PRAGMA user_version = 2")
 
 
 def test_a_store_of_version_1_is_updated(store: JobStore, path: Path) -> None:
     waiting, complete = add_job(store, "waiting"), add_job(store, "complete")
     store._run("UPDATE jobs SET state = 'complete' WHERE id = ?", complete.id)
+    make_version_2(store)
     store._run("""UPDATE jobs SET spec = replace(spec, '"generator_sha256":', '"checkpoint_sha256":')""")
     store._run("ALTER TABLE jobs RENAME COLUMN generator_sha256 TO checkpoint_sha256")
     store._run("PRAGMA user_version = 1")
@@ -232,3 +246,23 @@ def test_a_store_of_version_1_is_updated(store: JobStore, path: Path) -> None:
         assert updated.get(complete.id).state is State.COMPLETE
         assert updated.take_to_make([CHECKPOINT], LONG) is None
         updated.close()
+
+
+def test_a_store_of_version_2_is_updated(store: JobStore, path: Path) -> None:
+    jobs = [add_job(store, f"set-{number}", key=f"k{number}") for number in range(3)]
+    store.cancel(jobs[2].id)
+    running, token = store.take_to_make([CHECKPOINT], LONG)
+    stored = store.newest(9, None)
+    assert all(job.owner == "" for job in stored)
+    make_version_2(store)
+    for _ in range(2):  # only once
+        updated = JobStore(path)
+        assert updated.newest(9, None) == stored
+        assert updated.keep(running.id, token, LONG, None) is State.RUNNING
+        assert updated.find("k1", "1") == jobs[1]
+        updated.close()
+    updated = JobStore(path)
+    assert updated.take_to_make([CHECKPOINT], LONG)[0].id == jobs[1].id
+    add_job(updated, "another", owner="lab", key="k0")
+    assert updated.newest(9, None)[1:] == [updated.get(job.id) for job in stored]
+    updated.close()

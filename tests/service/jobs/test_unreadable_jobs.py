@@ -48,7 +48,7 @@ def test_a_job_that_cannot_be_read_has_failed_and_stops_no_other(store: JobStore
     assert views[0].keys() == views[1].keys()
     json.dumps(views, allow_nan=False)
     assert store.newest(9, None) == [good, shown]
-    assert store.resume(bad.id) == shown
+    assert store.resume(bad.id, 9) == shown
 
     taken, token = store.take_to_make([CHECKPOINT], LONG)
     assert taken.id == good.id
