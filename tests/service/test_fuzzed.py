@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import schemathesis
 from fuzzing import ALLOWED_BUCKET, configuration, fuzz
-from live_server import free_port
+from live_server import LiveServer, free_port
 from set_tools import clear_environment
 from starlette.types import ASGIApp
+from swift_server import Swift
 
 from endotwin.catalogue import load_checkpoints
 from endotwin.generator.sampler import Sampler
@@ -20,6 +24,7 @@ from service.app import create_app
 from service.device_queue import DeviceQueue
 from service.models import Model, Models
 from service.openapi import OTHER_PAGES
+from service.request_log import RequestLog
 from service.runtime import Runtime
 
 
@@ -44,7 +49,7 @@ def application(unreachable_storage: None, labelled_checkpoint: Path, tmp_path: 
     models = Models([Model(one.card, one.generator_sha256, [Sampler(one)]) for one in checkpoints], "tiny")
     app = create_app()
     app.state.runtime = Runtime(settings, models, DeviceQueue(), "test")
-    yield AccessControl(app, app.state)
+    yield RequestLog(AccessControl(app, app.state))
     app.state.runtime.close()
 
 
@@ -55,3 +60,38 @@ def test_some_hundred_requests(application: ASGIApp) -> None:
     assert findings.failures == {}
     assert findings.cases > 200
     assert {200, 202, 400, 403, 404, 405, 409, 415} <= findings.statuses.keys()
+
+
+@pytest.mark.long
+def test_ten_thousand_requests_to_a_running_service(
+    aws: dict[str, str], swift_server: Swift, labelled_checkpoint: Path, tmp_path: Path
+) -> None:
+    """An hour on two busy cores; the figures are printed."""
+    with suppress(swift_server.client().exceptions.BucketAlreadyOwnedByYou):
+        swift_server.client().create_bucket(Bucket=ALLOWED_BUCKET)
+    live = LiveServer(
+        tmp_path,
+        checkpoint_dir=str(labelled_checkpoint.parent),
+        default_model="tiny",
+        max_images="16",
+        jobs_store=str(tmp_path / "jobs.sqlite"),
+        jobs_max_images="32",
+        jobs_max_open="10000",
+        storage_allow=ALLOWED_BUCKET,
+        storage_patience_seconds="5",
+    )
+    statuses: Counter[int] = Counter()
+    try:
+        for seed in itertools.count(1):
+            address = f"http://127.0.0.1:{live.port}/docs.json"
+            schema = schemathesis.openapi.from_url(address, config=configuration(150, seed), timeout=120)
+            findings = fuzz(schema)
+            statuses += findings.statuses
+            print(f"seed {seed}: {statuses.total()} requests, {sorted(statuses.items())}", flush=True)
+            assert findings.failures == {}
+            if statuses.total() >= 10_000:
+                break
+        assert not any(status >= 500 for status in statuses)
+        assert "Traceback" not in live.log()
+    finally:
+        live.stop()
