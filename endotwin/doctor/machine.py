@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from endotwin.doctor.finding import Finding, advice, ok, problem
+from endotwin.doctor.finding import Finding, Level, advice, ok, problem
 from endotwin.settings import Settings
 
 _GB = 1e9
@@ -98,9 +98,11 @@ def examine_temporary_folder(settings: Settings) -> Iterator[Finding]:
 
 
 def examine_home() -> Iterator[Finding]:
-    """Yield whether BentoML can write where it keeps its files."""
+    """Yield whether the commands of BentoML could write where they keep their files."""
     home = Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml")
-    yield from examine_folder("home", home, "set BENTOML_HOME to a folder of the service's own")
+    for finding in examine_folder("home", home, "set BENTOML_HOME to another folder"):
+        needed = finding.level is Level.PROBLEM
+        yield advice("home", f"{finding.text}; only `bentoml` commands need it") if needed else finding
 
 
 def examine_folder(subject: str, folder: Path, otherwise: str, *, large: bool = False) -> Iterator[Finding]:

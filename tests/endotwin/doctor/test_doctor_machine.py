@@ -136,6 +136,9 @@ def test_a_home_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "not" / "yet"))
     assert str(tmp_path) in examine_home().__next__().text
     assert list(tmp_path.iterdir()) == []
+    with folder_for_everyone() as folder, as_ordinary_user():
+        monkeypatch.setenv("BENTOML_HOME", str(folder))
+        assert "only `bentoml` commands need it" in only(examine_home(), Level.ADVICE)
 
 
 def test_the_kind_of_a_file_system(tmp_path: Path) -> None:
