@@ -68,11 +68,51 @@ class Settings(BaseSettings):
     max_streams: int = Field(
         default=16, ge=1, le=1024, description="open streams beyond which requests are answered 503"
     )
+    max_streams_per_caller: int = Field(
+        default=8,
+        ge=1,
+        le=1024,
+        description="open streams of one key or address beyond which its requests are answered 429",
+    )
+    small_images: int = Field(
+        default=64, ge=1, le=MAX_INDEX, description="a request for so many images or fewer is a small one"
+    )
+    small_streams: int = Field(
+        default=2,
+        ge=0,
+        le=1024,
+        description="further streams for small requests alone, when all others are in use",
+    )
     stall_seconds: float = Field(
         default=600.0,
         gt=0,
         le=86_400,
-        description="a client that takes no data for this long is cut off, so that its place becomes free",
+        description="a client that is this far behind the least rate is cut off, so that its place becomes "
+        "free; in a place for small requests one that keeps it waiting for a tenth of this",
+    )
+    least_rate: float = Field(
+        default=4096.0,
+        gt=0,
+        le=1e9,
+        description="bytes per second that a client has to take while data waits for it",
+    )
+    max_stream_seconds: float = Field(
+        default=86_400.0,
+        gt=0,
+        le=31_536_000,
+        description="how long a stream may last from its first byte on; then it is cut off",
+    )
+    max_connections: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="open connections beyond which the one that has waited longest for a request is closed",
+    )
+    request_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        le=3600,
+        description="how long a request may take to arrive, its body included, or its connection is closed",
     )
     allow_unscored: bool = Field(
         default=False, description="also serve checkpoints without a recorded FID, for experiments"

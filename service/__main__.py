@@ -11,7 +11,6 @@ import ipaddress
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,14 +25,14 @@ from service.access.keyring import Keyring
 from service.logs import configure_logs
 
 if TYPE_CHECKING:
-    import uvicorn
     from starlette.types import ASGIApp
 
     from service.runtime import Runtime
+    from service.server import StoppableServer
+    from service.stopping import Stopping
 
 logger = logging.getLogger("endotwin")
 
-_BACKLOG = 2048
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -42,19 +41,24 @@ def main() -> None:
     restart_with(GENERATING)
     arguments = _parse_arguments()
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
+    from service.server import StoppableServer, listen  # noqa: PLC0415
+
     try:
         settings = load_settings(quiet=True)  # before anything that takes long to import
         if settings.keys_file is not None:
             Keyring(settings.keys_file)
         _check_machine(settings)
-        listener = _listen(arguments.host, arguments.port)
+        listener = listen(arguments.host, arguments.port)
+        server = StoppableServer(_load_application, listener, settings, arguments.grace_seconds)
     except (SettingsError, OSError) as error:
         sys.exit(f"Error: {error}")
+    for number in _STOP_SIGNALS:  # also while it loads; uvicorn raises a signal again once it has stopped
+        signal.signal(number, server.handle_exit)
     # prometheus_client reads these when it is imported: one process, and no series for when a count began.
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "true"
     with listener:
-        _create_server(arguments.host, arguments.port, arguments.grace_seconds).run([listener])
+        server.serve_listener()
 
 
 def _check_machine(settings: Settings) -> None:
@@ -75,8 +79,9 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--grace-seconds",
         type=int,
-        default=5,
-        help="how long open streams may go on after SIGTERM or SIGINT; then they are cut",
+        default=8,
+        help="seconds after SIGTERM or SIGINT within which the process has ended; streams that are still "
+        "open shortly before are cut",
     )
     arguments = parser.parse_args()
     if not 1 <= arguments.port <= 65_535:
@@ -86,53 +91,7 @@ def _parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens: connections wait until the models have run.
-
-    Raises:
-        OSError: the address is not one of this machine, or the port is in use.
-    """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Else the body of an answer on a kept connection waits 40 ms for the client's word on its head.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise OSError(f"cannot listen on port {port} of {host}: {error.strerror}") from error
-    return listener
-
-
-def _create_server(host: str, port: int, grace_seconds: int) -> uvicorn.Server:
-    """Return a server that stops on a signal, even one that comes while it loads."""
-    import uvicorn  # noqa: PLC0415
-
-    config = uvicorn.Config(
-        lambda: _load_application(server),
-        host,
-        port,
-        factory=True,
-        log_config=None,
-        access_log=False,  # RequestLog writes one
-        server_header=False,
-        timeout_graceful_shutdown=grace_seconds,
-    )
-    server = uvicorn.Server(config)
-    for number in _STOP_SIGNALS:  # uvicorn raises a signal again once it has stopped
-        signal.signal(number, server.handle_exit)
-    return server
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _load_application(server: uvicorn.Server) -> ASGIApp:
+def _load_application(server: StoppableServer) -> ASGIApp:
     """Load the checkpoints, once, and return what BentoML would run in its worker."""
     configure_logs(load_settings(quiet=True).log_format)
     settings = load_settings()  # which logs
@@ -142,7 +101,7 @@ def _load_application(server: uvicorn.Server) -> ASGIApp:
     # The rest is imported while the devices' threads load: those wait for the processor, not for imports.
     with ThreadPoolExecutor(1) as thread:
         starting = thread.submit(start_runtime, settings)
-        application, use = _import_application()
+        application, use, server.stopping = _import_application()
         try:
             runtime = starting.result()
         except (SettingsError, CheckpointError) as error:
@@ -152,26 +111,27 @@ def _load_application(server: uvicorn.Server) -> ASGIApp:
         sys.exit()
     use(runtime)
     signal.signal(signal.SIGHUP, lambda *_: runtime.read_models_again())
-    logger.info("listening on %s, port %d", server.config.host, server.config.port)
-    if runtime.settings.keys_file is None and not _is_loopback(server.config.host):
+    host, port = server.address
+    logger.info("listening on %s, port %d", host, port)
+    if runtime.settings.keys_file is None and not ipaddress.ip_address(host).is_loopback:
         logger.warning(
             "whoever reaches %s may ask for everything: no keys are set (%s, `endotwin key create`)",
-            server.config.host,
+            host,
             variable("keys_file"),
         )
     return application
 
 
-def _import_application() -> tuple[ASGIApp, Callable[[Runtime], None]]:
-    """Return the application, and what gives it the runtime that it answers with."""
+def _import_application() -> tuple[ASGIApp, Callable[[Runtime], None], Stopping]:
+    """Return the application, what gives it the runtime that it answers with, and what stops it."""
     import bentoml  # noqa: PLC0415
 
-    from service.http_service import Service, use  # noqa: PLC0415
+    from service.http_service import Service, stopping, use  # noqa: PLC0415
 
     context = bentoml.server_context
     context.service_type, context.service_name = "entry_service", Service.name
     context.bento_name, context.bento_version = Service.name, "not available"
-    return Service.to_asgi(), use
+    return Service.to_asgi(), use, stopping
 
 
 if __name__ == "__main__":

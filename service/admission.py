@@ -1,41 +1,81 @@
-"""The limit on open streams."""
+"""The limits on open streams: of the service, and of each caller."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 
+from endotwin.settings import Settings
 from service import metrics
+from service.access.caller import Caller
 from service.error_codes import ErrorCode
 from service.errors import ApiError
 
-RETRY_AFTER_SECONDS = 5
+_RETRY_AFTER_SECONDS = 5
+
+
+class Place(Enum):
+    """What a stream holds while it is open: a place for any request, or one kept free for small ones."""
+
+    ANY = "any"
+    SMALL = "small"
 
 
 class Admission:
     """Limit the open streams of this process; used by the event loop's thread alone."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.open = 0
+    def __init__(self, settings: Settings) -> None:
+        self._limits = {Place.ANY: settings.max_streams, Place.SMALL: settings.small_streams}
+        self._small_images = settings.small_images
+        self._limit_of_caller = settings.max_streams_per_caller
+        self._open: Counter[Place] = Counter()
+        self._open_of_caller: Counter[str] = Counter()
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold one of the places while the block runs.
+    def place(self, caller: Caller, images: int) -> Iterator[Place]:
+        """Hold a place while the block runs.
+
+        Args:
+            caller: who asks.
+            images: how many; few of them may take a place that is kept free for small requests.
 
         Raises:
-            ApiError: 503 with Retry-After, when all are taken.
+            ApiError: 503 when all places are taken, 429 when the caller has as many streams as one may
+                have; both with Retry-After.
         """
-        if self.open >= self.limit:
-            raise ApiError(
-                ErrorCode.TOO_MANY_STREAMS,
-                f"all {self.limit} streams of this service are in use; try again in a few seconds",
-                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        place = self._free_place(images)
+        limit = self._limit_of_caller if caller.streams is None else caller.streams
+        if self._open_of_caller[caller.name] >= limit:
+            raise _refusal(
+                ErrorCode.TOO_MANY_STREAMS_OF_CALLER,
+                f"{limit} streams of yours are open, as many as a caller may have; end one, or wait for it",
             )
-        self.open += 1
+        self._open[place] += 1
+        self._open_of_caller[caller.name] += 1
         metrics.OPEN_STREAMS.inc()
         try:
-            yield
+            yield place
         finally:
-            self.open -= 1
+            self._open[place] -= 1
+            self._open_of_caller -= Counter([caller.name])  # drops callers without streams
             metrics.OPEN_STREAMS.dec()
+
+    def _free_place(self, images: int) -> Place:
+        if self._is_free(Place.ANY):
+            return Place.ANY
+        limit = self._limits[Place.ANY]
+        message = f"all {limit} streams of this service are in use; try again in a few seconds"
+        if self._is_free(Place.SMALL):
+            if images <= self._small_images:
+                return Place.SMALL
+            message += f", or ask for at most {self._small_images} images"
+        raise _refusal(ErrorCode.TOO_MANY_STREAMS, message)
+
+    def _is_free(self, place: Place) -> bool:
+        return self._open[place] < self._limits[place]
+
+
+def _refusal(code: ErrorCode, message: str) -> ApiError:
+    return ApiError(code, message, headers={"Retry-After": str(_RETRY_AFTER_SECONDS)})

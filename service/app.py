@@ -11,6 +11,7 @@ from endotwin import __version__
 from endotwin.quoting import shorten
 from endotwin.samples.formats import FORMATS
 from service import errors
+from service.access.caller import caller_of
 from service.error_codes import ErrorCode
 from service.errors import ApiError
 from service.index_page import add_index_page
@@ -67,6 +68,7 @@ def _add_generate(app: FastAPI) -> None:
         ErrorCode.INVALID_PARAMETER,
         ErrorCode.BODY_NOT_ALLOWED,
         ErrorCode.NOT_READY,
+        ErrorCode.TOO_MANY_STREAMS_OF_CALLER,
         ErrorCode.TOO_MANY_STREAMS,
     )
     images = {"description": "the images", "content": files}
@@ -86,7 +88,7 @@ async def generate(request: Request) -> Response:
     runtime = _runtime(request)
     wanted = parse_query(request.url.query, runtime.models, runtime.settings.max_images)
     current_record().note_images(wanted.model.name, wanted.images, wanted.format, wanted.labelling)
-    return ImagesResponse(runtime, wanted)
+    return ImagesResponse(runtime, wanted, caller_of(request))
 
 
 def _add_models(app: FastAPI) -> None:

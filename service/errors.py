@@ -120,7 +120,12 @@ def _text_headers(message: Message) -> dict[str, str]:
     return {"content-type": "", **dict(pairs)}
 
 
-EVERYWHERE = (ErrorCode.INTERNAL_ERROR, ErrorCode.NOT_READY, ErrorCode.TIMEOUT)
+EVERYWHERE = (
+    ErrorCode.REQUEST_TIMEOUT,
+    ErrorCode.INTERNAL_ERROR,
+    ErrorCode.NOT_READY,
+    ErrorCode.TIMEOUT,
+)
 """Errors that any route may give."""
 
 _RETRY_AFTER = {

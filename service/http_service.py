@@ -17,11 +17,14 @@ from service.readiness import DeviceReadiness
 from service.redirects import RelativeRedirects
 from service.request_log import RequestLog
 from service.runtime import Runtime, check_start, start_runtime
+from service.stopping import RefuseWhileStopping, Stopping
 from service.time_limit import FirstByteLimit
 
 _FIRST_BYTE_LIMIT_SECONDS = 600
 
 _app = create_app()
+
+stopping = Stopping()
 
 
 def use(runtime: Runtime) -> None:
@@ -68,6 +71,7 @@ Service.add_asgi_middleware(RequestLog)
 Service.add_asgi_middleware(RelativeRedirects)
 Service.add_asgi_middleware(ErrorShape)
 Service.add_asgi_middleware(DeviceReadiness, runtime=lambda: _app.state.runtime)
+Service.add_asgi_middleware(RefuseWhileStopping, stopping=stopping)
 Service.add_asgi_middleware(FirstByteLimit, seconds=_FIRST_BYTE_LIMIT_SECONDS)
 Service.add_asgi_middleware(AccessControl, state=_app.state)
 Service.add_asgi_middleware(HiddenPages)

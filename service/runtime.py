@@ -59,7 +59,7 @@ class Runtime:
         self._folder = folder
         self._reading = ThreadPoolExecutor(1, "models")
         self.encoders = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="encoder")
-        self.admission = Admission(settings.max_streams)
+        self.admission = Admission(settings)
         self.keyring = None if settings.keys_file is None else Keyring(settings.keys_file)
         self.jobs: JobRunner | None = None
         if settings.jobs_store is not None:

@@ -1,13 +1,15 @@
 """One stream: batches from the device, through an archive, to one client.
 
-While a batch is encoded and sent the next one is generated, and never more than that one ahead: memory
-does not grow with the number of images, and a slow reader holds up nothing but its own stream.
+While a batch is encoded and sent the next one is generated, and never more than that one ahead of what the
+client takes: memory does not grow with the number of images, and a slow reader holds up nothing but its own
+stream.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, closing
@@ -15,13 +17,17 @@ from functools import partial
 from typing import TypeVar
 
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from endotwin.generator.batch import Batch, BatchesAhead
 from endotwin.samples.archive import Archive
 from endotwin.samples.formats import FORMATS
 from endotwin.samples.sample import Provenance
 from service import metrics
+from service.access.caller import Caller
+from service.admission import Place
+from service.client_pace import ClientPace, SlowClientError
+from service.connections import keep_connection
 from service.error_codes import ErrorCode
 from service.errors import ApiError
 from service.query import Query
@@ -33,9 +39,8 @@ logger = logging.getLogger("endotwin")
 
 _Result = TypeVar("_Result")
 
-
-class StalledClientError(Exception):
-    """The client has taken no data for longer than the operator allows."""
+_SMALL_SHARE = 0.1
+"""Of the stall limit: how long a client may keep a place for small requests waiting."""
 
 
 class ImagesResponse(Response):
@@ -46,23 +51,25 @@ class ImagesResponse(Response):
     failure after that is raised, which makes the server cut the connection.
     """
 
-    def __init__(self, runtime: Runtime, query: Query) -> None:
+    def __init__(self, runtime: Runtime, query: Query, caller: Caller) -> None:
         """Prepare a response; nothing is generated yet."""
         super().__init__()
         self._runtime = runtime
         self._query = query
         self._begun = False
+        self._caller = caller
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Generate and send the images (ASGI).
 
         Raises:
-            ApiError: no place is free, or no device works.
+            ApiError: no place is free, the caller has as many streams as one may have, or no device works.
         """
-        with self._runtime.admission.place():
+        with self._runtime.admission.place(self._caller, self._query.images.count) as place:
+            keep_connection(scope)
             outcome, code = "failed", ErrorCode.INTERNAL_ERROR.value
             try:
-                complete = await self._stream(scope, receive, send)
+                complete = await self._stream(scope, receive, self._pace(place, send).send)
                 outcome = "complete" if complete else "aborted"
             except asyncio.CancelledError:
                 outcome = "aborted"
@@ -72,7 +79,7 @@ class ImagesResponse(Response):
                     outcome = "refused"
                 code = error.code.value
                 raise
-            except StalledClientError as error:
+            except SlowClientError as error:
                 # Returning without the end of the body makes the server cut the connection.
                 outcome = "aborted"
                 logger.warning("cut a client: %s", error)
@@ -105,7 +112,12 @@ class ImagesResponse(Response):
                 headers=stream_headers(query, archive, self._runtime.device_name),
                 media_type=archive.media_type,
             )
-            await response(scope, receive, self._with_timeout(send))
+            limit = self._runtime.settings.max_stream_seconds
+            try:
+                async with asyncio.timeout(limit):
+                    await response(scope, receive, send)
+            except TimeoutError as error:
+                raise SlowClientError(f"its stream lasted {limit:g} s") from error
         return complete
 
     async def _pieces(self, archive: Archive) -> AsyncGenerator[bytes, None]:
@@ -150,15 +162,8 @@ class ImagesResponse(Response):
             await asyncio.wait([running])
             raise
 
-    def _with_timeout(self, send: Send) -> Send:
-        """Wrap `send` so that it gives up on a client that has stopped reading."""
-        limit = self._runtime.settings.stall_seconds
-
-        async def send_or_give_up(message: Message) -> None:
-            try:
-                async with asyncio.timeout(limit):
-                    await send(message)
-            except TimeoutError as error:
-                raise StalledClientError(f"it took no data for {limit:g} s") from error
-
-        return send_or_give_up
+    def _pace(self, place: Place, send: Send) -> ClientPace:
+        settings = self._runtime.settings
+        if place is Place.SMALL:
+            return ClientPace(send, settings.stall_seconds * _SMALL_SHARE, math.inf)
+        return ClientPace(send, settings.stall_seconds, settings.least_rate)

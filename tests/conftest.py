@@ -67,12 +67,16 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def server(labelled_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """Yield a running service of `tiny`, its default, and `tiny-labelled`, with `MAX_STREAMS` streams."""
+    """Yield a running service of `tiny`, its default, and `tiny-labelled`.
+
+    It has `MAX_STREAMS` places for streams, and none that are kept free for small requests.
+    """
     live = LiveServer(
         tmp_path_factory.mktemp("home"),
         checkpoint_dir=str(labelled_checkpoint.parent),
         default_model="tiny",
         max_streams=str(MAX_STREAMS),
+        small_streams="0",
         max_images="5000",
     )
     yield live

@@ -16,8 +16,8 @@ from endotwin import __version__
 DOCKER_STOP_SECONDS = 10
 """After SIGTERM, `docker stop` waits this long, then it kills."""
 
-CLEAN_UP_SECONDS = 4
-"""What the process needs to end after the last stream: 2 measured, 3.4 on a machine with much to do."""
+CLEAN_UP_SECONDS = 1
+"""After the grace, within which the process ends: until the container has."""
 
 PLAIN_VARIABLES = {"BENTOML_DO_NOT_TRACK", "PATH", "PYTHONUNBUFFERED"}
 """All variables that packages set. Anyone with a package can read them: no secret may be among them."""

@@ -18,10 +18,10 @@ _ROOT = Path(__file__).resolve().parents[2]
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
-    # `docker stop` kills after ten seconds, and the process needs some to end.
+    # `docker stop` kills after ten seconds.
     grace_seconds: Annotated[
-        int, typer.Option(min=1, help="How long open streams may go on when the server is stopped.")
-    ] = 5,
+        int, typer.Option(min=1, help="Seconds within which the server has ended when it is stopped.")
+    ] = 8,
 ) -> None:
     """Serve images over HTTP, in one process that listens on this port only, without telemetry.
 

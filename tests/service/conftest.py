@@ -8,9 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fake_samplers import FakeSampler
-from live_server import KUBERNETES, Client, LiveServer, free_port, wait_for
+from live_server import GRACE_SECONDS, KUBERNETES, Client, LiveServer, free_port, wait_for
 
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.settings import Settings
@@ -20,6 +19,7 @@ from service.device_queue import DeviceQueue
 from service.models import Model, Models
 from service.request_log import RequestLog
 from service.runtime import Runtime
+from service.server import StoppableServer, listen
 
 
 @pytest.fixture(scope="session")
@@ -37,12 +37,13 @@ def _serve_here(runtime: Runtime) -> Iterator[Client]:
     app = create_app()
     app.state.runtime = runtime
     port = free_port()
-    web = uvicorn.Server(
-        uvicorn.Config(
-            RequestLog(AccessControl(app, app.state)), host="127.0.0.1", port=port, log_level="critical"
-        )
+    web = StoppableServer(
+        lambda _: RequestLog(AccessControl(app, app.state)),
+        listen("127.0.0.1", port),
+        runtime.settings,
+        GRACE_SECONDS,
     )
-    thread = threading.Thread(target=web.run)
+    thread = threading.Thread(target=web.serve_listener)
     thread.start()
     wait_for(lambda: web.started, "uvicorn to start")
     try:
