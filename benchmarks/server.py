@@ -83,12 +83,13 @@ class Server:
 
 
 @contextmanager
-def running_server(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
+def running_server(settings: Mapping[str, str], log: Path, *, files: int | None = None) -> Iterator[Server]:
     """Run `endotwin serve` on this repository, from its start to its stop.
 
     Args:
         settings: environment variables besides those of this process.
         log: file that gets what the server prints.
+        files: most files and connections that it may have open; by default as many as this process.
 
     Raises:
         ServerError: it is not ready within ten minutes, or it exits; the message ends with its last lines.
@@ -97,6 +98,8 @@ def running_server(settings: Mapping[str, str], log: Path) -> Iterator[Server]:
         probe.bind((_HOST, 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "endotwin.cli.main", "serve", "--host", _HOST, "--port", str(port)]
+    if files is not None:
+        command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
     with log.open("wb") as output:
         began = time.perf_counter()
         process = subprocess.Popen(

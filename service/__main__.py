@@ -41,6 +41,9 @@ def main() -> None:
     restart_with(GENERATING)
     arguments = _parse_arguments()
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
+    # prometheus_client reads these when it is imported: one process, and no series for when a count began.
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "true"
     from service.server import StoppableServer, listen  # noqa: PLC0415
 
     try:
@@ -54,9 +57,6 @@ def main() -> None:
         sys.exit(f"Error: {error}")
     for number in _STOP_SIGNALS:  # also while it loads; uvicorn raises a signal again once it has stopped
         signal.signal(number, server.handle_exit)
-    # prometheus_client reads these when it is imported: one process, and no series for when a count began.
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "true"
     with listener:
         server.serve_listener()
 

@@ -7,11 +7,13 @@ ago makes room for the new one, unless it carries a stream: so a probe gets thro
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 import struct
 from typing import Any
 
 import h11
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -19,12 +21,15 @@ from uvicorn.server import ServerState
 
 from service.error_codes import ErrorCode
 from service.errors import ApiError
+from service.request_log import REQUEST_ID
+from service.request_record import CURRENT_RECORD, RequestRecord
 from service.stopping import stopping_error
 
 _UNSENT_SECONDS = 60.0
 """How long a client may take for the end of an answer that was handed to the system whole."""
 
 _KEPT = "keep_connection"
+_CLOSE = {"Connection": "close"}
 _RESET_WHEN_CLOSED = struct.pack("ii", 1, 0)
 
 
@@ -146,10 +151,9 @@ class GuardedConnection(H11Protocol):
         self._arrival = None
         if self.conn.our_state is h11.IDLE and self.conn.trailing_data[0]:
             message = f"no whole request came within {self._limits.request_seconds:g} s"
-            response = ApiError(ErrorCode.REQUEST_TIMEOUT, message).response()
-            headers = [*response.raw_headers, (b"connection", b"close")]
+            response = _outside_of_a_request(ApiError(ErrorCode.REQUEST_TIMEOUT, message, headers=_CLOSE))
             for event in (
-                h11.Response(status_code=response.status_code, headers=headers),
+                h11.Response(status_code=response.status_code, headers=response.raw_headers),
                 h11.Data(data=bytes(response.body)),
                 h11.EndOfMessage(),
             ):
@@ -169,7 +173,7 @@ class GuardedConnection(H11Protocol):
             await self._application(scope, receive, send)
         except asyncio.CancelledError:  # the server stops
             if not cycle.response_started:
-                await stopping_error().response()(scope, receive, send)
+                await _outside_of_a_request(stopping_error())(scope, receive, send)
                 cycle.disconnected = True  # nothing that goes on in the application gets through any more
         finally:
             if cycle.response_started and not cycle.response_complete and not cycle.disconnected:
@@ -186,6 +190,18 @@ class GuardedConnection(H11Protocol):
             connection: socket.socket = self.transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_WHEN_CLOSED)
         self.abort()
+
+
+def _outside_of_a_request(error: ApiError) -> Response:
+    """Return the response for an error that the application does not see, with an id of its own."""
+    record = RequestRecord(secrets.token_hex(16))
+    token = CURRENT_RECORD.set(record)
+    try:
+        response = error.response()
+    finally:
+        CURRENT_RECORD.reset(token)
+    response.headers[REQUEST_ID] = record.id
+    return response
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

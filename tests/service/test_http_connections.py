@@ -59,7 +59,9 @@ def test_half_a_request_is_answered_and_closed(serve_sampler: Callable[..., Clie
         answer = read_all(connection)
     head, _, body = answer[answer.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408")
-    assert json.loads(body)["error"]["code"] == "request_timeout"
+    error = json.loads(body)["error"]
+    assert error["code"] == "request_timeout"
+    assert f"x-request-id: {error['request_id']}" in head.decode().lower()
 
 
 def test_a_connection_without_a_request_is_closed(serve_sampler: Callable[..., Client]) -> None:

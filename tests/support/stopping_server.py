@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endotwin.settings import Settings
 from service import server as serving
+from service.request_log import RequestLog
 from service.stopping import RefuseWhileStopping
 
 
@@ -38,7 +39,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 def load(server: serving.StoppableServer) -> ASGIApp:
     """Return the application."""
-    return RefuseWhileStopping(application, server.stopping)
+    return RequestLog(RefuseWhileStopping(application, server.stopping))
 
 
 def main() -> None:
