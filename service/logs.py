@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from logging.config import dictConfig
@@ -55,6 +56,13 @@ def configure_logs(kind: Literal["auto", "json", "text"]) -> None:
         }
     )
     logging.captureWarnings(True)
+    threading.excepthook = _log_thread_error
+
+
+def _log_thread_error(ended: threading.ExceptHookArgs) -> None:
+    name = ended.thread.name if ended.thread else "unknown"
+    error = ended.exc_value or ended.exc_type()
+    logging.getLogger("endotwin").error("thread %s has ended", name, exc_info=error)
 
 
 class JsonLine(logging.Formatter):

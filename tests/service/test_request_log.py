@@ -7,6 +7,8 @@ import http.client
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -175,6 +177,8 @@ def test_probes_and_scrapes_leave_no_line(server: LiveServer) -> None:
 
 
 def test_all_lines_of_a_service_are_json_from_the_first_on(server: LiveServer) -> None:
+    server.exchange(b"no HTTP\x1b\r\n\r\n")
+    wait_for(lambda: "uvicorn.error" in {line["logger"] for line in lines(server)}, "the server's line")
     assert all({"time", "level", "logger", "message"} <= set(line) for line in lines(server))
     assert any(line["message"].startswith("listening on") for line in lines(server))
 
@@ -266,6 +270,24 @@ def test_an_error_that_nothing_below_has_answered_is_answered(
     assert json.loads(body["body"])["error"]["request_id"] == "f"
     assert b"a detail" not in body["body"]
     assert "a detail" in written("f")["traceback"]
+
+
+def test_warnings_and_threads_that_end_are_lines_of_the_same_form() -> None:
+    program = """
+import threading, warnings
+from service.logs import configure_logs
+configure_logs("json")
+warnings.warn("old")
+thread = threading.Thread(target=lambda: 1 / 0, name="encoder 3")
+thread.start()
+thread.join()
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    warning, error = (json.loads(line) for line in ran.stdout.splitlines())
+    assert (warning["logger"], warning["level"]) == ("py.warnings", "warning")
+    assert (error["message"], error["level"]) == ("thread encoder 3 has ended", "error")
+    assert error["traceback"].endswith("ZeroDivisionError: division by zero")
+    assert ran.stderr == ""
 
 
 def test_text_for_a_terminal_is_one_line_with_the_fields_behind(capsys: pytest.CaptureFixture[str]) -> None:
