@@ -146,7 +146,7 @@ def draw_sheet(seed: int) -> Image.Image:
     tiles = []
     for conditions in SHEET.values():
         for own in numbers:
-            tile = colour_label(draw_scene(own, conditions, population).label())
+            tile = colour_label(draw_scene(own, conditions, population, None).label())
             tile = tile.repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1)
             tiles.append(np.pad(tile, ((_CAPTION, 0), (0, 0), (0, 0)), constant_values=255))
     sheet = draw_grid(tiles, _COLUMNS, gap=_GAP)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
 from endotwin.generator.latents import draw_normals
 from endotwin.image_range import ImageRange
-from endotwin.mosaic.parameters import Conditions, ImagePopulation, Range
-from endotwin.mosaic.scene import SCENE_NUMBERS, draw_scene
+from endotwin.mosaic.parameters import Conditions, Range
 
 IMAGES = 200
 DENSITIES = (1000.0, 2500.0, 4500.0)
@@ -66,14 +66,14 @@ def main() -> None:
         f"{cv:.2f} | {hexagonality:.2f}": Conditions(cv=fixed(cv), hexagonality=fixed(hexagonality))
         for cv, hexagonality in FORMS
     }
+    generator = LabelledGenerator(LabelledArchitecture())
     for name, form in forms.items():
         aspects = []
         for density in DENSITIES:
             conditions = form if form.cv is None else form.model_copy(update={"density": fixed(density)})
-            for row in draw_normals(ImageRange(int(density), 0, IMAGES), SCENE_NUMBERS):
-                aspects.append(
-                    pixel_aspects(draw_scene(row, conditions, ImagePopulation()).label().instances)
-                )
+            draws = draw_normals(ImageRange(int(density), 0, IMAGES), generator.draws)
+            for scene in generator.draw_scenes(draws, conditions):
+                aspects.append(pixel_aspects(scene.label().instances))
         pooled = np.concatenate(aspects)
         images = np.mean([each.max(initial=0.0) > 3.0 for each in aspects])
         shares = " | ".join(f"{(pooled > limit).mean():.3%}" for limit in (2.5, 3.0))

@@ -17,10 +17,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
+from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
 from endotwin.generator.latents import draw_normals
 from endotwin.image_range import ImageRange
-from endotwin.mosaic.parameters import Conditions, ImagePopulation, Range
-from endotwin.mosaic.scene import SCENE_NUMBERS, Scene, draw_scene
+from endotwin.mosaic.parameters import Conditions, Range
+from endotwin.mosaic.scene import Scene
 
 SCENES = 100
 
@@ -54,11 +55,12 @@ def main() -> None:
     """Print a Markdown table; processor time, so that what else runs counts little."""
     print("| conditions | ms per scene | ms per label | labels |")
     print("|---|---|---|---|")
+    generator = LabelledGenerator(LabelledArchitecture())
+    draws = draw_normals(ImageRange(0, 0, SCENES), generator.draws)
     for name, conditions in CONDITIONS.items():
-        rows = draw_normals(ImageRange(0, 0, SCENES), SCENE_NUMBERS)
-        draw_scene(rows[0], conditions, ImagePopulation()).label()  # what is loaded once
+        generator.draw_scenes(draws[:1], conditions)[0].label()  # what is loaded once
         start = time.process_time()
-        scenes = [draw_scene(row, conditions, ImagePopulation()) for row in rows]
+        scenes = generator.draw_scenes(draws, conditions)
         drawn = time.process_time()
         for scene in scenes:
             scene.label()

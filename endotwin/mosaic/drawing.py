@@ -48,7 +48,11 @@ _FULL_MOVE_JITTER, _NO_MOVE_JITTER = 0.3, 0.5
 """Jitters up to which sites move all of that way, and from which on they do not move at all."""
 
 _SEEN = 1.0
-"""Sites within so many spacings of the image are those whose cells must not stay slender."""
+"""Sites within so many spacings of the image are those whose cells must not stay slender or too small."""
+
+_LEAST_WANTED, _LEAST_FOUND = 0.15, 0.12
+"""Areas, in mean areas, below which no cell is wanted, and below which none stays: of 12,569 real cells the
+smallest has 0.11 of the mean of its image, and one in a thousand less than 0.3."""
 
 _REACH = 2.0
 """Sites further than so many spacings from the image own none of its pixels: on the rim, nothing depends on
@@ -132,6 +136,7 @@ def draw_mosaic(lattice: np.ndarray, sites: np.ndarray, shape: MosaicShape) -> M
     gradient = across @ (_GRADIENT * lattice[5:7].astype(np.float64))
     wanted = np.exp(shape.spread * size + gradient)
     wanted *= shape.cell_area / wanted[free].mean()
+    wanted = np.maximum(wanted, _LEAST_WANTED * shape.cell_area)
 
     # Moves also even out the numbers of sides, so the most disordered mosaics make none.
     move = _MOVE * min(
@@ -139,7 +144,10 @@ def draw_mosaic(lattice: np.ndarray, sites: np.ndarray, shape: MosaicShape) -> M
     )
     middle, half = IMAGE_SIZE / 2.0, IMAGE_SIZE / 2.0 + _SEEN * shape.spacing
     seen = (middle - half, middle + half)
-    positions, weights, cells = settle(positions, tessellation.cells, wanted, chosen, free, seen, move)
+    least = _LEAST_FOUND * shape.cell_area
+    positions, weights, cells = settle(
+        positions, tessellation.cells, wanted, chosen, free, seen, move, least
+    )
     return Mosaic(Tessellation(positions, weights, *cells), table, shape)
 
 

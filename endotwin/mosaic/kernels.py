@@ -31,11 +31,11 @@ _SLENDER = 2.5
 """Cells of a greater aspect ratio are made rounder. Of 3,581 real cells with experts' borders none has more
 than 2.9 and one in a thousand more than 2.5, measured on pixels without the border, which adds to it."""
 
-_SLENDER_MOVE, _BESIDE_MOVE = 1.0, 0.25
-"""Shares of the way to the centroid that the site of a slender cell moves, and those beside."""
+_BAD_MOVE, _BESIDE_MOVE = 1.0, 0.25
+"""Shares of the way to the centroid that the site of a bad cell moves, and those beside."""
 
 _MORE_ROUNDS = 20
-"""Rounds, at most, for slender cells and those beside them alone; ending earlier once none is left."""
+"""Rounds, at most, for bad cells and those beside them alone; ending earlier once none is left."""
 
 
 @compiled
@@ -47,6 +47,7 @@ def settle(
     free: np.ndarray,
     seen: tuple[float, float],
     move: float,
+    least_area: float,
 ) -> tuple[np.ndarray, np.ndarray, Cells]:
     """Find sites and weights of rounded cells that have nearly the wanted areas.
 
@@ -56,8 +57,9 @@ def settle(
         wanted: float64 (N,), areas in square pixels.
         chosen: bool (N,), the sites whose cells are looked at, all free ones among them.
         free: bool (N,), the sites that may move and whose weights may change.
-        seen: least and greatest x and y of the sites whose cells must not stay slender.
+        seen: least and greatest x and y of the sites whose cells must not stay bad.
         move: share of the way to the centroid of its cell that every site moves in the first rounds.
+        least_area: smaller cells are bad, as slender ones are.
 
     Returns:
         Sites (N, 2), weights (N,) and their cells.
@@ -66,8 +68,8 @@ def settle(
     for turn in range(_ROUNDS + _MORE_ROUNDS):
         everywhere = turn < _ROUNDS
         least = move if turn < _MOVES else 0.0
-        shares, concerned, slender = _round_slender(sites, cells, free, everywhere, seen)
-        if slender == 0 and not everywhere:
+        shares, concerned, bad = _mend(sites, cells, free, everywhere, seen, least_area)
+        if bad == 0 and not everywhere:
             break
         steps = newton_step(sites, cells, wanted, concerned)
         centroids = cells[1]
@@ -82,33 +84,41 @@ def settle(
 
 
 @compiled
-def _round_slender(
-    sites: np.ndarray, cells: Cells, free: np.ndarray, everywhere: bool, seen: tuple[float, float]
+def _mend(
+    sites: np.ndarray,
+    cells: Cells,
+    free: np.ndarray,
+    everywhere: bool,
+    seen: tuple[float, float],
+    least_area: float,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return by which shares of the way to their centroids sites move so that slender cells become rounder.
+    """Return by which shares of the way to their centroids sites move so that bad cells get better.
+
+    While the rounds are for cells everywhere, small ones are not bad yet: their weights are being found.
 
     Returns:
-        Shares (N,), which sites' weights are to change (N,), and how many cells are slender: if everywhere,
-        of the free sites, else of those that can be seen.
+        Shares (N,), which sites' weights are to change (N,), and how many cells are bad: of the free sites,
+        or after the rounds for all of those that can be seen.
     """
-    aspects, pairs = cells[2], cells[4]
+    areas, aspects, pairs = cells[0], cells[2], cells[4]
     shares = np.zeros(len(sites))
     concerned = free.copy()
-    slender = 0
+    bad = 0
     for i in range(len(sites)):
         x, y = sites[i, 0], sites[i, 1]
         looked_at = everywhere or (seen[0] <= min(x, y) and max(x, y) <= seen[1])
-        if free[i] and looked_at and aspects[i] > _SLENDER:
-            shares[i] = _SLENDER_MOVE
-            slender += 1
+        small = areas[i] < least_area and not everywhere
+        if free[i] and looked_at and (small or aspects[i] > _SLENDER):
+            shares[i] = _BAD_MOVE
+            bad += 1
     for k in range(len(pairs)):
         i, j = pairs[k, 0], pairs[k, 1]
-        if shares[i] == _SLENDER_MOVE and shares[j] == 0.0:
+        if shares[i] == _BAD_MOVE and shares[j] == 0.0:
             shares[j] = _BESIDE_MOVE
     if not everywhere:
         for i in range(len(sites)):
             concerned[i] = free[i] and shares[i] > 0.0
-    return shares, concerned, slender
+    return shares, concerned, bad
 
 
 @compiled
