@@ -121,6 +121,10 @@ class Settings(BaseSettings):
         default=None,
         description="file of the keys that `endotwin key` makes; with it every route but health needs one",
     )
+    usage_store: Path | None = Field(
+        default=None,
+        description="file in which images per key and day are counted; by default beside the keys' file",
+    )
     storage_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="where clients may have sets written: bucket or bucket/prefix, separated by commas",
@@ -172,7 +176,7 @@ class Settings(BaseSettings):
         description="lines of the log: json, text, or auto: text on a terminal, else json",
     )
 
-    @field_validator("jobs_store", "keys_file")
+    @field_validator("jobs_store", "keys_file", "usage_store")
     @classmethod
     def _check_absolute(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_absolute():

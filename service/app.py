@@ -12,6 +12,7 @@ from endotwin.quoting import shorten
 from endotwin.samples.formats import FORMATS
 from service import errors
 from service.access.caller import caller_of
+from service.access.quota import ChargedResponse
 from service.error_codes import ErrorCode
 from service.errors import ApiError
 from service.index_page import add_index_page
@@ -67,6 +68,8 @@ def _add_generate(app: FastAPI) -> None:
         ErrorCode.REPEATED_PARAMETER,
         ErrorCode.INVALID_PARAMETER,
         ErrorCode.BODY_NOT_ALLOWED,
+        ErrorCode.OVER_LIMIT,
+        ErrorCode.QUOTA_EXHAUSTED,
         ErrorCode.NOT_READY,
         ErrorCode.TOO_MANY_STREAMS_OF_CALLER,
         ErrorCode.TOO_MANY_STREAMS,
@@ -88,7 +91,11 @@ async def generate(request: Request) -> Response:
     runtime = _runtime(request)
     wanted = parse_query(request.url.query, runtime.models, runtime.settings.max_images)
     current_record().note_images(wanted.model.name, wanted.images, wanted.format, wanted.labelling)
-    return ImagesResponse(runtime, wanted, caller_of(request))
+    caller = caller_of(request)
+    images = ImagesResponse(runtime, wanted, caller)
+    if runtime.quota is None or caller.images_per_day is None:
+        return images
+    return ChargedResponse(images, runtime.quota, caller, wanted.images.count)
 
 
 def _add_models(app: FastAPI) -> None:

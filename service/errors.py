@@ -137,7 +137,7 @@ _RETRY_AFTER = {
 _AUTHENTICATE = {
     "WWW-Authenticate": {"description": "how to show a key", "schema": {"type": "string"}},
 }
-_HEADERS = {401: _AUTHENTICATE, 403: _AUTHENTICATE, 503: _RETRY_AFTER}
+_HEADERS = {401: _AUTHENTICATE, 403: _AUTHENTICATE, 429: _RETRY_AFTER, 503: _RETRY_AFTER}
 """OpenAPI description of the headers of errors, by status."""
 
 SCHEMAS: dict[str, Any] = {

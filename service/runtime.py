@@ -10,6 +10,7 @@ from endotwin.generator.device import describe_device, resolve_devices
 from endotwin.settings import Settings
 from service import metrics
 from service.access.keyring import Keyring
+from service.access.quota import Quota, usage_path
 from service.admission import Admission
 from service.device_queue import DeviceQueue
 from service.jobs.runner import JobRunner
@@ -29,6 +30,7 @@ class Runtime:
         encoders: threads that turn batches into bytes.
         admission: the limit on open streams.
         keyring: the keys that requests need; None if the operator asks for none.
+        quota: counts images per key; None if there are no keys.
         jobs: the threads that work on jobs; None if the operator wants none.
     """
 
@@ -61,6 +63,8 @@ class Runtime:
         self.encoders = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="encoder")
         self.admission = Admission(settings)
         self.keyring = None if settings.keys_file is None else Keyring(settings.keys_file)
+        usage = usage_path(settings)
+        self.quota = None if usage is None else Quota(usage)
         self.jobs: JobRunner | None = None
         if settings.jobs_store is not None:
             store = JobStore(settings.jobs_store)
@@ -85,6 +89,8 @@ class Runtime:
         self._reading.shutdown(wait=False, cancel_futures=True)
         self.device.close()
         self.encoders.shutdown(wait=False, cancel_futures=True)
+        if self.quota is not None:
+            self.quota.close()
 
 
 def check_start(settings: Settings) -> None:
@@ -102,7 +108,9 @@ def check_start(settings: Settings) -> None:
 
 def _check_files(settings: Settings) -> None:
     if settings.keys_file is not None:
-        Keyring(settings.keys_file)
+        keyring, usage = Keyring(settings.keys_file), usage_path(settings)
+        if keyring.limits_days and usage is not None:
+            Quota(usage).open().close()
     if settings.jobs_store is not None:
         JobStore(settings.jobs_store).close()
 

@@ -17,6 +17,7 @@ from endotwin.quoting import shorten
 from endotwin.settings import variable
 from service import errors
 from service.access.caller import caller_of
+from service.access.quota import charged
 from service.error_codes import ErrorCode
 from service.errors import ApiError, invalid_parameter
 from service.jobs.job import ENDED, WAITING, Job, State, StoredJob, UnreadableJob
@@ -60,12 +61,14 @@ _CREATE_ERRORS = (
     ErrorCode.INVALID_HEADER,
     ErrorCode.UNKNOWN_PARAMETER,
     ErrorCode.INVALID_PARAMETER,
+    ErrorCode.OVER_LIMIT,
     ErrorCode.DESTINATION_NOT_ALLOWED,
     ErrorCode.NO_JOBS,
     ErrorCode.DESTINATION_IN_USE,
     ErrorCode.BODY_TOO_LARGE,
     ErrorCode.BODY_NOT_JSON,
     ErrorCode.IDEMPOTENCY_KEY_REUSED,
+    ErrorCode.QUOTA_EXHAUSTED,
     ErrorCode.TOO_MANY_JOBS,
 )
 
@@ -155,14 +158,20 @@ async def create_job(request: Request) -> JSONResponse:
         if known is not None:
             return known
         destination, spec = parse_job(body, runtime.models, runtime.settings)
-        return jobs.store.add(
-            destination,
-            spec,
-            key=key,
-            request_sha256=body.sha256,
-            max_open=runtime.settings.jobs_max_open,
-            owner=caller.owner,
-        )
+        if caller.job_images is not None and spec.n > caller.job_images:
+            message = (
+                f"{caller.name} may have {caller.job_images} images in a job, and this asks for {spec.n}"
+            )
+            raise ApiError(ErrorCode.OVER_LIMIT, message, field="n")
+        with charged(runtime.quota, caller, spec.n):
+            return jobs.store.add(
+                destination,
+                spec,
+                key=key,
+                request_sha256=body.sha256,
+                max_open=runtime.settings.jobs_max_open,
+                owner=caller.owner,
+            )
 
     try:
         job = await run_in_threadpool(create)
