@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import re
@@ -32,6 +33,8 @@ _KUBERNETES = re.compile(
 """A variable that Kubernetes sets in every pod for a Service called endotwin or endotwin-something."""
 
 _DEVICE = r"(cpu|cuda(:\d{1,3})?)"
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED, _CHECKOUT = _PACKAGE / "checkpoints", _PACKAGE.parent / "checkpoints"
@@ -125,6 +128,16 @@ class Settings(BaseSettings):
         default=None,
         description="file in which images per key and day are counted; by default beside the keys' file",
     )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="proxies whose X-Forwarded-For names the client: addresses or networks separated by "
+        "commas, or * for everybody",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="origins whose pages may use the service from a browser, such as https://lab.example, "
+        "separated by commas",
+    )
     storage_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="where clients may have sets written: bucket or bucket/prefix, separated by commas",
@@ -183,10 +196,26 @@ class Settings(BaseSettings):
             raise ValueError("must be an absolute path, since the service may run in another folder")
         return value
 
-    @field_validator("storage_allow", mode="before")
+    @field_validator("storage_allow", "trusted_proxies", "cors_origins", mode="before")
     @classmethod
-    def _split_places(cls, value: object) -> object:
+    def _split_at_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in value:
+            if value != ("*",):
+                ipaddress.ip_network(proxy)
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"an origin is http(s)://host or http(s)://host:port, got {origin[:80]!r}")
+        return value
 
     @field_validator("storage_allow")
     @classmethod

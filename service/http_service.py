@@ -9,6 +9,7 @@ from endotwin.generator.checkpoint import CheckpointError
 from endotwin.process_environment import GENERATING
 from endotwin.settings import SettingsError, load_settings
 from service.access.control import AccessControl
+from service.access.cors import CrossOrigin
 from service.app import create_app
 from service.errors import ErrorShape
 from service.hidden_pages import HiddenPages
@@ -68,6 +69,7 @@ Service = bentoml.service(
 )(Endotwin)
 Service.mount_asgi_app(_app, path="/")
 Service.add_asgi_middleware(RequestLog)
+Service.add_asgi_middleware(CrossOrigin, state=_app.state)
 Service.add_asgi_middleware(RelativeRedirects)
 Service.add_asgi_middleware(ErrorShape)
 Service.add_asgi_middleware(DeviceReadiness, runtime=lambda: _app.state.runtime)

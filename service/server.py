@@ -120,6 +120,8 @@ class StoppableServer(uvicorn.Server):
             log_config=None,
             access_log=False,  # RequestLog writes one
             server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
             backlog=_ACCEPTED_AT_ONCE,
         )
         super().__init__(config)

@@ -135,7 +135,7 @@ def test_a_client_cannot_say_that_it_is_another(proxy: Proxy, server: LiveServer
         if "client" in line
     }
     assert clients["through-the-proxy"] == "127.0.0.1"
-    assert clients["as-a-proxy"] == "192.0.2.7"  # the service believes a proxy on the same machine
+    assert clients["as-a-proxy"] == "127.0.0.1"  # the service believes proxies that the operator names
 
 
 def test_a_service_that_is_away_is_an_error_in_the_common_shape(start: type[Proxy]) -> None:
