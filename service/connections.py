@@ -19,9 +19,10 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from service import metrics
 from service.error_codes import ErrorCode
 from service.errors import ApiError
-from service.request_log import REQUEST_ID
+from service.request_log import REQUEST_ID, log_refused_connection
 from service.request_record import CURRENT_RECORD, RequestRecord
 from service.stopping import stopping_error
 
@@ -61,9 +62,11 @@ class ConnectionLimits:
     def add(self, connection: GuardedConnection) -> None:
         """Count a new connection, and close another if there are too many."""
         self._open[connection] = None
+        metrics.OPEN_CONNECTIONS.set(len(self._open))
         if len(self._open) > self.most:
             oldest = next(other for other in self._open if not other.is_kept)
             self.remove(oldest)
+            metrics.CONNECTIONS_CLOSED.labels("room").inc()
             oldest.abort()
 
     def renew(self, connection: GuardedConnection) -> None:
@@ -74,6 +77,7 @@ class ConnectionLimits:
     def remove(self, connection: GuardedConnection) -> None:
         """Forget a connection."""
         self._open.pop(connection, None)
+        metrics.OPEN_CONNECTIONS.set(len(self._open))
 
 
 class GuardedConnection(H11Protocol):
@@ -151,7 +155,9 @@ class GuardedConnection(H11Protocol):
         self._arrival = None
         if self.conn.our_state is h11.IDLE and self.conn.trailing_data[0]:
             message = f"no whole request came within {self._limits.request_seconds:g} s"
-            response = _outside_of_a_request(ApiError(ErrorCode.REQUEST_TIMEOUT, message, headers=_CLOSE))
+            metrics.CONNECTIONS_CLOSED.labels("request_timeout").inc()
+            error = ApiError(ErrorCode.REQUEST_TIMEOUT, message, headers=_CLOSE)
+            response = _outside_of_a_request(error, self.client)
             for event in (
                 h11.Response(status_code=response.status_code, headers=response.raw_headers),
                 h11.Data(data=bytes(response.body)),
@@ -164,6 +170,7 @@ class GuardedConnection(H11Protocol):
     def _abort_if_unsent(self) -> None:
         self._unsent = None
         if self.transport.get_write_buffer_size():
+            metrics.CONNECTIONS_CLOSED.labels("unread").inc()
             self.abort()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -173,7 +180,7 @@ class GuardedConnection(H11Protocol):
             await self._application(scope, receive, send)
         except asyncio.CancelledError:  # the server stops
             if not cycle.response_started:
-                await _outside_of_a_request(stopping_error())(scope, receive, send)
+                await _outside_of_a_request(stopping_error(), self.client)(scope, receive, send)
                 cycle.disconnected = True  # nothing that goes on in the application gets through any more
         finally:
             if cycle.response_started and not cycle.response_complete and not cycle.disconnected:
@@ -192,8 +199,8 @@ class GuardedConnection(H11Protocol):
         self.abort()
 
 
-def _outside_of_a_request(error: ApiError) -> Response:
-    """Return the response for an error that the application does not see, with an id of its own."""
+def _outside_of_a_request(error: ApiError, client: tuple[str, int] | None) -> Response:
+    """Return the response for an error that the application does not see, and write its line."""
     record = RequestRecord(secrets.token_hex(16))
     token = CURRENT_RECORD.set(record)
     try:
@@ -201,6 +208,7 @@ def _outside_of_a_request(error: ApiError) -> Response:
     finally:
         CURRENT_RECORD.reset(token)
     response.headers[REQUEST_ID] = record.id
+    log_refused_connection(record, response.status_code, client)
     return response
 
 

@@ -94,6 +94,17 @@ HTTP_SECONDS = Histogram(
     ["route"],
     buckets=(0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 600, 3600),
 )
+OPEN_CONNECTIONS = Gauge(
+    "endotwin_open_connections",
+    "Connections of clients, those that wait for a request included.",
+    multiprocess_mode="livesum",
+)
+CONNECTIONS_CLOSED = Counter(
+    "endotwin_connections_closed",
+    "Connections that the service closed: room (for another one), request_timeout (half a request came), "
+    "unread (the client did not take the end of an answer).",
+    ["reason"],
+)
 WORKER_RESTARTS = Counter(
     "endotwin_worker_restarts",
     "Workers that came after one that has ended, since the supervisor of BentoML was started.",
@@ -124,6 +135,8 @@ RECORDED_FID = Gauge(
 # A rate needs the zero before the first of them.
 for _outcome, _code in (("complete", ""), ("aborted", ""), ("failed", "internal_error")):
     REQUESTS.labels(_outcome, _code)
+for _reason in ("room", "request_timeout", "unread"):
+    CONNECTIONS_CLOSED.labels(_reason)
 for _kind in ("out_of_memory", "failed"):
     DEVICE_FAILURES.labels(_kind)
 for _outcome in ("complete", "partial", "failed"):
@@ -152,6 +165,8 @@ ALL = (
     QUEUE_SECONDS,
     HTTP_REQUESTS,
     HTTP_SECONDS,
+    OPEN_CONNECTIONS,
+    CONNECTIONS_CLOSED,
     WORKER_RESTARTS,
     OPEN_STREAMS,
     RECORDED_FID,

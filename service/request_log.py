@@ -63,6 +63,19 @@ class RequestLog:
             CURRENT_RECORD.reset(token)
 
 
+def log_refused_connection(record: RequestRecord, status: int, client: tuple[str, int] | None) -> None:
+    """Write the line of an answer that the web server gave, as where half a request came."""
+    metrics.HTTP_REQUESTS.labels(_OTHER, _OTHER, str(status)).inc()
+    fields = {
+        "client": client[0] if client else None,
+        "request_id": record.id,
+        "status": status,
+        "outcome": "refused",
+        "code": record.code,
+    }
+    logger.info("%s %s %s refused", _OTHER, _OTHER, status, extra={"fields": fields})
+
+
 class _Answer:
     """What has been sent for a request so far."""
 

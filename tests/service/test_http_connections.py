@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from fake_samplers import FakeSampler
 from live_server import PATIENCE_SECONDS, Client, wait_for
+from prometheus_client import REGISTRY
 
 from endotwin.image_range import BATCH, IMAGE_SIZE
+from service.logs import JsonLine
 
 HALF = b"GET /models HTTP/1.1\r\nHost: endotwin\r\n"
 WHOLE = HALF + b"\r\n"
@@ -38,6 +40,10 @@ def connect(client: Client, begin: bytes = b"") -> socket.socket:
     return connection
 
 
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
 def read_all(connection: socket.socket) -> bytes:
     return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
@@ -53,7 +59,11 @@ def is_closed(connection: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("begin", [b"G", HALF, WHOLE + HALF], ids=["a letter", "half", "one and a half"])
-def test_half_a_request_is_answered_and_closed(serve_sampler: Callable[..., Client], begin: bytes) -> None:
+def test_half_a_request_is_answered_and_closed(
+    serve_sampler: Callable[..., Client], begin: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "endotwin.requests")
+    closed = counted("endotwin_connections_closed_total", reason="request_timeout")
     client = serve_sampler(Grey(), request_seconds=0.3)
     with connect(client, begin) as connection:
         answer = read_all(connection)
@@ -62,6 +72,11 @@ def test_half_a_request_is_answered_and_closed(serve_sampler: Callable[..., Clie
     error = json.loads(body)["error"]
     assert error["code"] == "request_timeout"
     assert f"x-request-id: {error['request_id']}" in head.decode().lower()
+    lines = [json.loads(JsonLine().format(record)) for record in caplog.records]
+    [line] = [line for line in lines if line.get("request_id") == error["request_id"]]
+    assert (line["status"], line["outcome"], line["code"]) == (408, "refused", "request_timeout")
+    assert line["client"] == "127.0.0.1"
+    assert counted("endotwin_connections_closed_total", reason="request_timeout") == closed + 1
 
 
 def test_a_connection_without_a_request_is_closed(serve_sampler: Callable[..., Client]) -> None:
@@ -110,10 +125,13 @@ def test_connections_that_wait_make_room_for_new_ones(serve_sampler: Callable[..
     with ExitStack() as held:
         stream = held.enter_context(connect(client, b"POST /generate?n=3000&format=npy HTTP/1.0\r\n\r\n"))
         stream.recv(1)
+        closed = counted("endotwin_connections_closed_total", reason="room")
         waiting = [held.enter_context(connect(client, HALF)) for _ in range(200)]
         assert client.request("/models", "GET").status == 200
         assert sum(not is_closed(connection) for connection in waiting) <= FEW["max_connections"]
         assert not is_closed(waiting[-1])
+        assert counted("endotwin_open_connections") == FEW["max_connections"]
+        assert counted("endotwin_connections_closed_total", reason="room") - closed >= 160
         assert len(read_all(stream)) > 2999 * IMAGE_SIZE**2  # streams wait for nothing
 
 
