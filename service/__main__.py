@@ -126,6 +126,9 @@ def _import_application() -> tuple[ASGIApp, Callable[[Runtime], None], Stopping]
     """Return the application, what gives it the runtime that it answers with, and what stops it."""
     import bentoml  # noqa: PLC0415
 
+    # Numba, which the first scene needs: imported here, it does not hold up the device's thread.
+    import endotwin.mosaic.kernels  # noqa: PLC0415
+    import endotwin.mosaic.pixels  # noqa: F401, PLC0415
     from service.http_service import Service, stopping, use  # noqa: PLC0415
 
     context = bentoml.server_context
