@@ -38,6 +38,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; exit with 1 and one line on standard error if that cannot be done."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
     restart_with(GENERATING)
     arguments = _parse_arguments()
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
@@ -110,7 +111,7 @@ def _load_application(server: StoppableServer) -> ASGIApp:
         runtime.close()
         sys.exit()
     use(runtime)
-    signal.signal(signal.SIGHUP, lambda *_: runtime.read_models_again())
+    signal.signal(signal.SIGHUP, lambda *_: _read_models_again(runtime))
     host, port = server.address
     logger.info("listening on %s, port %d", host, port)
     if runtime.settings.keys_file is None and not ipaddress.ip_address(host).is_loopback:
@@ -120,6 +121,13 @@ def _load_application(server: StoppableServer) -> ASGIApp:
             variable("keys_file"),
         )
     return application
+
+
+def _read_models_again(runtime: Runtime) -> None:
+    try:
+        runtime.read_models_again()
+    except RuntimeError as error:  # no memory for a thread; raised in a handler, it would end the service
+        logger.error("models: cannot be read again: %s", error)  # noqa: TRY400
 
 
 def _import_application() -> tuple[ASGIApp, Callable[[Runtime], None], Stopping]:

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from endotwin.generator.checkpoint import load_checkpoint, save_checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import BATCH, ImageRange
 from endotwin.settings import Settings, SettingsError
+from service.__main__ import _read_models_again
 from service.runtime import Runtime, start_runtime
 
 Start = Callable[..., Runtime]
@@ -174,6 +176,19 @@ def test_running_streams_end_with_the_generator_they_began_with(
     assert body.endswith(last.tobytes())
     new = client.generate("n=16&seed=7&format=npy").images
     assert not np.array_equal(new, old.images(7, BATCH))
+
+
+def test_a_signal_ends_no_service_that_lacks_memory_for_a_thread(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime = start()
+
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    _read_models_again(runtime)
+    assert "models: cannot be read again: can't start new thread" in caplog.text
 
 
 def test_two_devices_make_one_service(start: Start, folder: Path) -> None:
