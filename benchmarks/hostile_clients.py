@@ -32,6 +32,9 @@ _SLOW = 16
 _SLOW_BYTES_PER_SECOND = 1000
 _HALF_SENT = 3000
 _FILES = 1024
+_STILL = 6
+"""Looks, three seconds apart, in which no batch is made when nothing moves any more."""
+
 _PROBE_SECONDS = 10.0
 """Time limit of a probe."""
 
@@ -85,8 +88,8 @@ def batches_ahead(server: Server) -> int:
     """Return how many batches are made until nothing moves any more."""
     before = _batches(server)
     with unread(server, 1):
-        counts = [-1, _batches(server)]
-        while counts[-1] != counts[-2] or counts[-1] == before:
+        counts = [before]
+        while counts[-1] == before or len(set(counts[-_STILL:])) > 1:
             time.sleep(3)
             counts.append(_batches(server))
     return counts[-1] - before
