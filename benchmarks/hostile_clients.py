@@ -26,7 +26,7 @@ from endotwin.settings import Settings, variable
 
 _HOST = "127.0.0.1"
 _LONG = 100_000
-_SMALL = 32
+_SMALL = 320
 _READERS = 15
 _SLOW = 16
 _SLOW_BYTES_PER_SECOND = 1000
@@ -68,7 +68,9 @@ def main(
     with served(many) as server:
         alone = small_request(server)
         _say(f"seconds of {_SMALL} images alone", round(alone, 2))
-        with unread(server, _READERS):
+        with unread(server, _READERS) as readers:
+            for reader in readers:
+                reader.recv(1)
             beside = small_request(server)
         _say(f"seconds beside {_READERS} readers that take nothing", round(beside, 2))
     with served({"stall_seconds": "10"}) as server:
