@@ -8,8 +8,7 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -141,24 +140,6 @@ class Quota:
             file.run("INSERT OR REPLACE INTO usage VALUES (?, ?, ?)", name, day, had + images)
             file.run("DELETE FROM usage WHERE day < ?", day - 1)
         return None
-
-
-@contextmanager
-def charged(quota: Quota | None, caller: Caller, images: int) -> Iterator[None]:
-    """Count images that the block orders; if it fails they are given back.
-
-    Raises:
-        ApiError: see `Quota.charge`.
-    """
-    if quota is None:
-        yield
-        return
-    day = quota.charge(caller, images)
-    try:
-        yield
-    except BaseException:
-        quota.give_back(caller, day, images)
-        raise
 
 
 class ChargedResponse(Response):

@@ -17,7 +17,6 @@ from endotwin.quoting import shorten
 from endotwin.settings import variable
 from service import errors
 from service.access.caller import caller_of
-from service.access.quota import charged
 from service.error_codes import ErrorCode
 from service.errors import ApiError, invalid_parameter
 from service.jobs.job import ENDED, WAITING, Job, State, StoredJob, UnreadableJob
@@ -163,15 +162,15 @@ async def create_job(request: Request) -> JSONResponse:
                 f"{caller.name} may have {caller.job_images} images in a job, and this asks for {spec.n}"
             )
             raise ApiError(ErrorCode.OVER_LIMIT, message, field="n")
-        with charged(runtime.quota, caller, spec.n):
-            return jobs.store.add(
-                destination,
-                spec,
-                key=key,
-                request_sha256=body.sha256,
-                max_open=runtime.settings.jobs_max_open,
-                owner=caller.owner,
-            )
+        return jobs.store.add(
+            destination,
+            spec,
+            key=key,
+            request_sha256=body.sha256,
+            max_open=runtime.settings.jobs_max_open,
+            owner=caller.owner,
+            accept=None if runtime.quota is None else partial(runtime.quota.charge, caller, spec.n),
+        )
 
     try:
         job = await run_in_threadpool(create)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -96,6 +96,7 @@ class JobStore:
         request_sha256: str,
         max_open: int,
         owner: str = "",
+        accept: Callable[[], object] | None = None,
     ) -> StoredJob:
         """Add a job, unless it is there already under its key.
 
@@ -108,6 +109,7 @@ class JobStore:
             request_sha256: digest of the request, which has to be the same under the same key.
             max_open: most jobs of the owner that may wait or run.
             owner: of the job.
+            accept: called once all else is checked, and only for a new job; what it raises refuses the job.
 
         Raises:
             KeyReusedError: the key came with another request.
@@ -120,6 +122,8 @@ class JobStore:
                 return known
             failed = self._claim(destination, owner)
             self._check_open(owner, max_open)
+            if accept is not None:
+                accept()
             identity = uuid4().hex
             self._run(
                 "INSERT INTO jobs (id, owner, state, destination, spec, generator_sha256, request_key, "

@@ -152,6 +152,24 @@ def test_idempotency_keys_are_those_of_an_owner(store: JobStore) -> None:
         store.find("k", "1", "b")
 
 
+def test_a_job_is_charged_when_it_is_new_and_may_be_added_and_else_not(store: JobStore) -> None:
+    charged = []
+
+    def refuse() -> None:
+        raise KeyError
+
+    for _ in range(3):
+        add_job(store, "set", key="k", accept=lambda: charged.append("set"))
+    with pytest.raises(OccupiedError):
+        add_job(store, "set/below", accept=lambda: charged.append("occupied"))
+    with pytest.raises(TooManyJobsError):
+        add_job(store, "other", max_open=1, accept=lambda: charged.append("too many"))
+    assert charged == ["set"]
+    with pytest.raises(KeyError):
+        add_job(store, "other", accept=refuse)
+    assert len(store.newest(9, None)) == 1
+
+
 def test_failed_jobs_are_forgotten_in_the_end_and_only_those_of_their_owner(
     store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
