@@ -24,6 +24,7 @@ from endotwin.generator.latents import draw_normals
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import BATCH, ImageRange
 from endotwin.process_environment import GENERATING, restart_with
+from endotwin.samples.conditions import parse_labelling
 from endotwin.samples.labelling import LabellingError
 from endotwin.settings import load_settings, variable
 
@@ -99,7 +100,7 @@ def _checkpoints() -> tuple[Checkpoint, str | None]:
     default = choose_default(checkpoints, settings.default_model)
     cards = {name: checkpoint.card for name, checkpoint in checkpoints.items()}
     try:
-        labelled = choose_labelled(cards, None, default, "labels")
+        labelled = choose_labelled(cards, None, default, parse_labelling(LABELS, {}))
     except LabellingError:
         labelled = None
     return checkpoints[default], labelled
