@@ -22,7 +22,7 @@ from endotwin.mosaic.parameters import (
 )
 from endotwin.mosaic.raster import Raster, rasterise
 
-MOSAIC_VERSION = 1
+MOSAIC_VERSION = 2
 """Raised whenever the same numbers give another scene or another label."""
 
 SCENE_NUMBERS = PARAMETER_NUMBERS + LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS + GUTTAE_NUMBERS
