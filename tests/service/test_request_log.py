@@ -7,6 +7,7 @@ import http.client
 import json
 import logging
 import re
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable
@@ -216,6 +217,15 @@ def test_no_query_header_or_body_gets_into_the_log(server: LiveServer) -> None:
     )
     line_of(server, "s")
     assert SECRET not in server.log()
+
+
+def test_a_key_in_the_wrong_place_does_not_get_into_the_log(server: LiveServer) -> None:
+    token = f"endotwin_{secrets.token_urlsafe(32)}"
+    server.request(f"/models/{token}", "GET", headers={"X-Request-Id": token})
+    server.request("/models", "GET", headers={"X-Request-Id": "behind-the-key"})
+    line_of(server, "behind-the-key")
+    assert token not in server.log()
+    assert "/models/endotwin_…" in {line.get("path") for line in lines(server)}
 
 
 def run(app: Any, scope: dict[str, Any]) -> list[dict[str, Any]]:
