@@ -71,7 +71,7 @@ class RuntimeCollector(Collector):
         build = GaugeMetricFamily("endotwin_build_info", "Always 1; what runs here.", labels=list(info))
         build.add_metric(list(info.values()), 1)
         yield build
-        limit = runtime.settings.max_streams
+        limit = runtime.settings.max_streams + runtime.settings.small_streams
         yield GaugeMetricFamily("endotwin_max_streams", "Streams that may be open.", value=limit)
         yield from _gpu_memory()
 

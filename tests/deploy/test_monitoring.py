@@ -56,7 +56,7 @@ def expressions() -> Iterator[str]:
 
 def series_names() -> set[str]:
     """Return the names of all series that a service may have."""
-    runtime = SimpleNamespace(device_name="cpu", settings=SimpleNamespace(max_streams=1))
+    runtime = SimpleNamespace(device_name="cpu", settings=SimpleNamespace(max_streams=1, small_streams=1))
     families = [family for metric in metrics.ALL for family in metric.describe()]
     families += RuntimeCollector(lambda: runtime).collect()
     families += (family for family in REGISTRY.collect() if family.name.startswith("process_"))

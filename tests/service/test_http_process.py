@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -73,6 +74,9 @@ def test_bentoml_serve_serves_the_same_and_takes_connections_elsewhere_too(
     by_bentoml = start(bentoml_command)
     assert by_bentoml.generate("n=3&seed=7").body == server.generate("n=3&seed=7").body
     assert by_bentoml.request("/", "GET").body == server.request("/", "GET").body
+    missing = set(server.metrics()) - set(by_bentoml.metrics())
+    assert not [name for name in missing if ":" not in name]  # an outcome that did not come yet
+    assert "request_id" in json.loads(by_bentoml.log().splitlines()[-1])
     open_ones = {each for each in entrances(by_bentoml.processes()) if takes_a_connection(each)}
     assert len(open_ones) > 1  # docs/operator.md says so
 

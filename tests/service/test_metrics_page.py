@@ -157,8 +157,11 @@ class Gpu:
 
 def test_memory_of_gpus_that_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "cuda", Gpu)
-    runtime = SimpleNamespace(device_name="cuda A", settings=SimpleNamespace(max_streams=16))
+    runtime = SimpleNamespace(
+        device_name="cuda A", settings=SimpleNamespace(max_streams=16, small_streams=2)
+    )
     families = {family.name: family for family in RuntimeCollector(lambda: runtime).collect()}
+    assert families["endotwin_max_streams"].samples[0].value == 18
     shown = {
         name: [(sample.labels, sample.value) for sample in family.samples]
         for name, family in families.items()
