@@ -60,7 +60,9 @@ def describe_service(app: FastAPI, models: Models, settings: Settings) -> dict[s
     }
     for path, operations in paths.items():
         for operation in operations.values():
-            _add_errors(operation, errors_of(path))
+            # A name with a slash in it, however it is encoded, makes another path.
+            elsewhere = (ErrorCode.NOT_FOUND,) if "{" in path else ()
+            _add_errors(operation, (*errors_of(path), *elsewhere))
             if errors_of(path):
                 operation["security"] = [{"key": []}, *([] if settings.keys_file else [{}])]
             for response in operation["responses"].values():
