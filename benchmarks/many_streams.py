@@ -21,10 +21,12 @@ import typer
 
 from benchmarks.borrowed import untrained_checkpoint
 from benchmarks.server import Server, running_server
-from endotwin.image_range import MAX_INDEX
 from endotwin.settings import variable
 
 _READ_BYTES = 1 << 18
+_ENDLESS = 10**9
+"""Images of a stream that nobody sees the end of."""
+
 _SAMPLE_SECONDS = 1.0
 _SHARES = 10
 """Parts of the time; memory in the second is compared with that in the last."""
@@ -43,7 +45,7 @@ class Reader(threading.Thread):
         self.received = 0
         self.error: str | None = None
         self._connection = HTTPConnection("127.0.0.1", port)
-        self._target = f"/generate?n={MAX_INDEX}&seed={seed}&format={kind}"
+        self._target = f"/generate?n={_ENDLESS}&seed={seed}&format={kind}"
 
     def run(self) -> None:
         """Read until the connection is closed."""
@@ -84,7 +86,7 @@ def main(
         variable("max_streams"): str(streams),
         variable("max_streams_per_caller"): str(streams),
         variable("max_connections"): str(streams + 100),
-        variable("max_images"): str(MAX_INDEX),
+        variable("max_images"): str(_ENDLESS),
     }
     if untrained:
         settings[variable("checkpoint_dir")] = str(untrained_checkpoint(output / "untrained").parent)
