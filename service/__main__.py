@@ -22,6 +22,7 @@ from endotwin.doctor.service_files import examine_jobs_folder
 from endotwin.process_environment import GENERATING, restart_with
 from endotwin.settings import Settings, SettingsError, load_settings, variable
 from service.access.keyring import Keyring
+from service.listener import listen
 from service.logs import configure_logs
 
 if TYPE_CHECKING:
@@ -45,14 +46,14 @@ def main() -> None:
     # prometheus_client reads these when it is imported: one process, and no series for when a count began.
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "true"
-    from service.server import StoppableServer, listen  # noqa: PLC0415
-
     try:
         settings = load_settings(quiet=True)  # before anything that takes long to import
         if settings.keys_file is not None:
             Keyring(settings.keys_file)
         _check_machine(settings)
         listener = listen(arguments.host, arguments.port)
+        from service.server import StoppableServer  # noqa: PLC0415
+
         server = StoppableServer(_load_application, listener, settings, arguments.grace_seconds)
     except (SettingsError, OSError) as error:
         sys.exit(f"Error: {error}")

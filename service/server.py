@@ -18,16 +18,13 @@ import uvicorn
 
 from endotwin.settings import Settings, SettingsError, variable
 from service.connections import ConnectionLimits
+from service.listener import BACKLOG
 from service.stopping import Stopping
 
 logger = logging.getLogger("endotwin")
 
-_BACKLOG = 2048
 _ACCEPTED_AT_ONCE = 64
 """asyncio accepts as many connections in a row as it was told the backlog is, before it can close any."""
-
-_MOST_UNSENT = 1 << 16
-"""Bytes that the system takes from a stream before the network has room for them."""
 
 _OTHER_DESCRIPTORS = 256
 _OTHER_CONNECTIONS = 32
@@ -35,28 +32,6 @@ _OTHER_CONNECTIONS = 32
 
 _REFUSING_SECONDS = 1.0
 """How long new requests are answered 503 while streams go on, before new connections are refused."""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens: connections wait until the models have run.
-
-    Raises:
-        OSError: the address is not one of this machine, or the port is in use.
-    """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Else the body of an answer on a kept connection waits 40 ms for the client's word on its head.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if sys.platform == "linux":
-            # Connections inherit it: else the system takes 4 MB for each client that reads nothing.
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise OSError(f"cannot listen on port {port} of {host}: {error.strerror}") from error
-    return listener
 
 
 def allowed_connections(settings: Settings) -> int:
@@ -143,7 +118,7 @@ class StoppableServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Run the models, then accept connections."""
         await super().startup(sockets)
-        self._listener.listen(_BACKLOG)  # asyncio has set it to what it accepts at once
+        self._listener.listen(BACKLOG)  # asyncio has set it to what it accepts at once
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; called again, by uvicorn too, it changes nothing but what uvicorn does with it."""

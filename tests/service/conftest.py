@@ -16,10 +16,11 @@ from endotwin.settings import Settings
 from service.access.control import AccessControl
 from service.app import create_app
 from service.device_queue import DeviceQueue
+from service.listener import listen
 from service.models import Model, Models
 from service.request_log import RequestLog
 from service.runtime import Runtime
-from service.server import StoppableServer, listen
+from service.server import StoppableServer
 
 
 @pytest.fixture(scope="session")

@@ -132,7 +132,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(data: Path, console: Console,
     [
         ([], "give the images either as --data FOLDER (repeatable) or as --sources FILE"),
         (["--data", "DATA", "--sources", "x.toml"], "either as --data"),
-        (["--data", "DATA", "--preset", "big"], "--preset: 'big' is not one of paper, compact"),
+        (["--data", "DATA", "--preset", "big"], "--preset: 'big' is not one of paper, paper-512, compact"),
         (["--data", "DATA", "--recipe", "magic"], "--recipe: 'magic' is not one of paper, projected"),
         (["--data", "DATA", "--recipe", "paper"], "the recipe `paper` trains the paper's networks"),
         (["--data", "DATA", "--precision", "int8"], "--precision: Input should be 'float32' or 'bfloat16'"),
@@ -286,7 +286,12 @@ def test_help_lists_the_presets_and_the_recipes_that_there_are(console: Console)
     assert f"How to train: {', '.join(RECIPES)}. Default: {DEFAULT_RECIPES}." in out
     assert tuple(RECIPES) == RECIPE_NAMES
     defaults = {preset: default_recipe(architecture) for preset, architecture in PRESETS.items()}
-    assert defaults == {"paper": "projected", "compact": "projected", "labelled": "rendered"}
+    assert defaults == {
+        "paper": "projected",
+        "paper-512": "projected",
+        "compact": "projected",
+        "labelled": "rendered",
+    }
 
 
 @pytest.mark.parametrize("command", ["train", "record", "evaluate", "card"])
