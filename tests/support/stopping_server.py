@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endotwin.settings import Settings
 from service import server as serving
+from service.listener import listen
 from service.request_log import RequestLog
 from service.stopping import RefuseWhileStopping
 
@@ -47,7 +48,7 @@ def main() -> None:
     port, grace, refusing, files = (float(argument) for argument in sys.argv[1:])
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(files), int(files)))
     serving._REFUSING_SECONDS = refusing
-    listener = serving.listen("127.0.0.1", int(port))
+    listener = listen("127.0.0.1", int(port))
     settings = Settings(request_seconds=1000)
     server = serving.StoppableServer(load, listener, settings, grace)
     signal.signal(signal.SIGTERM, server.handle_exit)
