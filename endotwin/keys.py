@@ -89,6 +89,8 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read()
+    except FileNotFoundError as error:
+        raise KeysError(f"{path}: {error.strerror}; `endotwin key create` makes it") from error
     except OSError as error:
         raise KeysError(f"{path}: {error.strerror}") from error
     if not stat.S_ISREG(mode) or mode & _FORBIDDEN_MODE:

@@ -8,6 +8,9 @@ import re
 CREDENTIALS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 """Environment variables that no message shows."""
 
+_SHORTEST_CREDENTIAL = 4
+"""Characters. A shorter value is a mistake, and to hide it would take letters out of every word."""
+
 _TOKEN = re.compile(r"endotwin_[\w-]{40,}")
 """An access key (`endotwin.keys`), wherever a client has put it."""
 
@@ -37,7 +40,7 @@ def escape_unprintable(text: str, keep: str = "") -> str:
 def hide_secrets(text: str) -> str:
     """Return a text without credentials of the environment, access keys, and passwords in addresses."""
     for name in CREDENTIALS:
-        if value := os.environ.get(name):
+        if len(value := os.environ.get(name, "")) >= _SHORTEST_CREDENTIAL:
             # Escaped, as a header that is no header is shown.
             text = text.replace(value, "…").replace(escape_unprintable(value), "…")
     return _PASSWORD.sub("…@", _TOKEN.sub("endotwin_…", text))

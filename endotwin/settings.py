@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import logging
 import os
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from endotwin.image_range import MAX_INDEX
+from endotwin.quoting import shorten
 from endotwin.sets.storage.place import parse_bucket
 
 logger = logging.getLogger("endotwin")
@@ -33,6 +36,7 @@ _KUBERNETES = re.compile(
 """A variable that Kubernetes sets in every pod for a Service called endotwin or endotwin-something."""
 
 _DEVICE = r"(cpu|cuda(:\d{1,3})?)"
+_DEVICES = re.compile(rf"auto|{_DEVICE}(,{_DEVICE})*")
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
@@ -61,7 +65,6 @@ class Settings(BaseSettings):
     )
     device: str = Field(
         default="auto",
-        pattern=rf"^(auto|{_DEVICE}(,{_DEVICE})*)$",
         description="where images are generated: auto (cuda if there is one), cpu, cuda or cuda:INDEX; the "
         "service takes several of one kind, as in cuda:0,cuda:1",
     )
@@ -189,11 +192,22 @@ class Settings(BaseSettings):
         description="lines of the log: json, text, or auto: text on a terminal, else json",
     )
 
+    @field_validator("device")
+    @classmethod
+    def _check_devices(cls, value: str) -> str:
+        if not _DEVICES.fullmatch(value):
+            allowed = "auto, cpu, cuda, cuda:N, or several of the last three joined by commas"
+            raise ValueError(f"must be {allowed}, got {shorten(value)}")
+        return value
+
     @field_validator("jobs_store", "keys_file", "usage_store")
     @classmethod
     def _check_absolute(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_absolute():
-            raise ValueError("must be an absolute path, since the service may run in another folder")
+            raise ValueError(
+                f"must be an absolute path, since the service may run in another folder, got "
+                f"{shorten(str(value))}"
+            )
         return value
 
     @field_validator("storage_allow", "trusted_proxies", "cors_origins", mode="before")
@@ -206,7 +220,13 @@ class Settings(BaseSettings):
     def _check_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for proxy in value:
             if value != ("*",):
-                ipaddress.ip_network(proxy)
+                try:
+                    ipaddress.ip_network(proxy)
+                except ValueError as error:
+                    raise ValueError(
+                        "must be addresses or networks, such as 10.0.0.0/8, separated by commas, or * "
+                        f"alone, got {shorten(proxy)}{_bits_beyond_mask(proxy)}"
+                    ) from error
         return value
 
     @field_validator("cors_origins")
@@ -214,13 +234,19 @@ class Settings(BaseSettings):
     def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
             if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"an origin is http(s)://host or http(s)://host:port, got {origin[:80]!r}")
+                raise ValueError(
+                    f"an origin is http(s)://host or http(s)://host:port, got {shorten(origin)}"
+                )
         return value
 
     @field_validator("storage_allow")
     @classmethod
     def _check_places(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for place in value:
+            if place.startswith("s3://"):
+                raise ValueError(
+                    f"leave out s3://: a place is bucket or bucket/prefix, got {shorten(place)}"
+                )
             parse_bucket(place)
         return value
 
@@ -246,15 +272,43 @@ def load_settings(*, quiet: bool = False) -> Settings:
     others = {name: value for name, value in sorted(others.items()) if name not in known}
     ignored = [name for name, value in others.items() if _KUBERNETES.fullmatch(f"{name}={value}")]
     if unknown := [name for name in others if name not in ignored]:
-        allowed = ", ".join(sorted(known - FOREIGN_VARIABLES))
-        raise SettingsError(f"unknown setting {', '.join(unknown)}; there are {allowed}")
+        raise SettingsError(_describe_unknown(unknown))
     if ignored and not quiet:
         logger.info("ignored %s: Kubernetes sets them for a Service of that name", ", ".join(ignored))
     try:
         return Settings()
     except ValidationError as error:
-        problems = (
-            f"{variable(str(problem['loc'][0]))}: {problem['msg']}, got {str(problem['input'])[:80]!r}"
-            for problem in error.errors()
-        )
-        raise SettingsError("; ".join(problems)) from error
+        raise SettingsError("; ".join(map(_describe, error.errors()))) from error
+
+
+def _describe_unknown(names: list[str]) -> str:
+    """Return what to say of variables that are no settings, the settings of similar names first."""
+    allowed = sorted(Settings.model_fields)
+    similar = [
+        variable(field)
+        for name in names
+        for field in difflib.get_close_matches(name.removeprefix(PREFIX).lower(), allowed, 1)
+    ]
+    text = f"unknown setting{'s' if len(names) > 1 else ''} {', '.join(names)}; "
+    text += f"did you mean {', '.join(dict.fromkeys(similar))}? There are " if similar else "there are "
+    return text + ", ".join(map(variable, allowed))
+
+
+def _describe(problem: ErrorDetails) -> str:
+    """Return what is wrong with a setting, in the words of this module where pydantic has its own."""
+    name = variable(str(problem["loc"][0]))
+    if problem["type"] == "value_error":
+        return f"{name}: {problem['ctx']['error']}"
+    kind = problem["type"].partition("_")[0]
+    wanted = {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(kind)
+    said = problem["msg"].replace("Input should be", "must be") if wanted is None else f"must be {wanted}"
+    return f"{name}: {said}, got {shorten(str(problem['input']))}"
+
+
+def _bits_beyond_mask(network: str) -> str:
+    """Return which network somebody may have meant that gave an address with a length; else ""."""
+    try:
+        meant = ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return ""
+    return f"; the network is {meant}"

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 from endotwin.doctor.finding import Level
 from endotwin.doctor.machine import examine_descriptors
 from endotwin.doctor.service_files import examine_jobs_folder
+from endotwin.packages import GENERATING as PACKAGES
+from endotwin.packages import INSTALL_SERVICE, SERVING, missing_packages
 from endotwin.process_environment import GENERATING, restart_with
 from endotwin.settings import Settings, SettingsError, load_settings, variable
 from service.access.keyring import Keyring
@@ -46,6 +48,8 @@ def main() -> None:
     # prometheus_client reads these when it is imported: one process, and no series for when a count began.
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "true"
+    if missing := missing_packages(PACKAGES + SERVING):
+        sys.exit(f"Error: serving needs {', '.join(missing)}: {INSTALL_SERVICE}")
     try:
         settings = load_settings(quiet=True)  # before anything that takes long to import
         if settings.keys_file is not None:

@@ -48,9 +48,10 @@ class Admission:
         place = self._free_place(images)
         limit = self._limit_of_caller if caller.streams is None else caller.streams
         if self._open_of_caller[caller.name] >= limit:
+            are = "stream of yours is" if limit == 1 else "streams of yours are"
             raise _refusal(
                 ErrorCode.TOO_MANY_STREAMS_OF_CALLER,
-                f"{limit} streams of yours are open, as many as a caller may have; end one, or wait for it",
+                f"{limit} {are} open, as many as a caller may have; end one, or wait for it",
             )
         self._open[place] += 1
         self._open_of_caller[caller.name] += 1
@@ -66,7 +67,12 @@ class Admission:
         if self._is_free(Place.ANY):
             return Place.ANY
         limit = self._limits[Place.ANY]
-        message = f"all {limit} streams of this service are in use; try again in a few seconds"
+        places = (
+            f"all {limit} streams of this service are"
+            if limit > 1
+            else "the only stream of this service is"
+        )
+        message = f"{places} in use; try again in a few seconds"
         if self._is_free(Place.SMALL):
             if images <= self._small_images:
                 return Place.SMALL

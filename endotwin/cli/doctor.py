@@ -28,10 +28,12 @@ def doctor(
     from endotwin.doctor.examination import examine  # noqa: PLC0415
     from endotwin.doctor.finding import Level  # noqa: PLC0415
 
-    problems = 0
+    problems = advised = 0
     for finding in examine(host, port, tuple(places or ())):
         typer.echo(finding)
         problems += finding.level is Level.PROBLEM
+        advised += finding.level is Level.ADVICE
     if problems:
         typer.echo(f"{problems} problem{'s' if problems > 1 else ''}")
         raise typer.Exit(1)
+    typer.echo(f"nothing is wrong{'; there is advice above' if advised else ''}")

@@ -13,6 +13,8 @@ from endotwin.cli.key_command import key_app
 from endotwin.cli.serve import serve
 from endotwin.cli.set_command import set_app
 from endotwin.cli.show import models, sheet
+from endotwin.packages import GENERATING as PACKAGES
+from endotwin.packages import INSTALL
 from endotwin.process_environment import GENERATING, restart_with
 
 # Torch takes seconds to import: a command imports what needs it when it runs.
@@ -37,7 +39,13 @@ def main() -> None:
     """Run the command line."""
     restart_with(GENERATING)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up as Ctrl-C does
-    app()
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name not in PACKAGES:
+            raise
+        sys.exit(f"Error: this needs {name}: {INSTALL}")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from endotwin.packages import GENERATING, INSTALL_SERVICE, SERVING, missing_packages
 
 _CHECKPOINT_DIR = "ENDOTWIN_CHECKPOINT_DIR"
 
@@ -32,8 +33,8 @@ def serve(
       endotwin serve
       curl -X POST "http://127.0.0.1:3000/generate?n=500&seed=7" -o images.tar
     """
-    if find_spec("bentoml") is None:
-        typer.echo("Error: serving needs bentoml: pip install 'endotwin[service]'", err=True)
+    if missing := missing_packages(GENERATING + SERVING):
+        typer.echo(f"Error: serving needs {', '.join(missing)}: {INSTALL_SERVICE}", err=True)
         raise typer.Exit(1)
     command = [sys.executable, "-m", "service", "--host", host, "--port", str(port)]
     command += ["--grace-seconds", str(grace_seconds)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.util import find_spec
 
 from endotwin.doctor.finding import Finding, advice, ok, problem
 from endotwin.doctor.machine import (
@@ -18,9 +17,8 @@ from endotwin.doctor.machine import (
 from endotwin.doctor.models import examine_checkpoints, examine_device
 from endotwin.doctor.service_files import examine_jobs_store, examine_keys, examine_port
 from endotwin.doctor.storage import examine_storage
+from endotwin.packages import GENERATING, INSTALL, INSTALL_SERVICE, SERVING, missing_packages
 from endotwin.settings import Settings, SettingsError, load_settings
-
-_SERVICE_PACKAGES = ("bentoml", "fastapi", "uvicorn", "prometheus_client")
 
 
 def examine(host: str, port: int, places: tuple[str, ...]) -> Iterator[Finding]:
@@ -47,37 +45,45 @@ def examine(host: str, port: int, places: tuple[str, ...]) -> Iterator[Finding]:
         ("user", examine_user),
     ]
     if settings is not None:
-        checks += _checks_with(settings, places)
-    if not _missing_packages():
+        checks += _checks_with(settings, host, places)
+    if not missing_packages(SERVING):
         checks += [("home", examine_home), ("port", partial(examine_port, host, port))]
     for subject, check in checks:
         yield from _survive(subject, check)
 
 
 def _checks_with(
-    settings: Settings, places: tuple[str, ...]
+    settings: Settings, host: str, places: tuple[str, ...]
 ) -> list[tuple[str, Callable[[], Iterator[Finding]]]]:
+    checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
+        ("temporary", partial(examine_temporary_folder, settings))
+    ]
+    if not missing_packages(GENERATING):  # else that is the finding
+        checks += [
+            ("device", partial(examine_device, settings)),
+            ("checkpoints", partial(examine_checkpoints, settings)),
+        ]
     return [
-        ("temporary", partial(examine_temporary_folder, settings)),
-        ("device", partial(examine_device, settings)),
-        ("checkpoints", partial(examine_checkpoints, settings)),
+        *checks,
         ("storage", partial(examine_storage, settings, places)),
         ("jobs", partial(examine_jobs_store, settings)),
-        ("keys", partial(examine_keys, settings)),
+        ("keys", partial(examine_keys, settings, host)),
     ]
 
 
 def examine_packages() -> Iterator[Finding]:
-    """Yield whether what a service takes is installed."""
-    if missing := _missing_packages():
-        how = "pip install 'endotwin[service]'"
-        yield advice("packages", f"images and sets can be made; serving takes {', '.join(missing)}: {how}")
+    """Yield whether what images and a service take is installed."""
+    serving = missing_packages(SERVING)
+    if missing := missing_packages(GENERATING):
+        text = f"no image can be made without {', '.join(missing)}: {INSTALL}"
+        if serving:
+            text += f"; serving takes {', '.join(serving)} too: {INSTALL_SERVICE}"
+        yield problem("packages", text)
+    elif serving:
+        text = f"images and sets can be made; serving takes {', '.join(serving)}: {INSTALL_SERVICE}"
+        yield advice("packages", text)
     else:
         yield ok("packages", "all that a service takes is installed")
-
-
-def _missing_packages() -> list[str]:
-    return [name for name in _SERVICE_PACKAGES if find_spec(name) is None]
 
 
 def _survive(subject: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

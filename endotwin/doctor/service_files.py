@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import ipaddress
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -66,10 +67,15 @@ def _examine_database(path: Path) -> Finding:
     return ok(_SUBJECT, f"{path} can be read and written")
 
 
-def examine_keys(settings: Settings) -> Iterator[Finding]:
-    """Yield whether the file of keys can be used."""
+def examine_keys(settings: Settings, host: str) -> Iterator[Finding]:
+    """Yield whether the file of keys can be used, or whether a service on this host is open without."""
     if settings.keys_file is None:
-        yield ok("keys", f"none: {variable('keys_file')} is not set, and everybody may ask for everything")
+        none = f"none: {variable('keys_file')} is not set, and"
+        if _is_loopback(host):
+            yield ok("keys", f"{none} everybody on this machine may ask for everything")
+        else:
+            how = "set it, and make keys with `endotwin key create`"
+            yield advice("keys", f"{none} whoever reaches {host} may ask for everything: {how}")
         return
     try:
         keys = read_keys(settings.keys_file)
@@ -81,6 +87,13 @@ def examine_keys(settings: Settings) -> Iterator[Finding]:
     else:
         text = f"none in {settings.keys_file}, so nobody gets in: `endotwin key create NAME` makes one"
         yield advice("keys", text)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def examine_port(host: str, port: int) -> Iterator[Finding]:

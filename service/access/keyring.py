@@ -25,8 +25,7 @@ class Keyring:
         try:
             self._keys: tuple[Key, ...] | None = read_keys(path)
         except KeysError as error:
-            hint = "; `endotwin key create` makes it" if self._stamp is None else ""
-            raise SettingsError(f"{variable('keys_file')}: {error}{hint}") from error
+            raise SettingsError(f"{variable('keys_file')}: {error}") from error
 
     def find(self, token: str) -> Key | None:
         """Return the key of a token.

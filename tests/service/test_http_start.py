@@ -62,7 +62,10 @@ WRONG_SETTINGS = {
     "max_images": ("0", "ENDOTWIN_MAX_IMAGES: .* greater than or equal to 1, got '0'"),
     "max_streams": ("many", "ENDOTWIN_MAX_STREAMS: .*, got 'many'"),
     "device": ("tpu", "ENDOTWIN_DEVICE: .*cuda.*, got 'tpu'"),
-    "max_image": ("10", "unknown setting ENDOTWIN_MAX_IMAGE; there are .*ENDOTWIN_MAX_IMAGES"),
+    "max_image": (
+        "10",
+        "unknown setting ENDOTWIN_MAX_IMAGE; did you mean ENDOTWIN_MAX_IMAGES. There are .*_IMAGES",
+    ),
     "checkpoint_dir": ("nowhere", "ENDOTWIN_CHECKPOINT_DIR: .*nowhere"),
     "default_model": ("huge", "ENDOTWIN_DEFAULT_MODEL: no model 'huge'; there are tiny"),
 }

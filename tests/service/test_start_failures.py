@@ -53,7 +53,8 @@ def test_a_wrong_setting(start: Start) -> None:
 
 
 def test_a_setting_that_does_not_exist(start: Start) -> None:
-    assert start(max_image="1").startswith("Error: unknown setting ENDOTWIN_MAX_IMAGE; there are ")
+    wanted = "Error: unknown setting ENDOTWIN_MAX_IMAGE; did you mean ENDOTWIN_MAX_IMAGES? There are "
+    assert start(max_image="1").startswith(wanted)
 
 
 def test_a_file_of_keys_that_is_not_there(start: Start, tmp_path: Path) -> None:

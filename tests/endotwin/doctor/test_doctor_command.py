@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from absent_packages import without_packages
 from failing_system import as_ordinary_user, folder_for_everyone
 from live_server import PATIENCE_SECONDS, ROOT, environment, free_port
 
@@ -18,6 +19,8 @@ from endotwin.doctor import examination, models
 from endotwin.doctor.finding import Finding, Level
 from endotwin.doctor.models import examine_checkpoints, examine_device
 from endotwin.settings import Settings
+
+COMMAND_LINE = "from endotwin.cli.main import app; sys.argv[0] = 'endotwin'; app()"
 
 Doctor = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -60,6 +63,7 @@ def test_all_is_well(doctor: Doctor) -> None:
         found
     ).keys()
     assert "ok       checkpoint    tiny.safetensors: model tiny, FID 123.50" in found.stdout
+    assert found.stdout.splitlines()[-1].startswith("nothing is wrong")
 
 
 def test_wrong_settings_and_a_port_in_use(doctor: Doctor) -> None:
@@ -73,21 +77,20 @@ def test_wrong_settings_and_a_port_in_use(doctor: Doctor) -> None:
 def test_without_the_extra_of_the_service(doctor: Doctor) -> None:
     """Packages that are not there: as if only `pip install endotwin` had been run."""
     absent = ["bentoml", "fastapi", "uvicorn", "prometheus_client", "boto3", "botocore", "starlette"]
-    code = (
-        "import sys, importlib.abc\n"
-        "class Absent(importlib.abc.MetaPathFinder):\n"
-        "    def find_spec(self, name, path, target=None):\n"
-        f"        if name.partition('.')[0] in {absent}: raise ModuleNotFoundError(name, name=name)\n"
-        "import importlib.util; find = importlib.util.find_spec\n"
-        f"importlib.util.find_spec = lambda name: None if name in {absent} else find(name)\n"
-        "sys.meta_path.insert(0, Absent())\n"
-        "from endotwin.cli.main import app; sys.argv[0] = 'endotwin'; app()\n"
-    )
-    found = doctor(code=code)
+    found = doctor(code=without_packages(absent, COMMAND_LINE))
     assert found.returncode == 0, found.stdout + found.stderr
     assert levels(found)["packages"] == "advice"
     assert "port" not in levels(found)
     assert "pip install 'endotwin[service]'" in found.stdout
+    assert found.stdout.endswith("nothing is wrong; there is advice above\n")
+
+
+def test_without_torch(doctor: Doctor) -> None:
+    found = doctor(code=without_packages(["torch"], COMMAND_LINE))
+    problems = [line for line in found.stdout.splitlines() if line.startswith("problem")]
+    assert problems == ["problem  packages      no image can be made without torch: pip install endotwin"]
+    assert not {"device", "checkpoints"} & levels(found).keys()
+    assert found.stdout.endswith("1 problem\n")
 
 
 def texts(found: list[Finding], level: Level) -> list[str]:

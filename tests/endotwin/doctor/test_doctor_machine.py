@@ -56,6 +56,12 @@ def test_a_finding_is_one_line_without_secrets(monkeypatch: pytest.MonkeyPatch) 
     assert str(problem("any", text)) == r"problem  any           a … proxy http://…@host/ of … \x1b[31m"
 
 
+def test_what_is_too_short_for_a_secret_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "e")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "four")
+    assert problem("any", "three or four keys").text == "three or … keys"
+
+
 @pytest.mark.parametrize(
     ("available", "limit", "used", "level", "text"),
     [
@@ -201,16 +207,33 @@ def test_a_store_in_use(tmp_path: Path) -> None:
 
 
 def test_a_file_of_keys(tmp_path: Path) -> None:
-    assert level_of(examine_keys(Settings())) is Level.OK
     path = tmp_path / "keys.json"
-    assert "No such file" in only(examine_keys(Settings(keys_file=path)), Level.PROBLEM)
+    text = only(examine_keys(Settings(keys_file=path), "127.0.0.1"), Level.PROBLEM)
+    assert "No such file" in text
+    assert text.endswith("; `endotwin key create` makes it")
     no_limits = {"images_per_day": None, "streams": None, "job_images": None}
     token = create_key(path, "alice", ("generate",), **no_limits)
-    text = only(examine_keys(Settings(keys_file=path)), Level.OK)
+    text = only(examine_keys(Settings(keys_file=path), "127.0.0.1"), Level.OK)
     assert text == f"1 in {path}: alice"
     assert token not in text
     path.chmod(0o644)
-    assert "chmod 600" in only(examine_keys(Settings(keys_file=path)), Level.PROBLEM)
+    assert "chmod 600" in only(examine_keys(Settings(keys_file=path), "127.0.0.1"), Level.PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("host", "level"),
+    [
+        ("127.0.0.1", Level.OK),
+        ("localhost", Level.OK),
+        ("::1", Level.OK),
+        ("0.0.0.0", Level.ADVICE),
+        ("::", Level.ADVICE),
+        ("lab.example", Level.ADVICE),
+    ],
+)
+def test_no_keys(host: str, level: Level) -> None:
+    text = only(examine_keys(Settings(), host), level)
+    assert (f"whoever reaches {host} may ask for everything" in text) is (level is Level.ADVICE)
 
 
 def test_a_port() -> None:

@@ -1,0 +1,19 @@
+"""The packages that Endotwin takes, and which of them are not installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+GENERATING = ("torch", "numpy", "scipy", "numba", "PIL", "safetensors")
+"""Names under which is imported what images take."""
+
+SERVING = ("bentoml", "fastapi", "starlette", "uvicorn", "prometheus_client")
+"""The same for what the service takes beside that."""
+
+INSTALL, INSTALL_SERVICE = "pip install endotwin", "pip install 'endotwin[service]'"
+"""Commands that install the first, and both."""
+
+
+def missing_packages(names: tuple[str, ...]) -> list[str]:
+    """Return which of some packages are not installed; none is imported."""
+    return [name for name in names if find_spec(name) is None]

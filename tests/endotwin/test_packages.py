@@ -1,0 +1,38 @@
+"""Commands without a package that they take end with one line that says how to install it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absent_packages import without_packages
+from live_server import PATIENCE_SECONDS, ROOT, environment
+
+COMMAND_LINE = "from endotwin.cli.main import main; main()"
+SERVICE = "import runpy; runpy.run_module('service', run_name='__main__')"
+
+INSTALL_SERVICE = "pip install 'endotwin[service]'"
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "absent", "line"),
+    [
+        (COMMAND_LINE, ["serve"], ["torch"], f"serving needs torch: {INSTALL_SERVICE}"),
+        (SERVICE, [], ["torch", "uvicorn"], f"serving needs torch, uvicorn: {INSTALL_SERVICE}"),
+        (COMMAND_LINE, ["models"], ["torch"], "this needs torch: pip install endotwin"),
+    ],
+    ids=["serve", "service", "models"],
+)
+def test_one_line(tmp_path: Path, code: str, arguments: list[str], absent: list[str], line: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", without_packages(absent, code), *arguments],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"Error: {line}\n")
