@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from endotwin.image_range import MAX_INDEX
@@ -278,7 +277,12 @@ def load_settings(*, quiet: bool = False) -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError("; ".join(map(_describe, error.errors()))) from error
+        problems = (
+            f"{variable(str(problem['loc'][0]))}: "
+            + _describe(problem["type"], problem["msg"], problem["input"])
+            for problem in error.errors()
+        )
+        raise SettingsError("; ".join(problems)) from error
 
 
 def _describe_unknown(names: list[str]) -> str:
@@ -294,15 +298,14 @@ def _describe_unknown(names: list[str]) -> str:
     return text + ", ".join(map(variable, allowed))
 
 
-def _describe(problem: ErrorDetails) -> str:
-    """Return what is wrong with a setting, in the words of this module where pydantic has its own."""
-    name = variable(str(problem["loc"][0]))
-    if problem["type"] == "value_error":
-        return f"{name}: {problem['ctx']['error']}"
-    kind = problem["type"].partition("_")[0]
-    wanted = {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(kind)
-    said = problem["msg"].replace("Input should be", "must be") if wanted is None else f"must be {wanted}"
-    return f"{name}: {said}, got {shorten(str(problem['input']))}"
+def _describe(kind: str, message: str, given: object) -> str:
+    """Return what pydantic found wrong with a value, in words for an operator."""
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")  # a validator's here, which says what was given
+    wanted = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+    known = wanted.get(kind.partition("_")[0])
+    said = f"must be {known}" if known else message.replace("Input should be", "must be")
+    return f"{said}, got {shorten(str(given))}"
 
 
 def _bits_beyond_mask(network: str) -> str:
