@@ -33,7 +33,7 @@ def load(checkpoint: str | Path, device: str = "auto") -> Sampler:
     """
     # Torch takes seconds to import.
     from endotwin.catalogue import choose_checkpoint, with_device  # noqa: PLC0415
-    from endotwin.generator.checkpoint import CHECKPOINT_SUFFIX  # noqa: PLC0415
+    from endotwin.checkpoint_files import CHECKPOINT_SUFFIX  # noqa: PLC0415
     from endotwin.generator.device import resolve_device  # noqa: PLC0415
     from endotwin.generator.sampler import Sampler  # noqa: PLC0415
     from endotwin.samples.labelling import PLAIN  # noqa: PLC0415

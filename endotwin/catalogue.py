@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from endotwin.checkpoint_files import checkpoint_paths
 from endotwin.generator.card import Card
-from endotwin.generator.checkpoint import CHECKPOINT_SUFFIX, Checkpoint, load_checkpoint
+from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
 from endotwin.generator.labelled import LabelledArchitecture
 from endotwin.mosaic.parameters import ImagePopulation
 from endotwin.samples.labelling import Labelling, LabellingError
@@ -31,25 +32,6 @@ def recorded_fid(card: Card) -> float | None:
 def population_of(card: Card) -> ImagePopulation | None:
     """Return the cells of a labelled model's training images; None for a model without labels."""
     return card.architecture.population if isinstance(card.architecture, LabelledArchitecture) else None
-
-
-def checkpoint_paths(folder: Path) -> list[Path]:
-    """Return the checkpoint files of a folder, sorted.
-
-    Raises:
-        SettingsError: the folder is missing or holds none.
-    """
-    if not folder.is_dir():
-        raise SettingsError(
-            f"{variable('checkpoint_dir')}: there is no folder {folder} to load checkpoints from"
-        )
-    paths = sorted(path for path in folder.glob(f"*{CHECKPOINT_SUFFIX}") if not path.name.startswith("."))
-    if not paths:
-        raise SettingsError(
-            f"{variable('checkpoint_dir')}: no *{CHECKPOINT_SUFFIX} in {folder}; train one, or name "
-            "another folder"
-        )
-    return paths
 
 
 def load_checkpoints(folder: Path, *, allow_unscored: bool) -> dict[str, Checkpoint]:

@@ -26,6 +26,7 @@ from endotwin.settings import Settings, SettingsError, load_settings, variable
 from service.access.keyring import Keyring
 from service.listener import listen
 from service.logs import configure_logs
+from service.start_line import log_start
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -101,6 +102,10 @@ def _load_application(server: StoppableServer) -> ASGIApp:
     """Load the checkpoints, once, and return what BentoML would run in its worker."""
     configure_logs(load_settings(quiet=True).log_format)
     settings = load_settings()  # which logs
+    try:
+        log_start(settings)
+    except SettingsError as error:
+        sys.exit(f"Error: {error}")
     from endotwin.generator.checkpoint import CheckpointError  # noqa: PLC0415
     from service.runtime import start_runtime  # noqa: PLC0415
 

@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import socket
 import struct
+from http import HTTPStatus
 from typing import Any
 
 import h11
@@ -157,9 +158,10 @@ class GuardedConnection(H11Protocol):
             message = f"no whole request came within {self._limits.request_seconds:g} s"
             metrics.CONNECTIONS_CLOSED.labels("request_timeout").inc()
             error = ApiError(ErrorCode.REQUEST_TIMEOUT, message, headers=_CLOSE)
-            response = _outside_of_a_request(error, self.client)
+            response = _outside_of_a_request("incomplete request", error, self.client)
+            reason = HTTPStatus(response.status_code).phrase.encode()
             for event in (
-                h11.Response(status_code=response.status_code, headers=response.raw_headers),
+                h11.Response(status_code=response.status_code, headers=response.raw_headers, reason=reason),
                 h11.Data(data=bytes(response.body)),
                 h11.EndOfMessage(),
             ):
@@ -180,7 +182,8 @@ class GuardedConnection(H11Protocol):
             await self._application(scope, receive, send)
         except asyncio.CancelledError:  # the server stops
             if not cycle.response_started:
-                await _outside_of_a_request(stopping_error(), self.client)(scope, receive, send)
+                response = _outside_of_a_request("unanswered request", stopping_error(), self.client)
+                await response(scope, receive, send)
                 cycle.disconnected = True  # nothing that goes on in the application gets through any more
         finally:
             if cycle.response_started and not cycle.response_complete and not cycle.disconnected:
@@ -199,8 +202,8 @@ class GuardedConnection(H11Protocol):
         self.abort()
 
 
-def _outside_of_a_request(error: ApiError, client: tuple[str, int] | None) -> Response:
-    """Return the response for an error that the application does not see, and write its line."""
+def _outside_of_a_request(what: str, error: ApiError, client: tuple[str, int] | None) -> Response:
+    """Return the response to `what` for an error that the application does not see, and write its line."""
     record = RequestRecord(secrets.token_hex(16))
     token = CURRENT_RECORD.set(record)
     try:
@@ -208,7 +211,7 @@ def _outside_of_a_request(error: ApiError, client: tuple[str, int] | None) -> Re
     finally:
         CURRENT_RECORD.reset(token)
     response.headers[REQUEST_ID] = record.id
-    log_refused_connection(record, response.status_code, client)
+    log_refused_connection(what, record, response.status_code, client)
     return response
 
 

@@ -14,10 +14,11 @@ from service.app import create_app
 from service.errors import ErrorShape
 from service.hidden_pages import HiddenPages
 from service.logs import configure_logs
-from service.readiness import DeviceReadiness
+from service.readiness import Readiness
 from service.redirects import RelativeRedirects
 from service.request_log import RequestLog
 from service.runtime import Runtime, check_start, start_runtime
+from service.start_line import log_start
 from service.stopping import RefuseWhileStopping, Stopping
 from service.time_limit import FirstByteLimit
 
@@ -40,7 +41,9 @@ class Endotwin:
         """Load the checkpoints and run each once. BentoML listens to requests only when this is done."""
         configure_logs(load_settings(quiet=True).log_format)  # over the configuration of BentoML
         if not hasattr(_app.state, "runtime"):
-            use(start_runtime(load_settings()))
+            settings = load_settings()
+            log_start(settings)
+            use(start_runtime(settings))
         self._runtime: Runtime = _app.state.runtime
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
@@ -72,7 +75,7 @@ Service.add_asgi_middleware(RequestLog)
 Service.add_asgi_middleware(CrossOrigin, state=_app.state)
 Service.add_asgi_middleware(RelativeRedirects)
 Service.add_asgi_middleware(ErrorShape)
-Service.add_asgi_middleware(DeviceReadiness, runtime=lambda: _app.state.runtime)
+Service.add_asgi_middleware(Readiness, runtime=lambda: _app.state.runtime)
 Service.add_asgi_middleware(RefuseWhileStopping, stopping=stopping)
 Service.add_asgi_middleware(FirstByteLimit, seconds=_FIRST_BYTE_LIMIT_SECONDS)
 Service.add_asgi_middleware(AccessControl, state=_app.state)

@@ -20,6 +20,9 @@ from service.request_record import current_record
 _SERVER_NOISE = "ASGI callable returned without completing response."
 """Uvicorn's line about a stream that was cut; the line of the request says why."""
 
+_SERVER_CUTS = "Cancel %s running task(s), timeout graceful shutdown exceeded"
+"""Uvicorn's error about streams that a stop cuts, as it is meant to."""
+
 
 def configure_logs(kind: Literal["auto", "json", "text"]) -> None:
     """Write every line of this process to standard output in one format, those of libraries included.
@@ -35,13 +38,13 @@ def configure_logs(kind: Literal["auto", "json", "text"]) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"line": {"()": JsonLine if kind == "json" else TextLine}},
-            "filters": {"noise": {"()": _NoServerNoise}},
+            "filters": {"server": {"()": _ServerLines}},
             "handlers": {
                 "stdout": {
                     "class": "logging.StreamHandler",
                     "stream": "ext://sys.stdout",
                     "formatter": "line",
-                    "filters": ["noise"],
+                    "filters": ["server"],
                 }
             },
             "root": {"level": "WARNING", "handlers": ["stdout"]},
@@ -100,8 +103,13 @@ class TextLine(logging.Formatter):
         return hide_secrets(text)
 
 
-class _NoServerNoise(logging.Filter):
+class _ServerLines(logging.Filter):
+    """Drop or reword lines of uvicorn that are no errors here."""
+
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.msg == _SERVER_CUTS:
+            record.msg = "the service stops: requests that are still open are cut (%s)"
+            record.levelno, record.levelname = logging.INFO, "INFO"
         return record.msg != _SERVER_NOISE
 
 

@@ -13,7 +13,8 @@ from typing import Literal
 
 import torch
 
-from endotwin.catalogue import checkpoint_paths, choose_default, load_checkpoints
+from endotwin.catalogue import choose_default, load_checkpoints
+from endotwin.checkpoint_files import checkpoint_paths
 from endotwin.generator.checkpoint import Checkpoint, CheckpointError, file_sha256, load_checkpoint
 from endotwin.generator.device import describe_device
 from endotwin.generator.sampler import CHECK_RUNS, Sampler
@@ -66,6 +67,7 @@ class ModelFolder:
         self._devices = devices
         self._queue = queue
         self._served: dict[Path, _Served] = {}
+        self._default = ""
 
     def load(self) -> Models:
         """Load all checkpoints, and run each on every device.
@@ -81,7 +83,7 @@ class ModelFolder:
                 allow_unscored=self._settings.allow_unscored,
             )
         )
-        choose_default(checkpoints, self._settings.default_model)
+        self._default = choose_default(checkpoints, self._settings.default_model)
         served = {}
         for checkpoint in checkpoints.values():
             digest = file_sha256(checkpoint.path)
@@ -91,8 +93,8 @@ class ModelFolder:
     def read_again(self) -> Reading:
         """Read the folder again: load what is new or changed, and leave out what is gone.
 
-        A file that cannot be used changes nothing: what came from it before is still offered. What happened
-        is logged and counted.
+        A file that cannot be used changes nothing: what came from it before is still offered. The default
+        model stays the one of the start: without it nothing changes. What happened is logged and counted.
         """
         reading = self._read_again()
         for problem in reading.problems:
@@ -116,9 +118,17 @@ class ModelFolder:
 
     def _offer(self, served: dict[Path, _Served]) -> Models:
         models = [one.model for one in served.values()]
-        default = choose_default([model.name for model in models], self._settings.default_model)
+        names = [model.name for model in models]
+        if self._settings.default_model is not None:
+            choose_default(names, self._settings.default_model)
+        elif self._default not in names:
+            raise SettingsError(
+                f"the default model {self._default!r} would be gone; there are "
+                f"{', '.join(sorted(names))}, and only a restart makes another the default "
+                f"({variable('default_model')})"
+            )
         self._served = served
-        return Models(models, default)
+        return Models(models, self._default)
 
     def _look(self, problems: list[str]) -> dict[Path, _Served]:
         """Return what the folder holds now, loaded; note every file that cannot be used."""

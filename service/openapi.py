@@ -28,7 +28,10 @@ OTHER_PAGES = {
     "/": ("text/html", "This list of what there is to ask for"),
     "/livez": ("text/plain", "The process answers"),
     "/healthz": ("text/plain", "The same"),
-    "/readyz": ("text/plain", "Every model has run once, and the service is not about to stop"),
+    "/readyz": (
+        "text/plain",
+        "A device works, the file of keys can be used, and the service is not about to stop",
+    ),
     "/metrics": ("text/plain", "Metrics for Prometheus"),
 }
 """Media type and meaning of the pages that FastAPI does not know of, by path."""

@@ -1,4 +1,4 @@
-"""Whether the devices of the service work, for whatever asks /readyz and /livez."""
+"""Whether the service can answer requests for images, for whatever asks /readyz and /livez."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from service.errors import ApiError
 from service.runtime import Runtime
 
 
-class DeviceReadiness:
-    """ASGI middleware: 503 with the reason from /readyz while nothing can be generated.
+class Readiness:
+    """ASGI middleware: 503 with the reason from /readyz while no device works or no key can be checked.
 
     From /livez only when nothing but a new process helps, so that whoever watches it starts one.
     """
 
     def __init__(self, app: ASGIApp, runtime: Callable[[], Runtime]) -> None:
-        """Wrap an application; `runtime` returns what knows the devices."""
+        """Wrap an application; `runtime` returns what knows devices and keys."""
         self.app = app
         self._runtime = runtime
 
@@ -26,9 +26,13 @@ class DeviceReadiness:
         """Pass everything on but these two."""
         path = scope["path"] if scope["type"] == "http" else ""
         if path in ("/readyz", "/livez"):
-            device = self._runtime().device
-            problem = device.problem
-            if problem is not None and (path == "/readyz" or device.needs_restart):
+            runtime = self._runtime()
+            problem = runtime.device.problem
+            if path == "/livez" and not runtime.device.needs_restart:
+                problem = None
+            elif path == "/readyz" and problem is None and runtime.keyring is not None:
+                problem = runtime.keyring.problem
+            if problem is not None:
                 await ApiError(ErrorCode.NOT_READY, problem).response()(scope, receive, send)
                 return
         await self.app(scope, receive, send)

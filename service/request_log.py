@@ -27,6 +27,9 @@ _ROUTES = _PROBES | {"/", "/docs.json", "/generate", "/jobs", "/models"}
 """Routes whose path is their template: a request that was refused before it got there has no route."""
 
 _OTHER = "other"
+_STOPPED = "service_stopped"
+"""The code of a request that the stop of the service has cut: in the log only, since no answer has it."""
+
 _FAILED = frozenset({"internal_error", "timeout"})
 
 
@@ -51,8 +54,9 @@ class RequestLog:
         error: Exception | None = None
         try:
             await self.app(scope, receive, answer.send)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # the server stops
             answer.aborted = True
+            record.code = _STOPPED
             raise
         except Exception as caught:
             error = caught
@@ -63,8 +67,10 @@ class RequestLog:
             CURRENT_RECORD.reset(token)
 
 
-def log_refused_connection(record: RequestRecord, status: int, client: tuple[str, int] | None) -> None:
-    """Write the line of an answer that the web server gave, as where half a request came."""
+def log_refused_connection(
+    what: str, record: RequestRecord, status: int, client: tuple[str, int] | None
+) -> None:
+    """Write the line of an answer that the web server gave to `what`, as where half a request came."""
     metrics.HTTP_REQUESTS.labels(_OTHER, _OTHER, str(status)).inc()
     fields = {
         "client": client[0] if client else None,
@@ -73,7 +79,7 @@ def log_refused_connection(record: RequestRecord, status: int, client: tuple[str
         "outcome": "refused",
         "code": record.code,
     }
-    logger.info("%s %s %s refused", _OTHER, _OTHER, status, extra={"fields": fields})
+    logger.info("%s %s refused", what, status, extra={"fields": fields})
 
 
 class _Answer:

@@ -61,8 +61,8 @@ def _why_no_gpu(cuda: str | None, warned: list[str]) -> str | None:
 def examine_checkpoints(settings: Settings) -> Iterator[Finding]:
     """Yield for every checkpoint whether it can be served, and which is the default."""
     from endotwin.catalogue import choose_default, recorded_fid  # noqa: PLC0415
+    from endotwin.checkpoint_files import CHECKPOINT_SUFFIX  # noqa: PLC0415
     from endotwin.generator.checkpoint import (  # noqa: PLC0415
-        CHECKPOINT_SUFFIX,
         CheckpointError,
         load_checkpoint,
     )

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from endotwin.checkpoint_files import CHECKPOINT_SUFFIX
 from endotwin.files import whole_file
 from endotwin.generator.architectures import Generator, build_generator
 from endotwin.generator.card import Card
@@ -24,7 +25,6 @@ from endotwin.mosaic.scene import MOSAIC_VERSION
 
 _CARD_KEY = "endotwin_card"
 _DIGEST_KEY = "endotwin_sha256"
-CHECKPOINT_SUFFIX = ".safetensors"
 
 
 class CheckpointError(Exception):

@@ -100,8 +100,7 @@ def _find(keyring: Keyring, authorizations: list[str]) -> Caller:
     try:
         key = keyring.find(token.strip())
     except KeysError as error:
-        message = "the operator's file of keys cannot be used; the log says why"
-        raise ApiError(ErrorCode.NOT_READY, message) from error
+        raise ApiError(ErrorCode.NOT_READY, str(error)) from error
     if key is None:
         raise _unauthorized("this is no key of this service, or it was revoked", ', error="invalid_token"')
     return Caller.of(key)

@@ -33,10 +33,17 @@ class Keyring:
         Raises:
             KeysError: the file has become one that cannot be used.
         """
+        if self.problem is not None:
+            raise KeysError(self.problem)
+        return find_key(self._keys or (), token)
+
+    @property
+    def problem(self) -> str | None:
+        """Why nobody gets in, in words that anybody may read; None if the file can be used."""
         self._refresh()
-        if self._keys is None:
-            raise KeysError(f"{self._path} cannot be used")
-        return find_key(self._keys, token)
+        if self._keys is not None:
+            return None
+        return "the operator's file of keys cannot be used; the log says why"
 
     @property
     def limits_days(self) -> bool:

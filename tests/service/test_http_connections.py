@@ -68,14 +68,14 @@ def test_half_a_request_is_answered_and_closed(
     with connect(client, begin) as connection:
         answer = read_all(connection)
     head, _, body = answer[answer.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 408")
+    assert head.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
     error = json.loads(body)["error"]
     assert error["code"] == "request_timeout"
     assert f"x-request-id: {error['request_id']}" in head.decode().lower()
     lines = [json.loads(JsonLine().format(record)) for record in caplog.records]
     [line] = [line for line in lines if line.get("request_id") == error["request_id"]]
     assert (line["status"], line["outcome"], line["code"]) == (408, "refused", "request_timeout")
-    assert line["client"] == "127.0.0.1"
+    assert (line["message"], line["client"]) == ("incomplete request 408 refused", "127.0.0.1")
     assert counted("endotwin_connections_closed_total", reason="request_timeout") == closed + 1
 
 

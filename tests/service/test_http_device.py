@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse
 
 from endotwin.image_range import BATCH
 from service import device_worker as worker_module
-from service.readiness import DeviceReadiness
+from service.readiness import Readiness
 
 ERROR = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
@@ -91,8 +91,8 @@ def test_streams_are_cut_and_go_on_from_where_they_were(serve_sampler: Callable[
 def test_probes_say_why_nothing_can_be_generated(
     problem: str | None, restart: bool, statuses: dict[str, int]
 ) -> None:
-    runtime = SimpleNamespace(device=SimpleNamespace(problem=problem, needs_restart=restart))
-    application = DeviceReadiness(PlainTextResponse("fine"), lambda: runtime)
+    runtime = SimpleNamespace(device=SimpleNamespace(problem=problem, needs_restart=restart), keyring=None)
+    application = Readiness(PlainTextResponse("fine"), lambda: runtime)
 
     async def ask() -> dict[str, httpx.Response]:
         transport = httpx.ASGITransport(application)

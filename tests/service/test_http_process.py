@@ -112,6 +112,13 @@ def test_a_stream_that_takes_longer_than_the_grace_is_cut(start: Callable[..., L
     with pytest.raises(http.client.IncompleteRead):
         response.read()
     connection.close()
+    lines = [json.loads(line) for line in server.log().splitlines()]
+    assert not [line for line in lines if line["level"] == "error"]
+    assert "the service stops: requests that are still open are cut (1)" in [
+        line["message"] for line in lines
+    ]
+    [line] = [line for line in lines if line["message"] == "POST /generate 200 aborted"]
+    assert (line["level"], line["code"]) == ("info", "service_stopped")
 
 
 def test_a_signal_that_comes_while_the_service_loads(

@@ -162,6 +162,25 @@ def test_without_its_default_nothing_changes(
     assert set(read_again(runtime)) == {"one"}
 
 
+def test_the_default_of_the_start_stays_where_no_setting_names_one(
+    start: Start, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "one.safetensors").unlink()
+    runtime = start(default_model=None)
+    write(folder / "compact.safetensors", "compact", seed=3)
+    assert set(read_again(runtime)) == {"compact", "two"}
+    assert runtime.models.default.name == "two"
+    before = runtime.models
+    (folder / "two.safetensors").unlink()
+    reading = runtime.read_models_again().result()
+    assert (reading.outcome, reading.changes) == ("failed", [])
+    assert runtime.models is before
+    assert (
+        "models: the default model 'two' would be gone; there are compact, and only a restart"
+        in caplog.text
+    )
+
+
 def test_running_streams_end_with_the_generator_they_began_with(
     start: Start, folder: Path, serve_runtime: Callable[[Runtime], Client]
 ) -> None:

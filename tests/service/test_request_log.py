@@ -184,6 +184,14 @@ def test_all_lines_of_a_service_are_json_from_the_first_on(server: LiveServer) -
     assert any(line["message"].startswith("listening on") for line in lines(server))
 
 
+def test_the_first_line_comes_before_anything_is_loaded(server: LiveServer) -> None:
+    first, second = lines(server)[:2]
+    assert re.match(
+        r"loading \d checkpoints? from .*; the first start on a machine also compiles", first["message"]
+    )
+    assert second["message"].startswith("model ")
+
+
 def test_an_error_of_the_service_is_one_line_with_its_traceback(
     serve_sampler: Callable[..., Client],
     written: Callable[[str], dict[str, Any]],

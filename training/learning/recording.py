@@ -11,8 +11,9 @@ from pathlib import Path
 
 import torch
 
+from endotwin.checkpoint_files import CHECKPOINT_SUFFIX
 from endotwin.generator.card import Card, Data, FidRecord, Training
-from endotwin.generator.checkpoint import CHECKPOINT_SUFFIX, Checkpoint, save_checkpoint
+from endotwin.generator.checkpoint import Checkpoint, save_checkpoint
 from endotwin.image_range import IMAGE_SIZE
 from training.learning.recipes.registry import RECIPES
 from training.learning.trainer import Trainer

@@ -188,12 +188,17 @@ def test_a_file_that_cannot_be_used_lets_nobody_in_until_it_is_mended(keyed: Key
         reply = lab.request("/generate")
         assert (reply.status, reply.error["code"]) == (503, "not_ready")
         assert str(keyed.file) not in reply.body.decode()
-        assert Client(keyed.server.port).request("/livez", "GET").status == 200
+        anybody = Client(keyed.server.port)
+        assert anybody.request("/livez", "GET").status == 200
+        ready = anybody.request("/readyz", "GET")
+        assert (ready.status, ready.error["code"]) == (503, "not_ready")
+        assert ready.error["message"] == "the operator's file of keys cannot be used; the log says why"
         return reply
 
     keyed.file.write_bytes(content[:-20])
     refused()
     keyed.file.write_bytes(content)
+    assert Client(keyed.server.port).request("/readyz", "GET").status == 200
     assert lab.generate("n=1").status == 200
     keyed.file.chmod(0o644)
     refused()
