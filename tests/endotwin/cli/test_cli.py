@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -362,7 +363,9 @@ def test_serve_serves_from_any_folder(tiny_checkpoint: Path, tmp_path: Path) -> 
 
 
 def test_serve_names_the_extra_that_it_needs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("endotwin.cli.serve.find_spec", lambda name: None)
+    monkeypatch.setattr(
+        "endotwin.packages.find_spec", lambda name: None if name == "bentoml" else find_spec(name)
+    )
     result = run("serve")
     assert result.exit_code == 1
     assert result.output == "Error: serving needs bentoml: pip install 'endotwin[service]'\n"
