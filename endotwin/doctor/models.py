@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from endotwin.doctor.finding import Finding, advice, ok, problem
-from endotwin.settings import Settings, SettingsError, variable
+from endotwin.settings import Settings, SettingsError
 
 _LEAST_GPU_MEMORY = 2e9
 _DRIVER = Path("/proc/driver/nvidia/version")
@@ -61,22 +61,23 @@ def _why_no_gpu(cuda: str | None, warned: list[str]) -> str | None:
 def examine_checkpoints(settings: Settings) -> Iterator[Finding]:
     """Yield for every checkpoint whether it can be served, and which is the default."""
     from endotwin.catalogue import choose_default, recorded_fid  # noqa: PLC0415
-    from endotwin.checkpoint_files import CHECKPOINT_SUFFIX  # noqa: PLC0415
+    from endotwin.checkpoint_files import checkpoint_paths  # noqa: PLC0415
     from endotwin.generator.checkpoint import (  # noqa: PLC0415
         CheckpointError,
         load_checkpoint,
     )
 
     folder = settings.checkpoint_dir
-    if not folder.is_dir():
-        yield problem("checkpoints", f"{variable('checkpoint_dir')}: there is no folder {folder}")
-        return
-    if not os.access(folder, os.R_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+    if folder.is_dir() and not os.access(
+        folder, os.R_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids
+    ):
         yield problem("checkpoints", f"{folder} cannot be read by this user")
         return
-    paths = sorted(path for path in folder.glob(f"*{CHECKPOINT_SUFFIX}") if not path.name.startswith("."))
-    if not paths:
-        yield problem("checkpoints", f"no *{CHECKPOINT_SUFFIX} in {folder}")
+    try:
+        paths = checkpoint_paths(folder)
+    except SettingsError as error:
+        yield problem("checkpoints", str(error))
+        return
     names: dict[str, Path] = {}
     for path in paths:
         try:

@@ -41,7 +41,7 @@ def choose(instruments: Sequence[Instrument], numbers: Tensor) -> Tensor:
     """Choose an instrument for each image, as often as its share says.
 
     Args:
-        instruments: one or more.
+        instruments: any number; the choice among none is 0.
         numbers: (B,) standard normal.
 
     Returns:

@@ -100,8 +100,7 @@ class LabelledGenerator(RenderingNetwork):
 
     def instruments(self, draws: Tensor) -> Tensor:
         """Return the instrument of each image, int64 (B,), an index; all 0 if there are none."""
-        instruments = self.architecture.instruments
-        return choose(instruments, draws[:, -1]) if instruments else draws.new_zeros(len(draws)).long()
+        return choose(self.architecture.instruments, draws[:, -1])
 
     def forward(self, draws: Tensor) -> Tensor:
         """Map standard normal numbers (B, draws) to images (B, 1, 128, 128) in -1..1, unconditionally."""

@@ -215,15 +215,16 @@ def _judge(key: AnswerKey, answers: Iterable[Answer]) -> dict[str, dict[str, _Ju
 
 def _scores(name: str, judged: Sequence[_Judged], asked: int) -> AnswerScores:
     confusion = Confusion.of((one.kind, one.answer) for one in judged)
+    found = score_counts(confusion)
     return AnswerScores(
         name=name,
         answered=len(judged),
         asked=asked,
         changed=sum(one.changes for one in judged),
         confusion=confusion,
-        classes={kind: confusion.class_score(kind) for kind in Origin},
-        against_chance=against_chance(confusion),
-        discrimination=measure_discrimination(confusion),
+        classes=found.classes,
+        against_chance=found.against_chance,
+        discrimination=found.discrimination,
         times=response_times((one.kind, one.first, one.seconds) for one in judged),
     )
 
