@@ -47,8 +47,8 @@ _GUTTA_DEPTH, _GUTTA_DEPTH_SD = 0.38, 0.1
 """Share of the brightness that a gutta takes away, over images."""
 _GUTTA_BLUR = 0.75
 """How much of the contrast a gutta takes away."""
-_LEAST_GAIN, _LARGEST_GAIN = 0.2, 5.0
-"""Limits of what the contrast of a rendered image is multiplied with to meet its clarity."""
+_BORDER_WIDTH = 2.0
+"""Width in pixels (sigma) of the borders that are drawn deeper or shallower to meet the clarity."""
 _LIGHT_CELL = 16
 """Side in pixels of the squares whose means are the light of an image."""
 
@@ -137,6 +137,15 @@ class LabelledGenerator(RenderingNetwork):
         Returns:
             Images (B, 1, 128, 128) in -1..1.
         """
+        return self.render_and_correct(draws, scenes)[0]
+
+    def render_and_correct(self, draws: Tensor, scenes: Sequence[Scene]) -> tuple[Tensor, Tensor]:
+        """Render scenes as `render_scenes` does, and tell how much of their clarity had to be corrected.
+
+        Returns:
+            Images (B, 1, 128, 128) in -1..1, and by how much of these units the network missed the clarity
+            of each, (B,); 0 where it does not set it.
+        """
         numbers = DrawsReader(draws[:, SCENE_NUMBERS:])
         latent = numbers.take(self.architecture.latent)
         parity = numbers.take(1)
@@ -165,8 +174,10 @@ class LabelledGenerator(RenderingNetwork):
             noise,
             fine,
         )
-        clear = _set_clarity(images, scenes) if instruments else images
-        return _cover(clear, guttae, depth)
+        missing = torch.zeros(len(images), device=images.device)
+        if instruments:
+            images, missing = _set_clarity(images, scenes)
+        return _cover(images, guttae, depth), missing
 
     def _about(self, scene: Scene) -> np.ndarray:
         """Return the input of the style network: (2,), size of the cells and disorder, about -3 to 3."""
@@ -204,22 +215,35 @@ def _fields(scene: Scene) -> np.ndarray:
     )
 
 
-def _set_clarity(images: Tensor, scenes: Sequence[Scene]) -> Tensor:
+def _set_clarity(images: Tensor, scenes: Sequence[Scene]) -> tuple[Tensor, Tensor]:
     """Give images (B, 1, 128, 128) the clarity of their scenes: haze depends on nothing that is drawn.
 
-    What differs from the light is multiplied, image by image; the clarity is linear in it.
+    The network is told the clarity and trained to meet it; what it misses is added along the borders.
+
+    Returns:
+        The images, and what was missing, (B,).
     """
-    nothing = np.zeros(images.shape[2:], dtype=np.float32)
-    weights = [scene.clarity_weights for scene in scenes]
-    known = torch.tensor([w is not None for w in weights], device=images.device)
-    weighting = torch.from_numpy(np.stack([nothing if w is None else w for w in weights])).to(images.device)
+    weights, profiles = (
+        torch.from_numpy(np.stack(maps)).to(images.device)
+        for maps in zip(*(_border_maps(scene) for scene in scenes), strict=True)
+    )
+    known = (weights != 0.0).flatten(1).any(dim=1)
     wanted = _clarity_of(scenes).to(images.device) / 127.5
-    light = _light_of(images)
-    of_light = (light[:, 0] * weighting).flatten(1).sum(dim=1)
-    of_detail = ((images - light)[:, 0] * weighting).flatten(1).sum(dim=1)
-    gain = ((wanted - of_light) / of_detail.clamp(min=1e-4)).clamp(_LEAST_GAIN, _LARGEST_GAIN)
-    gain = torch.where(known, gain, torch.ones_like(gain))
-    return (light + gain[:, None, None, None] * (images - light)).clamp(-1.0, 1.0)
+    missing = (wanted - (images[:, 0] * weights).flatten(1).sum(dim=1)) * known
+    return (images + (missing[:, None, None] * profiles)[:, None]).clamp(-1.0, 1.0), missing
+
+
+def _border_maps(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights of a scene's clarity, and the borders that add one to it: float32 (128, 128) each.
+
+    Both are 0 where too little is visible to tell a clarity.
+    """
+    weights = scene.clarity_weights
+    if weights is None:
+        nothing = np.zeros(scene.raster.border.shape, dtype=np.float32)
+        return nothing, nothing
+    profile = np.exp(-0.5 * np.square(scene.raster.border / np.float32(_BORDER_WIDTH)))
+    return weights, profile / np.float32((weights.astype(np.float64) * profile).sum())
 
 
 def _clarity_of(scenes: Sequence[Scene]) -> Tensor:

@@ -20,6 +20,9 @@ from training.learning.recipes.recipe import AnnotatedCrops, Crops, RecipeError
 _READING_WEIGHT = 3.0
 """Weight of the reader's loss beside the adversarial losses of six heads."""
 
+_CLARITY_WEIGHT = 5.0
+"""Weight of what the network misses of the clarity, in units of -1..1: ten grey levels count 0.4."""
+
 _READER_RATE = 5.0
 """Learning rate of the reader over that of the others: it has to follow the generator."""
 
@@ -70,7 +73,8 @@ class RenderedRecipe(ProjectedRecipe):
         scenes = usual + self.labelled.draw_scenes(rare.numpy(), _RARE)
         borders, seen = self._label_maps(scenes)
         with self.precision():
-            rendered = self.labelled.render_scenes(torch.cat([draws, rare.to(draws.device)]), scenes)
+            every = torch.cat([draws, rare.to(draws.device)])
+            rendered, missing = self.labelled.render_and_correct(every, scenes)
             fake = rendered[: len(draws)]
             loss_r = self._teaching_loss(
                 AnnotatedCrops(rendered.detach(), borders, seen), annotated, randomness
@@ -79,11 +83,17 @@ class RenderedRecipe(ProjectedRecipe):
         self.reader.requires_grad_(False)
         with self.precision():
             unread = self._read(rendered, borders, seen, randomness)
-        penalty = _READING_WEIGHT * self.excess(unread, loss_r.detach())
+        missed = missing.abs().mean()
+        penalty = _READING_WEIGHT * self.excess(unread, loss_r.detach()) + _CLARITY_WEIGHT * missed
         generated = Crops(fake, self.labelled.instruments(draws))
         losses = self.compete(real, generated, randomness, penalty)
         self.reader.requires_grad_(True)
-        return {**losses, "loss_reader": loss_r.detach(), "unread": unread.detach()}
+        return {
+            **losses,
+            "loss_reader": loss_r.detach(),
+            "unread": unread.detach(),
+            "missed": missed.detach(),
+        }
 
     def excess(self, unread: Tensor, taught: Tensor) -> Tensor:
         """Return the additional loss of the generator: here all that the reader loses on rendered images.
