@@ -49,6 +49,9 @@ class LayoutName(StrEnum):
     NNUNET = "nnunet"
     MASKS = "masks"
     IMAGEFOLDER = "imagefolder"
+    COCO = "coco"
+    YOLO_SEG = "yolo-seg"
+    CELLPOSE = "cellpose"
 
 
 def generate_command(

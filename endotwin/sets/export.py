@@ -89,7 +89,7 @@ def _choose_labels(layout: type[Layout], there: Sequence[str], asked: Sequence[s
             f"layout {layout.name} holds labels, and this set has none; its shards are archives of image "
             "files, which any tar or zip unpacks",
         )
-    usual = [name for name in layout.usual if name in there or name == "borders"]
+    usual = [name for name in layout.usual if name in there or name == layout.required]
     chosen = layout.choose_labels(asked or usual)
     missing = [name for name in chosen if name not in there]
     if missing:

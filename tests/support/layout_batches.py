@@ -37,7 +37,9 @@ class Made:
 
 
 def layout_set(layout: str, *labels: str, validation_every: int | None = None) -> LayoutSet:
-    """Describe the batch as a set of a layout."""
+    """Describe the batch as a set of a layout, with validation images where the layout needs some."""
+    if LAYOUTS[layout].needs_validation:
+        validation_every = validation_every or 4
     labelling = Labelling(LAYOUTS[layout].choose_labels(labels), CONDITIONS)
     provenance = Provenance("tiny-labelled", "ab" * 32, labelling)
     return LayoutSet(ImageRange(SEED, START, BATCH), provenance, "none", validation_every)

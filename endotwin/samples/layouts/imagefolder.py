@@ -24,9 +24,8 @@ class ImagefolderLayout(Layout):
 
     def add(self, samples: Sequence[LayoutSample]) -> None:
         """Write image and labels of each, and its line of metadata."""
-        for part, is_validation in (("train", False), ("validation", True)):
-            chosen = [s for s in samples if self._set.is_validation(s.index) == is_validation]
-            if chosen:
+        for part in self._set.parts:
+            if chosen := [sample for sample in samples if self._set.part(sample.index) == part]:
                 _add(self._folder / part, chosen)
 
     def finish(self) -> None:

@@ -66,6 +66,15 @@ class LayoutSet:
         return every is not None and index % every == every - 1
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts that the set has: `train`, and `validation` if any image is for it."""
+        return ("train",) if self.validation_every is None else ("train", "validation")
+
+    def part(self, index: int) -> str:
+        """Return the name of the part that an image belongs to."""
+        return "validation" if self.is_validation(index) else "train"
+
+    @property
     def record(self) -> dict[str, Any]:
         """Where the set comes from, for JSON; nothing in it varies between runs."""
         record: dict[str, Any] = {
@@ -124,18 +133,22 @@ class Layout(ABC):
         name: what a caller asks for.
         usual: the labels that it holds where a caller names none.
         holds: the labels that it has a place for.
+        required: the label that it always holds.
+        needs_validation: whether the software takes no set without validation images.
     """
 
     name: ClassVar[str]
     usual: ClassVar[tuple[str, ...]]
     holds: ClassVar[frozenset[str]]
+    required: ClassVar[str] = "borders"
+    needs_validation: ClassVar[bool] = False
 
     @classmethod
     def choose_labels(cls, asked: Sequence[str]) -> tuple[str, ...]:
         """Return the labels that the folder holds.
 
         Args:
-            asked: names from `LABELS`, or none for the usual ones. Borders are always there.
+            asked: names from `LABELS`, or none for the usual ones. The required one is always there.
 
         Raises:
             LabellingError: the layout has no place for one of them.
@@ -148,7 +161,7 @@ class Layout(ABC):
             raise LabellingError(
                 "layout", f"layout {cls.name} has no place for {', '.join(missing)}, only for {able}"
             )
-        return tuple(name for name in LABELS if name == "borders" or name in asked)
+        return tuple(name for name in LABELS if name == cls.required or name in asked)
 
     @classmethod  # noqa: B027 (most layouts can be anywhere)
     def check_path(cls, path: Path) -> None:
@@ -157,6 +170,20 @@ class Layout(ABC):
         Raises:
             OutputError: it would not.
         """
+
+    @classmethod
+    def check_set(cls, wanted: LayoutSet) -> None:
+        """Check that the software which the layout is for takes a set.
+
+        Raises:
+            LabellingError: it does not.
+        """
+        if cls.needs_validation and wanted.validation_every is None:
+            raise LabellingError(
+                "validation_every",
+                f"layout {cls.name} takes validation images, for its software loads no set without: give "
+                "validation_every, such as 10",
+            )
 
     def __init__(self, folder: Path, wanted: LayoutSet) -> None:
         """Begin a set in an empty folder."""

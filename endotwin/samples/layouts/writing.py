@@ -6,13 +6,24 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from endotwin.files import new_folder
+from endotwin.samples.layouts.cellpose import CellposeLayout
+from endotwin.samples.layouts.coco import CocoLayout
 from endotwin.samples.layouts.imagefolder import ImagefolderLayout
 from endotwin.samples.layouts.layout import Layout, LayoutSample, LayoutSet
 from endotwin.samples.layouts.masks import MasksLayout
 from endotwin.samples.layouts.nnunet import NnunetLayout
+from endotwin.samples.layouts.yolo_seg import YoloSegLayout
 
 LAYOUTS: dict[str, type[Layout]] = {
-    layout.name: layout for layout in (NnunetLayout, MasksLayout, ImagefolderLayout)
+    layout.name: layout
+    for layout in (
+        NnunetLayout,
+        MasksLayout,
+        ImagefolderLayout,
+        CocoLayout,
+        YoloSegLayout,
+        CellposeLayout,
+    )
 }
 """Every layout, by the name a caller asks for."""
 
@@ -26,10 +37,12 @@ def write_layout(
     whether a set was generated.
 
     Raises:
+        LabellingError: the layout needs validation images, and the set has none.
         OutputError: there is something at `output`, or the layout cannot be there.
         OSError: the output cannot be written.
         ValueError: the samples are not as many as the set has.
     """
+    layout.check_set(wanted)
     layout.check_path(output)
     with new_folder(output) as folder:
         files = layout(folder, wanted)

@@ -56,6 +56,7 @@ def contents(folder: Path) -> dict[str, str]:
         ("masks", "plain", ("--labels", "guttae", "--validation-every", 10)),
         ("nnunet", "Dataset501_Cells", ("--labels", "borders,guttae")),
         ("imagefolder", "hub", ("--validation-every", 10)),
+        ("coco", "coco", ("--labels", "guttae,parameters", "--validation-every", 10)),
         pytest.param("imagefolder", "hub", ("--labels", "instances"), marks=pytest.mark.long),
     ],
 )
@@ -141,10 +142,11 @@ def test_a_set_without_labels_has_no_layout(workshop: Workshop, run: Run, tmp_pa
     ("arguments", "code", "message"),
     [
         (["work/plain"], 2, "Missing option '--layout'"),
-        (["work/plain", "--layout", "coco"], 2, "one of nnunet, masks, imagefolder, got 'coco'"),
+        (["work/plain", "--layout", "voc"], 2, "cellpose, got 'voc'"),
+        (["work/plain", "--layout", "yolo-seg"], 2, "yolo-seg takes validation images"),
         (["work/plain", "--layout", "nnunet"], 1, "a folder name such as Dataset501_Endotwin"),
         (["work/plain", "--layout", "masks", "--labels", "soft"], 2, "is to hold soft, but this set has"),
-        (["work/plain", "--layout", "masks", "--labels", "parameters"], 2, "no place for parameters"),
+        (["work/plain", "--layout", "masks", "--labels", "cells"], 2, "no place for cells"),
         (["work/plain", "--layout", "masks", "--validation-every", "50"], 2, "leave some of the images"),
     ],
 )

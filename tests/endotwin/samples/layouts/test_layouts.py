@@ -80,12 +80,15 @@ def test_labels_a_layout_has_no_place_for_are_refused() -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
-def test_borders_are_always_there_and_labels_in_one_order(layout: type[Layout]) -> None:
-    assert "borders" in layout.usual
+def test_one_label_is_always_there_and_labels_in_one_order(layout: type[Layout]) -> None:
+    always = "instances" if layout.name in ("coco", "yolo-seg", "cellpose") else "borders"
+    assert always in layout.usual
     assert set(layout.usual) <= layout.holds <= set(LABELS)
     assert layout.choose_labels(()) == layout.usual
-    assert layout.choose_labels(("guttae",)) == ("borders", "guttae")
-    assert layout.choose_labels(("guttae", "borders")) == ("borders", "guttae")
+    assert layout.choose_labels((always,)) == (always,)
+    if "guttae" in layout.holds:
+        assert layout.choose_labels(("guttae",)) == (always, "guttae")
+        assert layout.choose_labels(("guttae", always)) == (always, "guttae")
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -111,8 +114,9 @@ def test_a_layout_appears_whole_or_not_at_all(
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_layout_is_the_same_again(name: str, write: Callable[..., None], tmp_path: Path) -> None:
-    write(name, tmp_path / "a" / FOLDER, "guttae", validation_every=4)
-    write(name, tmp_path / "b" / FOLDER, "guttae", validation_every=4)
+    labels = LAYOUTS[name].holds & {"borders", "guttae", "instances"}
+    write(name, tmp_path / "a" / FOLDER, *labels, validation_every=4)
+    write(name, tmp_path / "b" / FOLDER, *labels, validation_every=4)
     assert files(tmp_path / "a") == files(tmp_path / "b") != {}
 
 
@@ -136,6 +140,8 @@ def test_the_command_writes_the_images_and_labels_of_the_tar(run: Run, tmp_path:
             if suffix in folders and content is not None:
                 expected[f"{part}/{folders[suffix]}/{key}.png"] = content.read()
     written = files(tmp_path / "set")
+    rows = [written.pop(f"{part}/parameters.csv").splitlines() for part in ("train", "validation")]
+    assert [len(part) for part in rows] == [1 + 4, 1 + 1]
     assert b'"density": "2000:3000"' in written.pop("dataset.json")
     assert written == expected
 
@@ -143,7 +149,9 @@ def test_the_command_writes_the_images_and_labels_of_the_tar(run: Run, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--layout", "coco"], "nnunet"),
+        (["--layout", "voc"], "nnunet"),
+        (["--layout", "yolo-seg", "--n", "20"], "yolo-seg takes validation images"),
+        (["--layout", "cellpose", "--labels", "borders"], "cellpose has no place for borders"),
         (["--layout", "masks", "--format", "tar"], "--layout or --format, not both"),
         (["--layout", "masks", "--force"], "--force replaces no layout"),
         (["--validation-every", "5"], "takes a --layout"),

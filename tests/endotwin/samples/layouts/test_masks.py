@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,24 @@ def test_every_label_that_is_an_image_has_a_folder(
             with Image.open(path) as image:
                 assert image.mode == ("I;16" if field == "instances" else "L")
                 assert np.array_equal(np.asarray(image), getattr(label, field))
+
+
+def test_a_table_has_the_parameters_of_every_image(
+    write: Callable[..., None], made: Made, tmp_path: Path
+) -> None:
+    write("masks", tmp_path / "set", validation_every=4)
+    rows = {}
+    for part in ("train", "validation"):
+        with (tmp_path / "set" / part / "parameters.csv").open(newline="") as file:
+            for row in csv.DictReader(file):
+                index = int(row.pop("index"))
+                assert (index % 4 == 3) == (part == "validation")
+                assert row.pop("key") == sample_name(SEED, index)
+                rows[index - START] = {name: float(value) if value else None for name, value in row.items()}
+    for i, label in enumerate(made.labels):
+        asked = {f"asked_{name}": value for name, value in asdict(label.asked).items()}
+        assert rows.pop(i) == asked | {f"measured_{k}": v for k, v in asdict(label.measured).items()}
+    assert rows == {}
 
 
 def test_the_documented_dataset_reads_them(
