@@ -7,18 +7,63 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from endotwin.generator.sampler import Sampler
+    from endotwin.client.async_client import AsyncClient
+    from endotwin.client.client import Client
+    from endotwin.client.errors import (
+        ClientError,
+        ConnectionFailedError,
+        JobFailedError,
+        MismatchError,
+        ServiceError,
+    )
+    from endotwin.loaded_model import LoadedModel
+    from endotwin.samples.arrays import Sample
 
-__all__ = ["load"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ClientError",
+    "ConnectionFailedError",
+    "JobFailedError",
+    "MismatchError",
+    "Sample",
+    "ServiceError",
+    "load",
+]
 
 __version__ = "0.1.0"
 
+_MODULES = {
+    "AsyncClient": "endotwin.client.async_client",
+    "Client": "endotwin.client.client",
+    "ClientError": "endotwin.client.errors",
+    "ConnectionFailedError": "endotwin.client.errors",
+    "JobFailedError": "endotwin.client.errors",
+    "MismatchError": "endotwin.client.errors",
+    "Sample": "endotwin.samples.arrays",
+    "ServiceError": "endotwin.client.errors",
+}
+"""Where the names are that take time to import: they are when they are used."""
 
-def load(checkpoint: str | Path, device: str = "auto") -> Sampler:
+
+def __getattr__(name: str) -> Any:
+    """Import a name that is used for the first time."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List what there is, also what is not imported yet."""
+    return sorted({*globals(), *__all__})
+
+
+def load(checkpoint: str | Path, device: str = "auto") -> LoadedModel:
     """Load a checkpoint to generate images with.
 
     Args:
@@ -36,10 +81,12 @@ def load(checkpoint: str | Path, device: str = "auto") -> Sampler:
     from endotwin.checkpoint_files import CHECKPOINT_SUFFIX  # noqa: PLC0415
     from endotwin.generator.device import resolve_device  # noqa: PLC0415
     from endotwin.generator.sampler import Sampler  # noqa: PLC0415
+    from endotwin.loaded_model import LoadedModel  # noqa: PLC0415
     from endotwin.samples.labelling import PLAIN  # noqa: PLC0415
     from endotwin.settings import load_settings  # noqa: PLC0415
 
     settings = with_device(load_settings(), device)
     is_file = isinstance(checkpoint, Path) or checkpoint.endswith(CHECKPOINT_SUFFIX)
     model, path = (None, Path(checkpoint)) if is_file else (str(checkpoint), None)
-    return Sampler(choose_checkpoint(settings, PLAIN, model, path), str(resolve_device(settings.device)))
+    loaded = choose_checkpoint(settings, PLAIN, model, path)
+    return LoadedModel(Sampler(loaded, str(resolve_device(settings.device))))

@@ -122,6 +122,24 @@ def _no_clarity(wanted: str | None, able: Sequence[str]) -> str:
     return f"{who} {verb} the clarity of its images{others}"
 
 
+def check_labelling(card: Card, labelling: Labelling, name: str, field: str) -> None:
+    """Check that a model has the labels and takes the conditions that are asked for.
+
+    Args:
+        card: of the model.
+        labelling: what is asked for.
+        name: of the model, for the message.
+        field: that named the model.
+
+    Raises:
+        LabellingError: it does not.
+    """
+    if labelling and population_of(card) is None:
+        raise LabellingError(field, f"{name} has no labels and takes no conditions")
+    if "clarity" in labelling.given and not takes_clarity(card):
+        raise LabellingError("clarity", f"{name} does not set the clarity of its images")
+
+
 def choose_checkpoint(
     settings: Settings, labelling: Labelling, model: str | None, path: Path | None
 ) -> Checkpoint:
@@ -141,10 +159,7 @@ def choose_checkpoint(
     """
     if path is not None:
         checkpoint = load_checkpoint(path, require_fid=not settings.allow_unscored)
-        if labelling and population_of(checkpoint.card) is None:
-            raise LabellingError("checkpoint", f"{path}: has no labels and takes no conditions")
-        if "clarity" in labelling.given and not takes_clarity(checkpoint.card):
-            raise LabellingError("clarity", f"{path}: does not set the clarity of its images")
+        check_labelling(checkpoint.card, labelling, f"{path}:", "checkpoint")
         return checkpoint
     checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
     if model is not None and model not in checkpoints:

@@ -12,6 +12,14 @@ from endotwin.samples.archive import Archive
 from endotwin.samples.sample import Provenance
 
 
+def npy_header(count: int) -> bytes:
+    """Return what comes before the grey levels of so many images."""
+    header = io.BytesIO()
+    shape = (count, IMAGE_SIZE, IMAGE_SIZE)
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return header.getvalue()
+
+
 class NpyArchive(Archive):
     """One uint8 array, shape (count, 128, 128), as `numpy.save` writes it. Holds no names and no labels."""
 
@@ -22,12 +30,7 @@ class NpyArchive(Archive):
     def __init__(self, images: ImageRange, provenance: Provenance) -> None:
         """Begin an array; see `Archive`."""
         super().__init__(images, provenance)
-        shape = (images.count, IMAGE_SIZE, IMAGE_SIZE)
-        header = io.BytesIO()
-        np.lib.format.write_array_header_1_0(
-            header, {"descr": "|u1", "fortran_order": False, "shape": shape}
-        )
-        self._header = header.getvalue()
+        self._header = npy_header(images.count)
         self.content_length = len(self._header) + images.count * IMAGE_SIZE * IMAGE_SIZE
 
     def head(self) -> bytes:

@@ -10,6 +10,15 @@ from endotwin.samples.archive import Archive
 from endotwin.samples.sample import Provenance
 
 
+def tar_end(size: int) -> bytes:
+    """Return what comes behind the members, of so many bytes, as `tarfile` writes it.
+
+    These are two empty blocks, and as many more as fill the last record.
+    """
+    end = 2 * tarfile.BLOCKSIZE
+    return bytes(end + -(size + end) % tarfile.RECORDSIZE)
+
+
 class TarArchive(Archive):
     """A USTAR file in the WebDataset layout: the files of each sample side by side, KEY.png first."""
 
@@ -32,6 +41,4 @@ class TarArchive(Archive):
         return data
 
     def _end(self) -> bytes:
-        """Return two empty blocks, and as many more as fill the last record, as `tarfile` does."""
-        end = 2 * tarfile.BLOCKSIZE
-        return bytes(end + -(self._size + end) % tarfile.RECORDSIZE)
+        return tar_end(self._size)

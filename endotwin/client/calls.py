@@ -1,0 +1,191 @@
+"""The requests behind the calls of both clients, without sending them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import quote
+
+import httpx
+import numpy as np
+from pydantic import ValidationError
+
+from endotwin.client.errors import JobFailedError, MismatchError
+from endotwin.client.image_stream import ImageStream
+from endotwin.client.receivers import FilesReceiver, ImageReceiver
+from endotwin.client.views import Job
+from endotwin.image_range import IMAGE_SIZE, ImageRange
+from endotwin.samples.arguments import (
+    ConditionArguments,
+    LabelNames,
+    conditions_as_text,
+    labels_as_text,
+)
+from endotwin.samples.arrays import Sample
+from endotwin.samples.npy import NpyArchive, npy_header
+from endotwin.samples.tar import TarArchive, tar_end
+
+_Result = TypeVar("_Result")
+
+CONNECT_SECONDS = 10.0
+"""How long a connection may take to be made."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: method, path, and what goes with it."""
+
+    method: str
+    path: str
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+MODELS = Call("GET", "/models")
+JOBS = Call("GET", "/jobs")
+
+
+def model_call(name: str) -> Call:
+    """Ask for one model with its card."""
+    return Call("GET", f"/models/{quote(name, safe='')}")
+
+
+def job_call(identity: str, method: str = "GET", action: str = "") -> Call:
+    """Ask for one job, or for a change of it."""
+    return Call(method, f"/jobs/{quote(identity, safe='')}{action}")
+
+
+def start_call(
+    destination: str,
+    seed: int,
+    count: int,
+    *,
+    labels: LabelNames,
+    model: str | None,
+    kind: str,
+    shard_size: int | None,
+    idempotency_key: str | None,
+    conditions: ConditionArguments,
+) -> Call:
+    """Ask for a new job; sent again it is the same job, since the key is."""
+    named = labels_as_text(labels)
+    body: dict[str, Any] = {"n": count, "seed": seed, "destination": destination, "format": kind}
+    more = {
+        "model": model,
+        "labels": named.split(",") if named else None,
+        "conditions": conditions_as_text(conditions) or None,
+        "shard_size": shard_size,
+    }
+    body |= {name: value for name, value in more.items() if value is not None}
+    return Call("POST", "/jobs", body, {"Idempotency-Key": idempotency_key or uuid.uuid4().hex})
+
+
+def image_stream(
+    images: ImageRange, model: str | None, conditions: ConditionArguments
+) -> ImageStream[np.ndarray]:
+    """Ask for images."""
+    return ImageStream(ImageReceiver, images, _parameters(model, (), conditions))
+
+
+def sample_stream(
+    images: ImageRange, model: str | None, labels: LabelNames, conditions: ConditionArguments
+) -> ImageStream[tuple[Sample, bytes]]:
+    """Ask for samples."""
+    return ImageStream(FilesReceiver, images, _parameters(model, labels, conditions))
+
+
+def _parameters(model: str | None, labels: LabelNames, conditions: ConditionArguments) -> dict[str, str]:
+    given = {"model": model, "labels": labels_as_text(labels), **conditions_as_text(conditions)}
+    return {name: text for name, text in given.items() if text is not None}
+
+
+def is_tar(path: Path, labels: LabelNames) -> bool:
+    """Return whether a file is to be a tar, else an npy.
+
+    Raises:
+        ValueError: it is neither, or an npy, which has no place for labels.
+    """
+    if path.suffix == TarArchive.suffix:
+        return True
+    if path.suffix != NpyArchive.suffix:
+        raise ValueError(f"{path} must end in {TarArchive.suffix} or {NpyArchive.suffix}")
+    if labels:
+        raise ValueError(f"{path}: an npy has no place for labels, a tar has")
+    return False
+
+
+def empty_images(count: int) -> np.ndarray:
+    """Return an array for images, uint8 (count, 128, 128)."""
+    return np.empty((count, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+
+
+def http_options(url: str, key: str | None, timeout: float, verify: Any) -> dict[str, Any]:
+    """Return the options of an HTTP client.
+
+    Raises:
+        ValueError: the address is none.
+    """
+    address = httpx.URL(url)
+    if address.scheme not in ("http", "https") or not address.host:
+        raise ValueError(f"the address of a service is like https://endotwin.example, got {url!r}")
+    return {
+        "base_url": address,
+        "headers": {} if key is None else {"Authorization": f"Bearer {key}"},
+        "timeout": httpx.Timeout(timeout, connect=CONNECT_SECONDS),
+        "verify": verify,
+    }
+
+
+def read_answer(read: Callable[[bytes], _Result], content: bytes) -> _Result:
+    """Read an answer that is JSON.
+
+    Raises:
+        MismatchError: it is not what it should be.
+    """
+    try:
+        return read(content)
+    except ValidationError as error:
+        raise MismatchError(f"the answer is not one of an Endotwin service: {error}") from error
+
+
+def check_complete(job: Job) -> Job:
+    """Return a job that is complete.
+
+    Raises:
+        JobFailedError: it came to another end.
+    """
+    if job.state == "complete":
+        return job
+    why = f": {job.errors[-1].message}" if job.errors and job.state.endswith("failed") else ""
+    raise JobFailedError(f"job {job.id} is {job.state}{why}", job.state)
+
+
+class Download:
+    """A file that is written as images arrive: byte for byte the one that one uncut stream is."""
+
+    def __init__(self, file: BinaryIO, images: ImageRange, *, as_tar: bool) -> None:
+        """Begin the file.
+
+        Args:
+            file: empty.
+            images: that it will hold.
+            as_tar: whether it is a tar, else an npy.
+        """
+        self._file = file
+        self._as_tar = as_tar
+        self._size = 0
+        if not as_tar:
+            self._file.write(npy_header(images.count))
+
+    def add(self, data: bytes) -> None:
+        """Write the bytes of the next image."""
+        self._file.write(data)
+        self._size += len(data)
+
+    def finish(self) -> None:
+        """Write what comes behind the last image."""
+        if self._as_tar:
+            self._file.write(tar_end(self._size))
