@@ -1,4 +1,4 @@
-"""Measure what jitter and spread make of a mosaic, and write the table that `calibration` inverts.
+"""Measure what jitter and spread make of a mosaic, and write the table and surfaces for `calibration`.
 
 Run it after a change of `endotwin.mosaic.drawing`: `python -m benchmarks.mosaic.calibrate` (minutes).
 """
@@ -6,8 +6,10 @@ Run it after a change of `endotwin.mosaic.drawing`: `python -m benchmarks.mosaic
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
+from scipy.interpolate import RectBivariateSpline
 from tqdm import tqdm
 
 from endotwin.files import whole_file
@@ -29,6 +31,10 @@ CELL_AREA = 400.0
 MOSAICS = 240
 _SEED = 1
 
+_CV_NOISE, _ANGLE_NOISE, _AREA_NOISE = 0.013, 0.007, 0.0036
+"""Standard errors of a point of the table: of the logarithm of the cv, of the arcsine of the root of the
+hexagonality, and of the area. On these scales they are the same at every point."""
+
 
 def measure_point(shape: MosaicShape, point: int) -> tuple[float, float, float]:
     """Return CV of the area, share of hexagons, and mean cell area over the wanted one, of many mosaics.
@@ -45,6 +51,25 @@ def measure_point(shape: MosaicShape, point: int) -> tuple[float, float, float]:
     pooled = measure_mosaics(mosaics)
     mean_area = MOSAICS * IMAGE_SIZE**2 / pooled.count
     return pooled.cv, pooled.hexagonality, mean_area / shape.cell_area
+
+
+def fit_surfaces(table: dict[str, Any]) -> dict[str, Any]:
+    """Fit bicubic splines to the table: knots and coefficients, by the name of what they give."""
+    scales = {
+        "log_cv": (np.log(table["cv"]), _CV_NOISE),
+        "hexagonality_angle": (np.arcsin(np.sqrt(table["hexagonality"])), _ANGLE_NOISE),
+        "area": (np.array(table["area"]), _AREA_NOISE),
+    }
+    surfaces = {}
+    for name, (values, noise) in scales.items():
+        spline = RectBivariateSpline(table["jitters"], table["spreads"], values, s=values.size * noise**2)
+        *knots, coefficients = spline.tck
+        shape = [len(each) - 4 for each in knots]
+        surfaces[name] = {
+            "knots": [each.tolist() for each in knots],
+            "coefficients": coefficients.reshape(shape).tolist(),
+        }
+    return surfaces
 
 
 def main() -> None:
@@ -65,7 +90,7 @@ def main() -> None:
         "seed": _SEED,
     }
     with whole_file(TABLE_PATH) as file:
-        file.write(json.dumps(table).encode() + b"\n")
+        file.write(json.dumps({**table, "surfaces": fit_surfaces(table)}).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Find the jitter and spread that give a mosaic a coefficient of variation and a hexagonality.
 
-The table was measured on mosaics (`benchmarks.mosaic.calibrate`); smooth surfaces are fitted to it, so that
-the noise of its points averages out. The coefficient of variation grows with the spread, so for every
-jitter one spread gives it; along these pairs the hexagonality falls with the jitter.
+The table was measured on mosaics (`benchmarks.mosaic.calibrate`), and smooth surfaces were fitted to it, so
+that the noise of its points averages out; the file holds both. The coefficient of variation grows with the
+spread, so for every jitter one spread gives it; along these pairs the hexagonality falls with the jitter.
 """
 
 from __future__ import annotations
@@ -20,10 +20,6 @@ from endotwin.mosaic.drawing import MosaicShape
 TABLE_PATH = Path(__file__).with_name("calibration.json")
 
 _FINE_JITTERS, _FINE_SPREADS = 251, 201
-_CV_NOISE, _ANGLE_NOISE, _AREA_NOISE = 0.013, 0.007, 0.0036
-"""Standard errors of a point of the table: of the logarithm of the cv, of the arcsine of the root of the
-hexagonality, and of the area. On these scales they are the same at every point."""
-
 _TOLERANCE = 0.005
 """Hexagonality so far beyond what is reachable is replaced by the nearest that is reachable."""
 
@@ -105,25 +101,64 @@ def _shapes_with(cv: float) -> _Shapes:
 
 
 class _Table:
-    """The measured table, smoothed, on a fine grid: arrays (jitters, spreads)."""
+    """The surfaces on a fine grid: arrays (jitters, spreads)."""
 
     def __init__(self) -> None:
-        from scipy.interpolate import RectBivariateSpline  # noqa: PLC0415
-
         raw = json.loads(TABLE_PATH.read_text())
-        axes = np.array(raw["jitters"]), np.array(raw["spreads"])
-        self.jitters = np.linspace(axes[0][0], axes[0][-1], _FINE_JITTERS)
-        self.spreads = np.linspace(axes[1][0], axes[1][-1], _FINE_SPREADS)
+        self.jitters = np.linspace(raw["jitters"][0], raw["jitters"][-1], _FINE_JITTERS)
+        self.spreads = np.linspace(raw["spreads"][0], raw["spreads"][-1], _FINE_SPREADS)
 
-        def smooth(values: np.ndarray, noise: float) -> np.ndarray:
-            surface = RectBivariateSpline(*axes, values, s=values.size * noise**2)
-            fine: np.ndarray = surface(self.jitters, self.spreads)
-            return fine
+        def smooth(name: str) -> np.ndarray:
+            surface = raw["surfaces"][name]
+            jitter_knots, spread_knots = map(np.array, surface["knots"])
+            coefficients = np.array(surface["coefficients"])
+            return evaluate_spline(jitter_knots, spread_knots, coefficients, self.jitters, self.spreads)
 
-        self.cv = np.maximum.accumulate(np.exp(smooth(np.log(raw["cv"]), _CV_NOISE)), axis=1)
-        angle = smooth(np.arcsin(np.sqrt(raw["hexagonality"])), _ANGLE_NOISE)
-        self.hexagonality = np.sin(angle.clip(0.0, 0.5 * math.pi)) ** 2
-        self.area = smooth(np.array(raw["area"]), _AREA_NOISE)
+        self.cv = np.maximum.accumulate(np.exp(smooth("log_cv")), axis=1)
+        self.hexagonality = np.sin(smooth("hexagonality_angle").clip(0.0, 0.5 * math.pi)) ** 2
+        self.area = smooth("area")
+
+
+def evaluate_spline(
+    knots_x: np.ndarray, knots_y: np.ndarray, coefficients: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> np.ndarray:
+    """Evaluate a bicubic spline on a grid.
+
+    It is done in the order of FITPACK's `bispev` (Dierckx, "Curve and surface fitting with splines", 1993),
+    so that the same bits come out as from scipy, which takes longer to import than this does.
+
+    Args:
+        knots_x: of the first axis, float64 (rows + 4,).
+        knots_y: of the second axis, float64 (columns + 4,).
+        coefficients: float64 (rows, columns).
+        x: where on the first axis, float64 (N,), within the knots.
+        y: where on the second axis, float64 (M,), within the knots.
+
+    Returns:
+        float64 (N, M).
+    """
+    first_x, weights_x = _basis(knots_x, x)
+    first_y, weights_y = _basis(knots_y, y)
+    total = np.zeros((len(x), len(y)))
+    for i in range(4):
+        for j in range(4):
+            total += coefficients[np.ix_(first_x + i, first_y + j)] * weights_x[i][:, None] * weights_y[j]
+    return total
+
+
+def _basis(knots: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the first of the four cubic B-splines that are not 0 at x, int64 (N,), and their values."""
+    last = len(knots) - 5
+    interval = (np.searchsorted(knots, x, side="right") - 1).clip(3, last)
+    values = [np.ones_like(x)]
+    for degree in range(1, 4):
+        lower, values = values, [np.zeros_like(x) for _ in range(degree + 1)]
+        for i in range(degree):
+            right, left = knots[interval + i + 1], knots[interval + i + 1 - degree]
+            share = lower[i] / (right - left)
+            values[i] += share * (right - x)
+            values[i + 1] = share * (x - left)
+    return interval - 3, values
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The cells of pixels, compiled.
+"""The cells of pixels and the pieces of masks, compiled.
 
 Import this module where it is used: it takes Numba with it.
 """
@@ -69,3 +69,37 @@ def walk_pixels(
             border[row, column] = max(least, 0.0)
             centre[row, column] = math.sqrt(x * x + y * y)
     return owner, border, centre
+
+
+@compiled
+def label_pieces(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """Number the pieces of a mask, connected across sides of pixels, in the order of their first pixel.
+
+    Args:
+        mask: bool (H, W).
+
+    Returns:
+        The piece of every pixel, int64 (H, W), from 1 on and 0 outside of the mask, and how many there are.
+    """
+    rows, columns = mask.shape
+    piece = np.zeros((rows, columns), np.int64)
+    reached = np.empty((rows * columns, 2), np.int64)
+    count = 0
+    for first_row in range(rows):
+        for first_column in range(columns):
+            if not mask[first_row, first_column] or piece[first_row, first_column] > 0:
+                continue
+            count += 1
+            piece[first_row, first_column] = count
+            reached[0, 0], reached[0, 1] = first_row, first_column
+            left = 1
+            while left > 0:
+                left -= 1
+                row, column = reached[left, 0], reached[left, 1]
+                for step_down, step_right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+                    r, c = row + step_down, column + step_right
+                    if 0 <= r < rows and 0 <= c < columns and mask[r, c] and piece[r, c] == 0:
+                        piece[r, c] = count
+                        reached[left, 0], reached[left, 1] = r, c
+                        left += 1
+    return piece, count

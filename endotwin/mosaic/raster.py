@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import label
 
 from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.drawing import Mosaic
@@ -65,7 +64,9 @@ def draw_borders(raster: Raster) -> np.ndarray:
 
 def _tips(owner: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Find the pieces off a border that are not the largest one of their cell."""
-    piece, count = label(~drawn)
+    from endotwin.mosaic.pixels import label_pieces  # noqa: PLC0415
+
+    piece, count = label_pieces(~drawn)
     sizes = np.bincount(piece.ravel())
     cell = np.zeros(count + 1, dtype=np.int64)
     cell[piece] = owner
