@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Match, Route
+from starlette.types import Lifespan
 
 from endotwin import __version__
 from endotwin.quoting import shorten
@@ -21,6 +22,7 @@ from service.metrics_page import add_metrics_page
 from service.model_view import ModelDetails, ModelList, view_model, view_models
 from service.openapi import describe_service
 from service.query import DESCRIPTIONS, parse_query
+from service.readiness import add_health_pages
 from service.reload import add_reload_route
 from service.request_record import current_record
 from service.runtime import Runtime
@@ -29,10 +31,13 @@ from service.stream import ImagesResponse
 _GENERATE = "/generate"
 
 
-def create_app() -> FastAPI:
+def create_app(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """Build the web application.
 
     Before the first request `app.state.runtime` has to be set to a `service.runtime.Runtime`.
+
+    Args:
+        lifespan: what happens before the first request and after the last, where a web server runs it.
     """
     # The pages of FastAPI load scripts from elsewhere, and its description knows no operator.
     app = FastAPI(
@@ -43,6 +48,7 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
     )
     _add_generate(app)
@@ -50,6 +56,7 @@ def create_app() -> FastAPI:
     add_job_routes(app)
     add_reload_route(app)
     _add_description(app)
+    add_health_pages(app)
     add_metrics_page(app)
     add_index_page(app)
     app.add_exception_handler(ApiError, _answer_api_error)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 
-import bentoml
 import torch
 from fastapi import FastAPI
 from prometheus_client import (
@@ -65,7 +65,7 @@ class RuntimeCollector(Collector):
             "version": __version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "bentoml": bentoml.__version__,
+            "bentoml": version("bentoml"),
             "device": runtime.device_name,
         }
         build = GaugeMetricFamily("endotwin_build_info", "Always 1; what runs here.", labels=list(info))

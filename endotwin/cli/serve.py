@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from endotwin.packages import GENERATING, INSTALL_SERVICE, SERVING, missing_packages
+from endotwin.process_environment import GENERATING as VARIABLES
 
 _CHECKPOINT_DIR = "ENDOTWIN_CHECKPOINT_DIR"
 
@@ -38,7 +39,8 @@ def serve(
         raise typer.Exit(1)
     command = [sys.executable, "-m", "service", "--host", host, "--port", str(port)]
     command += ["--grace-seconds", str(grace_seconds)]
+    environment = {**VARIABLES, **os.environ}  # or the server would start itself again for them
     if folder := os.environ.get(_CHECKPOINT_DIR):
-        os.environ[_CHECKPOINT_DIR] = str(Path(folder).resolve())  # the server runs in another folder
+        environment[_CHECKPOINT_DIR] = str(Path(folder).resolve())  # the server runs in another folder
     os.chdir(_ROOT)  # there `-m service` finds the package that belongs to this one
-    os.execv(sys.executable, command)
+    os.execve(sys.executable, command, environment)
