@@ -12,7 +12,7 @@ from endotwin.checkpoint_files import checkpoint_paths
 from endotwin.generator.card import Card
 from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
 from endotwin.generator.labelled import LabelledArchitecture
-from endotwin.mosaic.parameters import ImagePopulation
+from endotwin.mosaic.parameters import CONDITION_LIMITS, ImagePopulation
 from endotwin.samples.labelling import Labelling, LabellingError
 from endotwin.settings import Settings, SettingsError, variable
 
@@ -77,6 +77,17 @@ def takes_clarity(card: Card) -> bool:
     """Return whether a model sets the clarity of its images: those trained since it is a condition do."""
     architecture = card.architecture
     return isinstance(architecture, LabelledArchitecture) and bool(architecture.instruments)
+
+
+def conditions_of(card: Card) -> dict[str, tuple[float, float]]:
+    """Return the conditions that a model takes, each with its least and greatest value, by name."""
+    if population_of(card) is None:
+        return {}
+    return {
+        name: limits
+        for name, limits in CONDITION_LIMITS.items()
+        if name != "clarity" or takes_clarity(card)
+    }
 
 
 def choose_labelled(

@@ -126,6 +126,9 @@ class Settings(BaseSettings):
         default=None,
         description="file of the keys that `endotwin key` makes; with it every route but health needs one",
     )
+    gallery: bool = Field(
+        default=True, description="whether there is a page at /gallery on which to look at images"
+    )
     usage_store: Path | None = Field(
         default=None,
         description="file in which images per key and day are counted; by default beside the keys' file",

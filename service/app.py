@@ -1,4 +1,4 @@
-"""The routes: POST /generate, GET /models and GET /models/{name}; jobs and the page at / are added here."""
+"""The routes: POST /generate, GET /models and GET /models/{name}; jobs and the pages are added here."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from service.access.caller import caller_of
 from service.access.quota import ChargedResponse
 from service.error_codes import ErrorCode
 from service.errors import ApiError
+from service.gallery.pages import add_gallery
 from service.index_page import add_index_page
 from service.jobs.routes import add_job_routes
 from service.metrics_page import add_metrics_page
@@ -58,6 +59,7 @@ def create_app(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     _add_description(app)
     add_health_pages(app)
     add_metrics_page(app)
+    add_gallery(app)
     add_index_page(app)
     app.add_exception_handler(ApiError, _answer_api_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
@@ -120,9 +122,11 @@ def _add_models(app: FastAPI) -> None:
 async def list_models(request: Request) -> JSONResponse:
     """List the models: name, digest of the generator, recorded FID, whether it is the default, its labels.
 
-    A labelled model's `population` is what is drawn where a request sets no condition.
+    A labelled model's `population` is what is drawn where a request sets no condition; `conditions` are
+    those that it takes.
     """
-    return JSONResponse(view_models(_runtime(request).models).model_dump(mode="json"))
+    runtime = _runtime(request)
+    return JSONResponse(view_models(runtime.models, runtime.settings.max_images).model_dump(mode="json"))
 
 
 async def show_model(request: Request) -> JSONResponse:

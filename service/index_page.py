@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from service.openapi import OTHER_PAGES, PAGE_HEADERS
+from service.openapi import PAGE_HEADERS, other_pages
 
 
 def add_index_page(app: FastAPI) -> None:
@@ -21,11 +21,11 @@ def add_index_page(app: FastAPI) -> None:
         if isinstance(route, APIRoute)
         for method in sorted(route.methods or ())
     ]
-    rows += [("GET", path, meaning) for path, (_, meaning) in OTHER_PAGES.items()]
-    page = _render(rows)
 
     async def show_index(request: Request) -> Response:
-        return HTMLResponse(page, headers=PAGE_HEADERS)
+        pages = other_pages(request.app.state.runtime.settings)
+        others = [("GET", path, meaning) for path, (_, meaning) in pages.items()]
+        return HTMLResponse(_render(rows + others), headers=PAGE_HEADERS)
 
     app.add_route("/", show_index, include_in_schema=False)
 

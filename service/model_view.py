@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from endotwin.catalogue import conditions_of
 from endotwin.generator.card import Card
 from endotwin.mosaic.parameters import ImagePopulation
+from endotwin.samples.labelling import LABELS
 from service.models import Model, Models
+
+
+class Limits(BaseModel):
+    """The least and the greatest value of a condition."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    least: float
+    most: float
 
 
 class ModelSummary(BaseModel):
@@ -21,6 +32,8 @@ class ModelSummary(BaseModel):
     fid: float | None = Field(ge=0, description="recorded FID; null for an unscored model")
     default: bool = Field(description="whether a request gets it that names no model")
     labels: bool = Field(description="whether its images come with labels, and meet conditions")
+    label_names: list[str] = Field(description="the labels; none for a model without")
+    conditions: dict[str, Limits] = Field(description="the conditions that it takes, by name")
     population: ImagePopulation | None = Field(
         description="what is drawn where a request sets no condition; null for a model without labels"
     )
@@ -38,11 +51,12 @@ class ModelList(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     models: list[ModelSummary]
+    max_images: int = Field(ge=1, description="most images that one request may ask for")
 
 
-def view_models(models: Models) -> ModelList:
-    """Return all models as clients see them."""
-    return ModelList(models=[_summary(model, models) for model in models])
+def view_models(models: Models, max_images: int) -> ModelList:
+    """Return all models as clients see them, with the operator's limit on one request."""
+    return ModelList(models=[_summary(model, models) for model in models], max_images=max_images)
 
 
 def view_model(model: Model, models: Models) -> ModelDetails:
@@ -57,5 +71,10 @@ def _summary(model: Model, models: Models) -> ModelSummary:
         fid=model.fid,
         default=model is models.default,
         labels=model.population is not None,
+        label_names=[] if model.population is None else list(LABELS),
+        conditions={
+            name: Limits(least=least, most=most)
+            for name, (least, most) in conditions_of(model.card).items()
+        },
         population=model.population,
     )

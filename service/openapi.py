@@ -15,6 +15,7 @@ from endotwin.settings import Settings
 from service import errors
 from service.access.control import errors_of
 from service.error_codes import ErrorCode
+from service.gallery.pages import GALLERY, SECURITY_HEADERS
 from service.jobs.job_body import describe_body
 from service.jobs.job_view import JobPage
 from service.model_view import ModelDetails, ModelList
@@ -26,6 +27,7 @@ from service.stream_headers import describe_headers
 
 OTHER_PAGES = {
     "/": ("text/html", "This list of what there is to ask for"),
+    GALLERY: ("text/html", "A page on which to look at images, choose settings and start jobs"),
     "/livez": ("text/plain", "The process answers"),
     "/healthz": ("text/plain", "The same"),
     "/readyz": (
@@ -45,6 +47,11 @@ PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'"}
 """Headers of the page at /."""
 
 
+def other_pages(settings: Settings) -> dict[str, tuple[str, str]]:
+    """Return those of `OTHER_PAGES` that a service with these settings has."""
+    return {path: page for path, page in OTHER_PAGES.items() if path != GALLERY or settings.gallery}
+
+
 def describe_service(app: FastAPI, models: Models, settings: Settings) -> dict[str, Any]:
     """Return the OpenAPI description of an application that serves these models."""
     described: dict[str, Any] = copy.deepcopy(app.openapi())  # which is made once
@@ -57,10 +64,13 @@ def describe_service(app: FastAPI, models: Models, settings: Settings) -> dict[s
     images["responses"]["200"]["headers"] = describe_headers()
     [name] = paths["/models/{name}"]["get"]["parameters"]
     name["schema"]["enum"] = models.names
-    paths |= {path: {"get": _describe_page(path, *page)} for path, page in OTHER_PAGES.items()}
-    paths["/"]["get"]["responses"]["200"]["headers"] = {
-        name: {"required": True, "schema": {"const": value}} for name, value in PAGE_HEADERS.items()
-    }
+    pages = other_pages(settings)
+    paths |= {path: {"get": _describe_page(path, *page)} for path, page in pages.items()}
+    for path, fixed in {"/": PAGE_HEADERS, GALLERY: SECURITY_HEADERS}.items():
+        if path in pages:
+            paths[path]["get"]["responses"]["200"]["headers"] = {
+                name: {"required": True, "schema": {"const": value}} for name, value in fixed.items()
+            }
     for path, operations in paths.items():
         for operation in operations.values():
             # A name with a slash in it, however it is encoded, makes another path.

@@ -23,7 +23,7 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}")
 _LONGEST_TEXT = 200
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _PROBES = frozenset({"/livez", "/healthz", "/readyz", "/metrics"})
-_ROUTES = _PROBES | {"/", "/docs.json", "/generate", "/jobs", "/models"}
+_ROUTES = _PROBES | {"/", "/docs.json", "/gallery", "/generate", "/jobs", "/models"}
 """Routes whose path is their template: a request that was refused before it got there has no route."""
 
 _OTHER = "other"

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 from bentoml._internal.bento.build_config import BentoPathSpec
@@ -52,6 +53,16 @@ def test_bento_holds_the_whole_package(package: str) -> None:
     files = [str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py")]
     assert f"{package}/__init__.py" in files
     assert [path for path in files if not packed(path)] == []
+
+
+def test_every_package_holds_the_gallery() -> None:
+    files = sorted((ROOT / "service" / "gallery" / "static").iterdir())
+    assert len(files) > 10
+    assert [path for path in files if not packed(str(path.relative_to(ROOT)))] == []
+    [pattern] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][
+        "service.gallery"
+    ]
+    assert sorted((ROOT / "service" / "gallery").glob(pattern)) == files
 
 
 def test_bento_holds_the_checkpoints_and_the_licence() -> None:

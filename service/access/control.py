@@ -10,10 +10,11 @@ from service.access.caller import Caller, set_caller
 from service.access.keyring import Keyring
 from service.error_codes import ErrorCode
 from service.errors import ApiError
+from service.gallery.pages import is_gallery
 from service.request_record import current_record
 
 HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
-"""Paths that need no key."""
+"""Paths of probes, which need no key."""
 
 SCOPE_OF = {
     "": None,
@@ -30,6 +31,11 @@ SCOPE_OF = {
 _NO_ADDRESS = "unix socket"
 
 
+def needs_key(path: str) -> bool:
+    """Return whether a path needs a key where there are keys. The gallery's page asks for one itself."""
+    return path not in HEALTH and not is_gallery(path)
+
+
 def scope_of(path: str) -> str | None:
     """Return the scope that a path needs beside a key."""
     return SCOPE_OF.get(path.removeprefix("/").partition("/")[0])
@@ -37,7 +43,7 @@ def scope_of(path: str) -> str | None:
 
 def errors_of(path: str) -> tuple[ErrorCode, ...]:
     """Return the codes of those who may not ask for a path."""
-    if path in HEALTH:
+    if not needs_key(path):
         return ()
     return (ErrorCode.UNAUTHORIZED, ErrorCode.MISSING_SCOPE)[: 1 if scope_of(path) is None else 2]
 
@@ -75,7 +81,7 @@ class AccessControl:
         """
         client = scope.get("client")
         address = client[0] if client else _NO_ADDRESS
-        if scope["path"] in HEALTH:
+        if not needs_key(scope["path"]):
             return Caller(address, frozenset())
         runtime = getattr(self._state, "runtime", None)
         if runtime is None:

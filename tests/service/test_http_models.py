@@ -12,6 +12,8 @@ import pytest
 from live_server import LiveServer
 
 from endotwin.generator.checkpoint import load_checkpoint, read_card
+from endotwin.mosaic.parameters import CONDITION_LIMITS
+from endotwin.samples.labelling import LABELS
 from service import metrics
 from service.query import DESCRIPTIONS
 
@@ -27,6 +29,8 @@ def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path, labelled_c
                 "fid": 123.5,
                 "default": True,
                 "labels": False,
+                "label_names": [],
+                "conditions": {},
                 "population": None,
             },
             {
@@ -35,9 +39,14 @@ def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path, labelled_c
                 "fid": 150.0,
                 "default": False,
                 "labels": True,
+                "label_names": list(LABELS),
+                "conditions": {
+                    name: {"least": least, "most": most} for name, (least, most) in CONDITION_LIMITS.items()
+                },
                 "population": labelled.card.architecture.population.model_dump(mode="json"),
             },
-        ]
+        ],
+        "max_images": 5000,
     }
 
 

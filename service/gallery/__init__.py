@@ -1,0 +1,1 @@
+"""The page at /gallery: look at images, choose settings, start jobs."""
