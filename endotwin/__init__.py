@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Unpack
+
     from endotwin.client.async_client import AsyncClient
     from endotwin.client.client import Client
     from endotwin.client.errors import (
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
         ServiceError,
     )
     from endotwin.loaded_model import LoadedModel
+    from endotwin.samples.arguments import ConditionArguments, LabelNames
     from endotwin.samples.arrays import Sample
+    from endotwin.torch_dataset import ImageDataset
 
 __all__ = [
     "AsyncClient",
@@ -33,6 +38,7 @@ __all__ = [
     "MismatchError",
     "Sample",
     "ServiceError",
+    "dataset",
     "load",
 ]
 
@@ -90,3 +96,63 @@ def load(checkpoint: str | Path, device: str = "auto") -> LoadedModel:
     model, path = (None, Path(checkpoint)) if is_file else (str(checkpoint), None)
     loaded = choose_checkpoint(settings, PLAIN, model, path)
     return LoadedModel(Sampler(loaded, str(resolve_device(settings.device))))
+
+
+def dataset(
+    checkpoint: str | Path,
+    seed: int,
+    count: int | None = None,
+    start: int = 0,
+    *,
+    labels: LabelNames = (),
+    tensors: bool = True,
+    transform: Callable[[dict[str, Any]], Any] | None = None,
+    device: str = "cpu",
+    rank: int | None = None,
+    ranks: int | None = None,
+    **conditions: Unpack[ConditionArguments],
+) -> ImageDataset:
+    """Return a torch IterableDataset of images and labels that are made while it is read.
+
+    Each image comes once, however many DataLoader workers and distributed ranks share the data set. It
+    goes on where it was with torchdata's StatefulDataLoader.
+
+    Args:
+        checkpoint: as for `load`.
+        seed: 0 to 2**64 - 1.
+        count: number of images of all ranks together; None for no end.
+        start: index of the first image, 0 to 2**53 - 1.
+        labels: names such as `["borders", "instances"]`; they take a labelled model.
+        tensors: whether items are tensors that a DataLoader collates, float32 (1, 128, 128) from 0 to 1
+            (`instances` int64), else arrays, uint8 (128, 128) (`instances` uint16).
+        transform: gets each item, a dict with `image`, the labels by their names, `index` and `name`, in
+            the process that made it; what it returns takes the item's place.
+        device: auto, cpu, cuda or cuda:INDEX; workers that are forked can use the CPU only.
+        rank: of this process; default: that of torch.distributed or torchrun, else 0.
+        ranks: number of processes; default likewise.
+        conditions: what every image meets, such as `density=(1500, 2500)`.
+
+    Raises:
+        ChoiceError: there is no checkpoint of that name, or no device can have that name.
+        CheckpointError: the file cannot be used.
+        SettingsError: the folder of checkpoints is not there.
+        ImageRangeError: a number is out of range.
+        LabellingError: the model has no labels, there is no label of a name, or no mosaic meets the
+            conditions.
+        ValueError: `cells` are asked for as tensors, or there is no such rank.
+    """
+    from endotwin.torch_dataset import ImageDataset  # noqa: PLC0415
+
+    return ImageDataset(
+        checkpoint,
+        seed,
+        count,
+        start,
+        labels=tuple(labels.split(",") if isinstance(labels, str) else labels),
+        conditions=conditions,
+        tensors=tensors,
+        transform=transform,
+        device=device,
+        rank=rank,
+        ranks=ranks,
+    )
