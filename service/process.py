@@ -136,6 +136,7 @@ def _read_models_again(runtime: Runtime) -> None:
 
 def _import_application() -> Application:
     # Numba, which the first scene needs: imported here, it does not hold up the device's thread.
+    import endotwin.mosaic.gutta_kernels  # noqa: PLC0415
     import endotwin.mosaic.kernels  # noqa: PLC0415
     import endotwin.mosaic.pixels  # noqa: F401, PLC0415
     from service.application import Application  # noqa: PLC0415

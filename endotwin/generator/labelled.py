@@ -39,14 +39,15 @@ from endotwin.mosaic.parameters import (
 from endotwin.mosaic.scene import SCENE_NUMBERS, Scene, draw_scene
 
 _MOSAIC_CHANNELS = 6
-GUTTAE_CHANNELS = 1
+GUTTAE_CHANNELS = 3
 FINE_CHANNELS = 1
 _UNIT_SPACING, _UNIT_LOG_SD = 24.0, 0.2
 _UNIT_CLARITY = 15.0
-_GUTTA_DEPTH, _GUTTA_DEPTH_SD = 0.38, 0.1
-"""Share of the brightness that a gutta takes away, over images."""
-_GUTTA_BLUR = 0.75
-"""How much of the contrast a gutta takes away."""
+_GUTTA_DEPTH, _GUTTA_DEPTH_SD = 0.39, 0.12
+_LEAST_DEPTH, _LARGEST_DEPTH, _DARKEST = 0.12, 0.5, 0.85
+"""Share of the brightness that a gutta takes away, over images; and the most that it takes at any pixel."""
+_GUTTA_GRAIN = 0.85
+"""How much of the grain, of a place without their borders, guttae keep."""
 _BORDER_WIDTH = 2.0
 """Width in pixels (sigma) of the borders that are drawn deeper or shallower to meet the clarity."""
 _LIGHT_CELL = 16
@@ -196,7 +197,8 @@ def _fields(scene: Scene) -> np.ndarray:
     """Turn a scene into what the network sees, float32 (channels, 128, 128).
 
     Border sharp and soft (1 on a border, towards 0 inside), distance to the cell's site in spacings, two
-    numbers constant within a cell, size of the cells; guttae; and, for 128 pixels, the border finest.
+    numbers constant within a cell, size of the cells; the soft guttae, their depth and their glints; and, for
+    128 pixels, the border finest.
     """
     raster = scene.raster
     spacing = scene.mosaic.shape.spacing
@@ -209,7 +211,9 @@ def _fields(scene: Scene) -> np.ndarray:
             scene.looks[..., 0],
             scene.looks[..., 1],
             size,
-            soften(scene.guttae),
+            scene.soft_guttae,
+            soften(scene.guttae * scene.gutta_look.depths, scene.gutta_look),
+            scene.gutta_look.glints,
             np.exp(-raster.border),
         ]
     )
@@ -258,12 +262,20 @@ def _light_of(images: Tensor) -> Tensor:
 
 
 def _cover(images: Tensor, guttae: Tensor, depth: Tensor) -> Tensor:
-    """Darken and blur images (B, 1, 128, 128) where guttae (B, 1, 128, 128), 0 to 1, cover them.
+    """Darken and blur images (B, 1, 128, 128) where guttae cover them, and add their glints.
 
     This is done to the rendered image: a network that gets the guttae as an input, and is trained on images
     with few of them, learns to render them away.
+
+    Args:
+        images: in -1..1.
+        guttae: (B, GUTTAE_CHANNELS, 128, 128), see `_fields`.
+        depth: (B, 1, 1, 1), standard normal.
     """
-    around = _light_of(images)
-    darker = _GUTTA_DEPTH + _GUTTA_DEPTH_SD * depth.clamp(-2.0, 2.0)
-    blurred = images + guttae * _GUTTA_BLUR * (around - images)
-    return (blurred + 1.0) * (1.0 - guttae * darker) - 1.0
+    covered, deep, glints = torch.split(guttae, 1, dim=1)
+    darker = (_GUTTA_DEPTH + _GUTTA_DEPTH_SD * depth).clamp(_LEAST_DEPTH, _LARGEST_DEPTH) * deep
+    smooth = _light_of(images)
+    grain = (images - F.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)).flip(3)
+    blurred = images + covered * (smooth + _GUTTA_GRAIN * grain - images)
+    brightness = (blurred + 1.0) * (1.0 - darker.clamp(max=_DARKEST)) * (1.0 + glints)
+    return torch.clamp(brightness - 1.0, -1.0, 1.0)

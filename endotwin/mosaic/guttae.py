@@ -1,76 +1,225 @@
-"""Guttae: dark spots of one to several cells, where excrescences lift the endothelium out of focus."""
+"""Guttae: dark spots of one to many cells, where excrescences lift the endothelium out of focus.
+
+Sizes, darkness and edges follow 30 guttae of real images; docs/mosaic.md has the numbers.
+"""
 
 from __future__ import annotations
 
 import functools
 import math
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, zoom
 
+from endotwin.generator.latents import to_uniform
 from endotwin.image_range import IMAGE_SIZE
 
 _SPOTS = 24
-_SPOT_NUMBERS = 3
-_OUTLINE = 8
-GUTTAE_NUMBERS = 1 + _SPOTS * _SPOT_NUMBERS + _OUTLINE**2
-"""Standard normal numbers per image: how many, position (2) and radius of each, and their outline."""
+_SPOT_NUMBERS = 12
+_GRID = 15
+GUTTAE_NUMBERS = _SPOTS * _SPOT_NUMBERS + 2 * _GRID**2
+"""Standard normal numbers per image: of each spot position (2), radius, stretch, angle, depth, edge, tilt
+(2) and glint (3); then the outline and the inside of all."""
 
-_MEDIAN_RADIUS, _RADIUS_LOG_SD = 12.0, 0.4
-_SPOT_SHARE = 0.02
-"""Share of the image that a spot takes, on average."""
-
+_MEDIAN_RADIUS, _RADIUS_LOG_SD = 17.0, 0.35
+_LEAST_RADIUS, _LARGEST_RADIUS = 6.0, 32.0
+_STRETCH_SD, _LARGEST_STRETCH = 0.12, 0.3
 _MARGIN = 8.0
-_ROUGHNESS = 0.25
-_SOFTNESS = 3.0
+_OVERLAP = 1.1
+"""Spots are added until their areas within the image are so many times what is to be covered."""
+
+_ROUGHNESS = 0.4
+_FOLLOWING = 0.5
+"""How uneven outlines are, and how far they follow the borders of cells, 0 to 1."""
+
+_ROUNDING = 2.0
+"""Standard deviation in pixels of the blur that rounds the corners of outlines."""
+
+_DEPTH_SD, _DEPTH_REACH = 0.25, 0.4
+_TILT_SD = 0.1
+_UNEVENNESS = 0.4
+"""Of the depth, in the usual depth of the image: between spots, across one, and of the grid within them."""
+
+_SHARP, _BLURRED = 2.4, 3.7
+"""Standard deviations in pixels of the sharpest and of the softest edge."""
+
+_GLINTS = 0.35
+_REFLEXES = 0.3
+"""Share of the spots that have a glint, and of glints that are a round reflex; others follow the edge."""
 
 
-def draw_guttae(numbers: np.ndarray, share: float) -> np.ndarray:
+@dataclass(frozen=True)
+class GuttaeLook:
+    """How guttae look, pixel by pixel, also around them.
+
+    Attributes:
+        depths: float32 (128, 128), darkness of the gutta at a pixel in the usual one of its image, about 1.
+        softness: float32 (128, 128), 0 where the edge is sharpest, 1 where it is softest.
+        glints: float32 (128, 128), by what share bright reflexes and rims raise the brightness.
+    """
+
+    depths: np.ndarray
+    softness: np.ndarray
+    glints: np.ndarray
+
+
+@dataclass(frozen=True)
+class Guttae:
+    """The guttae of an image.
+
+    Attributes:
+        covered: bool (128, 128).
+        look: how they look.
+    """
+
+    covered: np.ndarray
+    look: GuttaeLook
+
+
+def draw_guttae(numbers: np.ndarray, share: float, owner: np.ndarray) -> Guttae:
     """Draw guttae that cover a share of the image, to within one pixel.
 
-    Rough discs grow together until they cover the share, so that many guttae become confluent.
+    Ellipses with an uneven outline are added until they are large enough together; then all grow or shrink
+    until they cover the share, so that many become confluent. The outline follows, in part, the borders of
+    the cells around, as cells lie around real guttae.
 
     Args:
         numbers: (GUTTAE_NUMBERS,) standard normal.
         share: 0 to 1.
-
-    Returns:
-        bool (128, 128).
+        owner: int64 (128, 128), the cell of each pixel.
     """
     wanted = round(share * IMAGE_SIZE**2)
     if wanted == 0:
-        return np.zeros((IMAGE_SIZE, IMAGE_SIZE), dtype=bool)
-    uniform = 0.5 * (1.0 + _erf(numbers[: 1 + _SPOTS * _SPOT_NUMBERS].astype(np.float64) / math.sqrt(2.0)))
-    spots = math.ceil(share / _SPOT_SHARE * (0.4 + 1.2 * uniform[0]))
-    spots = min(max(spots, 1), _SPOTS)
-    centres = uniform[1 : 1 + 2 * _SPOTS].reshape(_SPOTS, 2)[:spots] * (IMAGE_SIZE + 2 * _MARGIN) - _MARGIN
-    radii = _MEDIAN_RADIUS * np.exp(
-        _RADIUS_LOG_SD * numbers[1 + 2 * _SPOTS : 1 + 3 * _SPOTS][:spots].astype(np.float64)
+        return _no_guttae()
+    from endotwin.mosaic.gutta_kernels import blur, follow_cells, raise_spots  # noqa: PLC0415
+
+    per_spot, outline, inside = np.split(
+        numbers.astype(np.float64), [_SPOTS * _SPOT_NUMBERS, _SPOTS * _SPOT_NUMBERS + _GRID**2]
     )
-    axis = np.arange(IMAGE_SIZE) + 0.5
-    away = np.hypot(axis - centres[:, 0, None, None], axis[:, None] - centres[:, 1, None, None])
-    height = (1.0 - away / radii[:, None, None]).max(axis=0)
-    outline = numbers[-(_OUTLINE**2) :].reshape(_OUTLINE, _OUTLINE).astype(np.float64)
-    height += _ROUGHNESS * (_enlarging() @ outline @ _enlarging().T)
-    highest = np.argsort(height.ravel(), kind="stable")[-wanted:]
-    covered = np.zeros(IMAGE_SIZE**2, dtype=bool)
-    covered[highest] = True
-    return covered.reshape(IMAGE_SIZE, IMAGE_SIZE)
+    spots = per_spot.reshape(_SPOTS, _SPOT_NUMBERS)
+    radii = [
+        min(max(_MEDIAN_RADIUS * math.exp(_RADIUS_LOG_SD * z), _LEAST_RADIUS), _LARGEST_RADIUS)
+        for z in spots[:, 2]
+    ]
+    ellipses = np.array([_ellipse(spot, radius) for spot, radius in zip(spots, radii, strict=True)])
+    count = _count_spots(ellipses, radii, _OVERLAP * wanted)
+    spots, ellipses = spots[:count], ellipses[:count]
+    heights, highest = raise_spots(ellipses, outline.reshape(_GRID, _GRID), _ROUGHNESS, IMAGE_SIZE)
+    follow_cells(heights, owner, _FOLLOWING)
+    covered, level = _cover_highest(blur(heights.astype(np.float32), _taps(_ROUNDING)), wanted)
+    ellipses[:, 2:] /= max(1.0 - level, 0.1)
+    look = _draw_look(spots, ellipses, highest, inside.reshape(_GRID, _GRID))
+    return Guttae(covered, look)
 
 
-def soften(guttae: np.ndarray) -> np.ndarray:
-    """Blur a mask of guttae: float32 (128, 128), 0 to 1."""
+def soften(guttae: np.ndarray, look: GuttaeLook | None = None) -> np.ndarray:
+    """Blur a mask of guttae, or any map of them, as soft as their edges: float32 (128, 128).
+
+    Args:
+        guttae: (128, 128).
+        look: tells how soft the edges are; None for the softest everywhere.
+    """
     if not guttae.any():
         return np.zeros(guttae.shape, dtype=np.float32)
-    soft: np.ndarray = gaussian_filter(guttae.astype(np.float32), _SOFTNESS, mode="nearest")
+    from endotwin.mosaic.gutta_kernels import blur  # noqa: PLC0415
+
+    values = guttae.astype(np.float32)
+    soft: np.ndarray = blur(values, _taps(_BLURRED))
+    if look is not None:
+        sharp = blur(values, _taps(_SHARP))
+        soft = sharp + look.softness * (soft - sharp)
     return soft
 
 
+def _no_guttae() -> Guttae:
+    nothing = np.zeros((IMAGE_SIZE, IMAGE_SIZE), dtype=np.float32)
+    look = GuttaeLook(np.ones_like(nothing), nothing, nothing)
+    return Guttae(nothing > 0.0, look)
+
+
+def _ellipse(spot: np.ndarray, radius: float) -> tuple[float, float, float, float, float]:
+    """Return the centre of a spot and the coefficients of its quadratic form."""
+    x, y = ((IMAGE_SIZE + 2.0 * _MARGIN) * to_uniform(z) - _MARGIN for z in spot[:2])
+    stretch = math.exp(min(max(_STRETCH_SD * spot[3], -_LARGEST_STRETCH), _LARGEST_STRETCH))
+    return (x, y, *_form(radius * stretch, radius / stretch, math.pi * to_uniform(spot[4])))
+
+
+def _form(along: float, across: float, angle: float) -> tuple[float, float, float]:
+    """Return the coefficients of xx, xy and yy of the form that is 1 on an ellipse with these half axes."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    a, b = 1.0 / (along * along), 1.0 / (across * across)
+    return a * cos * cos + b * sin * sin, 2.0 * (a - b) * cos * sin, a * sin * sin + b * cos * cos
+
+
+def _count_spots(ellipses: np.ndarray, radii: list[float], wanted: float) -> int:
+    """Return how many of the first spots have an area so large together, as far as it is in the image."""
+    area = 0.0
+    for n, radius in enumerate(radii):
+        x, y = ellipses[n, :2]
+        wide = min(x + radius, IMAGE_SIZE) - max(x - radius, 0.0)
+        high = min(y + radius, IMAGE_SIZE) - max(y - radius, 0.0)
+        area += math.pi / 4.0 * wide * high
+        if area >= wanted:
+            return n + 1
+    return len(radii)
+
+
+def _cover_highest(heights: np.ndarray, wanted: int) -> tuple[np.ndarray, float]:
+    """Return the highest pixels, exactly so many, of equals the last; and the height of the lowest."""
+    flat = heights.ravel()
+    level = float(np.partition(flat, len(flat) - wanted)[len(flat) - wanted])
+    covered = flat > level
+    ties = np.flatnonzero(flat == level)
+    covered[ties[len(ties) - (wanted - int(covered.sum())) :]] = True
+    return covered.reshape(heights.shape), level
+
+
+def _draw_look(
+    spots: np.ndarray, ellipses: np.ndarray, highest: np.ndarray, inside: np.ndarray
+) -> GuttaeLook:
+    from endotwin.mosaic.gutta_kernels import add_glints, spread_grid  # noqa: PLC0415
+
+    axis = np.arange(IMAGE_SIZE) + 0.5
+    steep = np.sqrt(ellipses[:, 2] + ellipses[:, 4])[:, None] * spots[:, 7:9] * _TILT_SD
+    start = (
+        1.0
+        + np.clip(_DEPTH_SD * spots[:, 5], -_DEPTH_REACH, _DEPTH_REACH)
+        - (steep * ellipses[:, :2]).sum(axis=1)
+    )
+    depths = start[highest] + steep[highest, 0] * axis + steep[highest, 1] * axis[:, None]
+    depths += _UNEVENNESS * spread_grid(inside, IMAGE_SIZE)
+    softness = np.array([to_uniform(z) for z in spots[:, 6]])[highest]
+    glints = np.zeros((IMAGE_SIZE, IMAGE_SIZE), dtype=np.float32)
+    add_glints(glints, _place_glints(spots, ellipses))
+    return GuttaeLook(np.clip(depths, 0.5, 1.7).astype(np.float32), softness.astype(np.float32), glints)
+
+
+def _place_glints(spots: np.ndarray, ellipses: np.ndarray) -> np.ndarray:
+    """Return the glints, (M, 7), as `add_glints` takes them: at the edge of some spots."""
+    glints = []
+    for spot, ellipse in zip(spots, ellipses, strict=True):
+        chance, direction, strength = (to_uniform(z) for z in spot[9:12])
+        if chance < _GLINTS:
+            angle = 2.0 * math.pi * direction
+            cos, sin = math.cos(angle), math.sin(angle)
+            radius = 1.0 / math.sqrt((ellipse[2] * cos + ellipse[3] * sin) * cos + ellipse[4] * sin * sin)
+            if chance < _GLINTS * _REFLEXES:
+                along, across, out, bright = (
+                    3.5 + 2.0 * strength,
+                    2.5 + 2.0 * strength,
+                    1.0,
+                    0.1 + 0.2 * strength,
+                )
+            else:
+                along, across, out, bright = 0.8 * radius, 4.0, 4.0, 0.06 + 0.2 * strength
+            x, y = ellipse[0] + (radius + out) * cos, ellipse[1] + (radius + out) * sin
+            form = _form(along, across, angle + 0.5 * math.pi)
+            glints.append((x, y, *form, max(along, across), bright))
+    return np.array(glints).reshape(-1, 7)
+
+
 @functools.cache
-def _enlarging() -> np.ndarray:
-    """Return the matrix (128, 8) of cubic interpolation: numbers along an axis → pixels along it."""
-    matrix: np.ndarray = zoom(np.eye(_OUTLINE), (IMAGE_SIZE / _OUTLINE, 1), order=3, mode="reflect")
-    return matrix
-
-
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+def _taps(deviation: float) -> np.ndarray:
+    """Return the weights of a Gaussian from its middle outwards; those of both sides add up to 1."""
+    away = [math.exp(-0.5 * (k / deviation) ** 2) for k in range(math.ceil(3.5 * deviation) + 1)]
+    return np.array([weight / (2.0 * math.fsum(away) - away[0]) for weight in away], dtype=np.float32)

@@ -183,7 +183,7 @@ class ImagePopulation(BaseModel):
     cv_sd: float = Field(default=0.06, ge=0)
     hexagonality_mean: float = Field(default=0.556, gt=0)
     hexagonality_sd: float = Field(default=0.09, ge=0)
-    guttae_share: float = Field(default=0.15, ge=0, le=1)
+    guttae_share: float = Field(default=0.12, ge=0, le=1)
     guttae_largest: float = Field(default=0.2, ge=0, le=GUTTAE[1])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from endotwin.mosaic.calibration import shape_for
 from endotwin.mosaic.clarity import clarity_weights, measure_clarity
 from endotwin.mosaic.drawing import GRID, LATTICE_NUMBERS, SITE_NUMBERS, Mosaic, draw_mosaic
-from endotwin.mosaic.guttae import GUTTAE_NUMBERS, draw_guttae, soften
+from endotwin.mosaic.guttae import GUTTAE_NUMBERS, GuttaeLook, draw_guttae, soften
 from endotwin.mosaic.labels import Label, make_label
 from endotwin.mosaic.parameters import (
     PARAMETER_NUMBERS,
@@ -22,7 +22,7 @@ from endotwin.mosaic.parameters import (
 )
 from endotwin.mosaic.raster import Raster, rasterise
 
-MOSAIC_VERSION = 2
+MOSAIC_VERSION = 3
 """Raised whenever the same numbers give another scene or another label."""
 
 SCENE_NUMBERS = PARAMETER_NUMBERS + LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS + GUTTAE_NUMBERS
@@ -30,7 +30,7 @@ SCENE_NUMBERS = PARAMETER_NUMBERS + LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS
 
 
 _HIDDEN = 0.02
-"""Share of a gutta's depth from which on a pixel counts as hidden."""
+"""Share of a gutta's depth, and of the brightness by glints, from which on a pixel counts as hidden."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Scene:
         mosaic: of the image and a margin around it.
         raster: the mosaic on the image's pixels.
         guttae: bool (128, 128).
+        gutta_look: how dark and how soft they are.
         looks: float32 (128, 128, 2), two standard normal numbers per cell.
     """
 
@@ -49,6 +50,7 @@ class Scene:
     mosaic: Mosaic
     raster: Raster
     guttae: np.ndarray
+    gutta_look: GuttaeLook
     looks: np.ndarray
 
     def label(self, image: np.ndarray | None = None) -> Label:
@@ -58,8 +60,14 @@ class Scene:
 
     @functools.cached_property
     def clarity_weights(self) -> np.ndarray | None:
-        """The weights of the clarity; what guttae, with their soft edges, cover does not count."""
-        return clarity_weights(self.raster.border, soften(self.guttae) > _HIDDEN)
+        """The weights of the clarity; what guttae, their soft edges and their glints cover does not count."""
+        hidden = (self.soft_guttae > _HIDDEN) | (self.gutta_look.glints > _HIDDEN)
+        return clarity_weights(self.raster.border, hidden)
+
+    @functools.cached_property
+    def soft_guttae(self) -> np.ndarray:
+        """The guttae with their soft edges, float32 (128, 128), 0 to 1."""
+        return soften(self.guttae, self.gutta_look)
 
 
 def draw_scene(
@@ -83,10 +91,12 @@ def draw_scene(
     shape = shape_for(parameters.cell_area, parameters.cv, parameters.hexagonality)
     mosaic = draw_mosaic(lattice, sites, shape)
     raster = rasterise(mosaic)
+    guttae = draw_guttae(of_guttae, parameters.guttae, raster.owner)
     return Scene(
         parameters=parameters,
         mosaic=mosaic,
         raster=raster,
-        guttae=draw_guttae(of_guttae, parameters.guttae),
+        guttae=guttae.covered,
+        gutta_look=guttae.look,
         looks=sites[mosaic.table, 3:5].take(raster.owner, axis=0),
     )

@@ -65,7 +65,9 @@ def test_each_part_has_numbers_of_its_own() -> None:
         start += count
         scene = draw_scene(changed, conditions, POPULATION, CLARITY_POPULATION)
         assert (scene.parameters == base.parameters) == (name != "parameters")
-        assert np.array_equal(scene.guttae, base.guttae) == (name != "guttae")
+        # Guttae stay where they are, but their outlines follow the borders of other cells.
+        overlap = (scene.guttae & base.guttae).sum() / (scene.guttae | base.guttae).sum()
+        assert (overlap > 0.6) == (name != "guttae")
         assert np.array_equal(scene.raster.owner, base.raster.owner) == (name == "guttae")
 
 
