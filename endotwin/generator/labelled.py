@@ -197,7 +197,7 @@ def _fields(scene: Scene) -> np.ndarray:
     """Turn a scene into what the network sees, float32 (channels, 128, 128).
 
     Border sharp and soft (1 on a border, towards 0 inside), distance to the cell's site in spacings, two
-    numbers constant within a cell, size of the cells; the soft guttae, their depth and their glints; and, for
+    numbers constant within a cell, size of the cells; the soft guttae, their depth and glints; and, for
     128 pixels, the border finest.
     """
     raster = scene.raster

@@ -60,7 +60,7 @@ class Scene:
 
     @functools.cached_property
     def clarity_weights(self) -> np.ndarray | None:
-        """The weights of the clarity; what guttae, their soft edges and their glints cover does not count."""
+        """The weights of the clarity; what guttae, their soft edges and glints cover does not count."""
         hidden = (self.soft_guttae > _HIDDEN) | (self.gutta_look.glints > _HIDDEN)
         return clarity_weights(self.raster.border, hidden)
 
