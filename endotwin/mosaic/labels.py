@@ -8,7 +8,7 @@ import numpy as np
 
 from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.drawing import Mosaic
-from endotwin.mosaic.morphometry import cells_inside, measure_mosaics
+from endotwin.mosaic.morphometry import COORDINATE_DIGITS, cells_inside, measure_mosaics
 from endotwin.mosaic.parameters import Parameters
 from endotwin.mosaic.raster import Raster, draw_borders
 
@@ -132,8 +132,8 @@ def _list_cells(mosaic: Mosaic, shown: np.ndarray, id_of: np.ndarray) -> tuple[C
     return tuple(
         Cell(
             id=k + 1,
-            x=round(float(tessellation.centroids[site, 0]), 3),
-            y=round(float(tessellation.centroids[site, 1]), 3),
+            x=round(float(tessellation.centroids[site, 0]), COORDINATE_DIGITS) + 0.0,  # no -0.0
+            y=round(float(tessellation.centroids[site, 1]), COORDINATE_DIGITS) + 0.0,
             area=round(float(tessellation.areas[site]), 3),
             sides=int(tessellation.sides[site]),
             neighbours=tuple(pairs[ends[k] : ends[k + 1], 1].tolist()),

@@ -11,6 +11,9 @@ import numpy as np
 from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.drawing import Mosaic
 
+COORDINATE_DIGITS = 3
+"""Decimals of coordinates in the table of cells, in pixels."""
+
 
 @dataclass(frozen=True)
 class Morphometry:
@@ -59,10 +62,12 @@ def cells_inside(mosaic: Mosaic) -> np.ndarray:
     """Return the indices of the sites whose cells have their centroid in the image.
 
     Counting by centroid, with the whole cell's area and neighbours also where the image's edge cuts it,
-    prefers neither small nor large cells, as counting only uncut ones would.
+    prefers neither small nor large cells, as counting only uncut ones would. Centroids are rounded as the
+    table of a label has them, so that the table tells which cells are counted.
     """
     tessellation = mosaic.tessellation
-    inside = ((tessellation.centroids >= 0.0) & (tessellation.centroids < IMAGE_SIZE)).all(axis=1)
+    centroids = tessellation.centroids.round(COORDINATE_DIGITS)
+    inside = ((centroids >= 0.0) & (centroids < IMAGE_SIZE)).all(axis=1)
     return np.flatnonzero(inside & (tessellation.areas > 0.0) & (tessellation.sides > 0))
 
 
