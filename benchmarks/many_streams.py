@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from statistics import mean
@@ -44,12 +44,21 @@ class Reader(threading.Thread):
         super().__init__(daemon=True)
         self.received = 0
         self.error: str | None = None
+        self._leaving = False
         self._connection = HTTPConnection("127.0.0.1", port)
         self._target = f"/generate?n={_ENDLESS}&seed={seed}&format={kind}"
 
     def run(self) -> None:
-        """Read until the connection is closed."""
+        """Read until the connection is closed, or the client leaves."""
         buffer = bytearray(_READ_BYTES)
+        with closing(self._connection):
+            self._read(buffer)
+
+    def leave(self) -> None:
+        """Close the connection after what is being read: `close` here would wait for a lock."""
+        self._leaving = True
+
+    def _read(self, buffer: bytearray) -> None:
         try:
             self._connection.request("POST", self._target)
             response = self._connection.getresponse()
@@ -58,13 +67,11 @@ class Reader(threading.Thread):
                 return
             while count := response.readinto(buffer):
                 self.received += count
+                if self._leaving:
+                    return
             self.error = "the stream ended"
-        except (OSError, HTTPException, ValueError, AttributeError) as error:
+        except (OSError, HTTPException) as error:
             self.error = f"{type(error).__name__}: {error}"
-
-    def close(self) -> None:
-        """Leave."""
-        self._connection.close()
 
 
 def main(
@@ -108,7 +115,7 @@ def measure(server: Server, streams: int, seconds: float, kind: str) -> dict[str
     readers = [Reader(server.port, seed, kind) for seed in range(streams)]
     with ExitStack() as stack:
         for reader in readers:
-            stack.callback(reader.close)
+            stack.callback(reader.leave)
             reader.start()
         while not all(reader.received for reader in readers):
             _check(readers)
