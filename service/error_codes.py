@@ -48,6 +48,7 @@ class ErrorCode(StrEnum):
     BODY_NOT_JSON = "body_not_json", 415, "the Content-Type is not application/json"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", 422, "the key came with another body before"
     TOO_MANY_STREAMS_OF_CALLER = "too_many_streams_of_caller", 429, "the caller has as many as one may have"
+    TOO_MANY_JOBS_OF_CALLER = "too_many_jobs_of_caller", 429, "as many jobs of the key are open as may be"
     QUOTA_EXHAUSTED = "quota_exhausted", 429, "the images of the key for today are used up"
     INTERNAL_ERROR = "internal_error", 500, "the service failed; its log says why"
     NOT_READY = "not_ready", 503, "the service is not ready"

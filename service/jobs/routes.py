@@ -67,6 +67,7 @@ _CREATE_ERRORS = (
     ErrorCode.BODY_TOO_LARGE,
     ErrorCode.BODY_NOT_JSON,
     ErrorCode.IDEMPOTENCY_KEY_REUSED,
+    ErrorCode.TOO_MANY_JOBS_OF_CALLER,
     ErrorCode.QUOTA_EXHAUSTED,
     ErrorCode.TOO_MANY_JOBS,
 )
@@ -125,7 +126,11 @@ def add_job_routes(app: FastAPI) -> None:
         status_code=202,
         response_description="the job",
         responses=errors.describe(
-            *unknown, ErrorCode.JOB_NOT_FAILED, ErrorCode.JOB_UNREADABLE, ErrorCode.TOO_MANY_JOBS
+            *unknown,
+            ErrorCode.JOB_NOT_FAILED,
+            ErrorCode.JOB_UNREADABLE,
+            ErrorCode.TOO_MANY_JOBS_OF_CALLER,
+            ErrorCode.TOO_MANY_JOBS,
         ),
         openapi_extra=of_one,
         response_model=JobView,
@@ -304,10 +309,15 @@ def _readable(job: StoredJob) -> Job:
 
 def _too_many(error: TooManyJobsError, runtime: Runtime) -> ApiError:
     seconds = _RETRY_AFTER_SECONDS if error.seconds is None else math.ceil(error.seconds)
+    most = runtime.settings.jobs_max_open
+    if runtime.keyring is None:
+        code, message = ErrorCode.TOO_MANY_JOBS, f"{most} jobs wait or run, as many as this service takes"
+    else:
+        code = ErrorCode.TOO_MANY_JOBS_OF_CALLER
+        message = f"{most} jobs of this key wait or run, as many as this service takes of one"
     return ApiError(
-        ErrorCode.TOO_MANY_JOBS,
-        f"{runtime.settings.jobs_max_open} jobs wait or run, as many as this service takes of one owner; "
-        "try again later, or cancel some",
+        code,
+        f"{message}; try again later, or cancel some",
         headers={"Retry-After": str(min(max(seconds, 1), _LONGEST_RETRY_AFTER_SECONDS))},
     )
 

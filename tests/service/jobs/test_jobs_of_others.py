@@ -52,7 +52,7 @@ def test_a_job_of_another_is_not_there(connect: Log, bucket: str, held: Held) ->
     assert own != identity
     # Each has a quota of one, and the other's job does not count.
     reply = anna.post(order(f"s3://{bucket}/of-anna-2"))
-    assert (reply.status, reply.error["code"]) == (503, "too_many_jobs")
+    assert (reply.status, reply.error["code"]) == (429, "too_many_jobs_of_caller")
     assert int(reply.headers["Retry-After"]) > 0
     listed = json.loads(operator.request("/jobs", "GET").body)["jobs"]
     assert [(job["id"], job["owner"]) for job in listed] == [(own, "bert"), (identity, "anna")]
