@@ -32,7 +32,7 @@ class Application:
     """
 
     def __init__(self) -> None:
-        self.routes: FastAPI = create_app(_close_at_the_end)
+        self.routes: FastAPI = create_app(_run)
         self.stopping = Stopping()
         state = self.routes.state
         self.layers: list[tuple[Any, dict[str, Any]]] = [
@@ -46,7 +46,7 @@ class Application:
         ]
 
     def answer_with(self, runtime: Runtime) -> None:
-        """Answer requests with a runtime; close it when the server stops."""
+        """Answer requests with a runtime."""
         self.routes.state.runtime = runtime
 
     def asgi(self) -> ASGIApp:
@@ -58,6 +58,9 @@ class Application:
 
 
 @asynccontextmanager
-async def _close_at_the_end(app: FastAPI) -> AsyncIterator[None]:
+async def _run(app: FastAPI) -> AsyncIterator[None]:
+    """Check the models once the server is up, and close the runtime when it stops."""
+    runtime: Runtime = app.state.runtime
+    runtime.check_models()
     yield
-    app.state.runtime.close()
+    runtime.close()

@@ -24,10 +24,11 @@ class Endotwin:
     def __init__(self) -> None:
         """Load the checkpoints and run each once. BentoML listens to requests only when this is done."""
         configure_logs(load_settings(quiet=True).log_format)  # over the configuration of BentoML
-        settings = load_settings()
+        settings = load_settings()  # which logs
         log_start(settings)
         self._runtime = start_runtime(settings)
         _application.answer_with(self._runtime)
+        self._runtime.check_models()
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod

@@ -6,6 +6,7 @@ import copy
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,8 @@ from endotwin.catalogue import choose_default, load_checkpoints
 from endotwin.checkpoint_files import checkpoint_paths
 from endotwin.generator.checkpoint import Checkpoint, CheckpointError, file_sha256, load_checkpoint
 from endotwin.generator.device import describe_device
-from endotwin.generator.sampler import CHECK_RUNS, Sampler
+from endotwin.generator.sampler import Sampler
+from endotwin.image_range import BATCH
 from endotwin.settings import Settings, SettingsError, variable
 from service import metrics
 from service.device_queue import DeviceQueue
@@ -67,6 +69,7 @@ class ModelFolder:
         self._devices = devices
         self._queue = queue
         self._served: dict[Path, _Served] = {}
+        self._unchecked: list[Model] = []
         self._default = ""
 
     def load(self) -> Models:
@@ -102,6 +105,37 @@ class ModelFolder:
         logger.info("models: read again: %s", ", ".join(reading.changes) or "nothing has changed")
         metrics.RELOADS.labels(reading.outcome).inc()
         return reading
+
+    def check_models(self) -> None:
+        """Find out of every model that is new since the last time whether requests can share a batch of it.
+
+        Until it is known they share none, and get the same bytes.
+        """
+        while self._unchecked:
+            model = self._unchecked.pop(0)
+            try:
+                self._check(model)
+            except CancelledError:  # the service stops
+                return
+            except Exception as error:
+                logger.warning(
+                    "model %s: it is not known whether requests can share a batch: %s", model.name, error
+                )
+
+    def _check(self, model: Model) -> None:
+        # The first device comes last: what it says holds for all, see `Model.rows`.
+        for index in reversed(range(len(model.samplers))):
+            self._queue.call(model.samplers[index].check, device=index)
+            if not model.samplers[index].independent:
+                break
+        independent = model.samplers[0].independent
+        metrics.BATCHES_SHARED.labels(model.name).set(independent)
+        if not independent:
+            logger.warning(
+                "model %s: on this device an image depends on its place in the batch, so requests for few "
+                "images share none: each takes as long as one for 16",
+                model.name,
+            )
 
     def _read_again(self) -> Reading:
         before = {served.model.name: served.model for served in self._served.values()}
@@ -176,22 +210,19 @@ class ModelFolder:
         name = checkpoint.card.name
         began = time.perf_counter()
         samplers, digests = [], set()
+        rows = 1 if len(self._devices) == 1 else BATCH  # several are compared
         for index, device in enumerate(self._devices):
             sampler = self._queue.call(self._sampler, checkpoint, device, device=index)
             start = time.perf_counter()
-            digests.add(self._queue.call(sampler.check, device=index))
-            seconds = time.perf_counter() - start
-            metrics.DEVICE_SECONDS.labels(name).observe(seconds / CHECK_RUNS)
+            digests.add(self._queue.call(sampler.try_out, rows, device=index))
+            metrics.DEVICE_SECONDS.labels(name).observe(time.perf_counter() - start)
             samplers.append(sampler)
         if len(digests) > 1:
             raise SettingsError(
                 f"{variable('device')}={self._settings.device}: they make different bytes of {name}"
             )
-        independent = all(sampler.independent for sampler in samplers)
-        for sampler in samplers:
-            sampler.independent = independent
-        metrics.BATCHES_SHARED.labels(name).set(independent)
         model = Model(checkpoint.card, checkpoint.generator_sha256, samplers)
+        self._unchecked.append(model)
         if model.fid is not None:
             metrics.RECORDED_FID.labels(name).set(model.fid)
         logger.info(
@@ -202,12 +233,6 @@ class ModelFolder:
             ", ".join(f"{describe_device(device)} ({device})" for device in self._devices),
             time.perf_counter() - began,
         )
-        if not independent:
-            logger.warning(
-                "model %s: on this device an image depends on its place in the batch, so requests for few "
-                "images share none: each takes as long as one for 16",
-                name,
-            )
         return model
 
     def _sampler(self, checkpoint: Checkpoint, device: torch.device) -> Sampler:

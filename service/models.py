@@ -43,7 +43,7 @@ class Model:
         return population_of(self.card)
 
     def rows(self, part: ImageRange) -> int:
-        """Return how many rows of a batch the images of one aligned batch take."""
+        """Return how many rows of a batch the images of one aligned batch take, on any device."""
         return self.samplers[0].rows(part)
 
 

@@ -70,16 +70,27 @@ class Runtime:
             store = JobStore(settings.jobs_store)
             self.jobs = JobRunner(store, models, device, device_name, settings)
 
+    def check_models(self) -> Future[None]:
+        """Find out in another thread whether requests for few images can share a batch of each model."""
+        return self._reading.submit(self._check_models)
+
+    def _check_models(self) -> None:
+        if self._folder is not None:
+            self._folder.check_models()
+
     def read_models_again(self) -> Future[Reading]:
         """Read the folder of checkpoints again, in another thread; streams keep the model they have."""
         return self._reading.submit(self._read_models_again)
 
     def _read_models_again(self) -> Reading:
-        reading = Reading("complete") if self._folder is None else self._folder.read_again()
+        if self._folder is None:
+            return Reading("complete")
+        reading = self._folder.read_again()
         if reading.models is not None:
             self.models = reading.models
             if self.jobs is not None:
                 self.jobs.offer(reading.models)
+            self._folder.check_models()
         return reading
 
     def close(self) -> None:

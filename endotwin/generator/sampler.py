@@ -47,9 +47,6 @@ class Drawing:
     scenes: Sequence[Scene]
 
 
-CHECK_RUNS = 2
-"""Runs of the network in `Sampler.check`."""
-
 _CHECKED = 4
 _PLACES = np.stack([np.arange(BATCH) % _CHECKED, np.arange(BATCH) // _CHECKED])
 """Which of the `_CHECKED` images are where in the two batches of `Sampler.check`: every place of a batch is
@@ -183,26 +180,34 @@ class Sampler:
             at += len(drawing.draws)
         return batches
 
-    def check(self) -> str:
-        """Run the network twice, and find out whether an image depends on anything else in its batch.
+    def try_out(self, rows: int = BATCH) -> str:
+        """Run the network once, so that whatever is wrong with it shows now.
 
-        From then on `independent` says so. Until then, and where one does, every run makes a whole aligned
-        batch.
+        Args:
+            rows: of the batch. One does, where only that it runs is of interest.
 
         Returns:
             A digest of the images: devices that make the same bytes return the same one.
         """
+        draws, scenes = self._draw(ImageRange(0, 0, min(rows, _CHECKED)), None, lambda: None)
+        images = self._run(draws, scenes, _PLACES[0][:rows])
+        return hashlib.sha256(to_grey_levels(images).cpu().numpy().tobytes()).hexdigest()
+
+    def check(self) -> None:
+        """Run the network twice, and find out whether an image depends on anything else in its batch.
+
+        From then on `independent` says so. Until then, and where one does, every run makes a whole aligned
+        batch, which has the same bytes.
+        """
         draws, scenes = self._draw(ImageRange(0, 0, _CHECKED), None, lambda: None)
         images = torch.cat([self._run(draws, scenes, places) for places in _PLACES])
-        first = images[:_CHECKED]
-        self.independent = torch.equal(images, first[torch.from_numpy(_PLACES.ravel())])
-        return hashlib.sha256(to_grey_levels(first).cpu().numpy().tobytes()).hexdigest()
+        self.independent = torch.equal(images, images[:_CHECKED][torch.from_numpy(_PLACES.ravel())])
 
     def _run(self, draws: np.ndarray, scenes: Sequence[Scene], places: np.ndarray) -> torch.Tensor:
-        """Run the network on `BATCH` rows; row i shows what row places[i] of the draws does.
+        """Run the network; row i shows what row places[i] of the draws does.
 
         Returns:
-            Images (BATCH, 1, 128, 128) in -1..1, on the device.
+            Images (len(places), 1, 128, 128) in -1..1, on the device.
         """
         rows = torch.from_numpy(draws[places]).to(self.device)
         with torch.inference_mode(), whole_images_per_thread(self._threads):

@@ -184,5 +184,6 @@ def test_default_among_several_models(settings: Setter, tmp_path: Path, tiny_che
 
 
 def test_importing_the_package_loads_neither_bentoml_nor_torch() -> None:
-    code = "import sys, service.__main__; assert not {'bentoml', 'torch', 'fastapi'} & set(sys.modules)"
+    modules = "{'bentoml', 'torch', 'fastapi'}"
+    code = f"import sys, service.__main__, service.process; assert not {modules} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=PATIENCE_SECONDS)

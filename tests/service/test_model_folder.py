@@ -23,7 +23,7 @@ from endotwin.generator.checkpoint import load_checkpoint, save_checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import BATCH, ImageRange
 from endotwin.settings import Settings, SettingsError
-from service.__main__ import _read_models_again
+from service.process import _read_models_again
 from service.runtime import Runtime, start_runtime
 
 Start = Callable[..., Runtime]
@@ -212,6 +212,7 @@ def test_a_signal_ends_no_service_that_lacks_memory_for_a_thread(
 
 def test_two_devices_make_one_service(start: Start, folder: Path) -> None:
     runtime = start(device="cpu,cpu")
+    runtime.check_models().result()
     model = runtime.models.default
     assert len(model.samplers) == 2
     assert all(sampler.independent for sampler in model.samplers)
@@ -222,7 +223,7 @@ def test_two_devices_make_one_service(start: Start, folder: Path) -> None:
 
 def test_devices_that_make_other_bytes_are_refused(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     digests = iter("abcd")
-    monkeypatch.setattr(Sampler, "check", lambda sampler: next(digests))
+    monkeypatch.setattr(Sampler, "try_out", lambda sampler, rows: next(digests))
     with pytest.raises(SettingsError, match="ENDOTWIN_DEVICE=cpu,cpu: they make different bytes of one"):
         start(device="cpu,cpu")
 
@@ -230,11 +231,48 @@ def test_devices_that_make_other_bytes_are_refused(start: Start, monkeypatch: py
 def test_a_model_whose_images_depend_on_each_other_is_served_and_said_so(
     start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(Sampler, "check", lambda sampler: "same")  # leaves `independent` as it is
+    monkeypatch.setattr(Sampler, "check", lambda sampler: None)  # leaves `independent` as it is
     runtime = start()
+    runtime.check_models().result()
     assert not runtime.models.default.samplers[0].independent
     assert REGISTRY.get_sample_value("endotwin_batches_shared", {"model": "one"}) == 0
     assert "model one: on this device an image depends on its place in the batch" in caplog.text
+
+
+def test_a_service_is_ready_before_requests_share_and_bytes_are_the_same(start: Start) -> None:
+    runtime = start()
+    model = runtime.models.default
+    part = ImageRange(7, 3, 2)
+    assert model.rows(part) == BATCH
+    before = runtime.device.generate(model, part, None).result().images.tobytes()
+    runtime.check_models().result()
+    assert model.rows(part) == 2
+    assert runtime.device.generate(model, part, None).result().images.tobytes() == before
+    assert REGISTRY.get_sample_value("endotwin_batches_shared", {"model": "one"}) == 1
+
+
+def test_nothing_shares_unless_it_may_on_all_devices(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = Sampler.check
+    runtime = start(device="cpu,cpu")
+    model = runtime.models.default
+    monkeypatch.setattr(Sampler, "check", lambda sampler: sampler is model.samplers[1] or check(sampler))
+    runtime.check_models().result()
+    assert model.rows(ImageRange(7, 3, 2)) == BATCH
+
+
+def test_a_check_that_fails_is_logged_and_nothing_shares(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(sampler: Sampler) -> None:
+        raise RuntimeError("the device is busy")
+
+    runtime = start()
+    monkeypatch.setattr(Sampler, "check", fail)
+    runtime.check_models().result()
+    assert (
+        "model one: it is not known whether requests can share a batch: the device is busy" in caplog.text
+    )
+    assert runtime.models.default.rows(ImageRange(7, 3, 2)) == BATCH
 
 
 def test_sighup_and_an_operator_have_the_folder_read_again(folder: Path, tmp_path: Path) -> None:
