@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         MismatchError,
         ServiceError,
     )
+    from endotwin.light_augmentation import LightAugmentation
     from endotwin.loaded_model import LoadedModel
+    from endotwin.monai_transforms import LightAugmentationd
     from endotwin.samples.arguments import ConditionArguments, LabelNames
     from endotwin.samples.arrays import Sample
     from endotwin.torch_dataset import ImageDataset
@@ -35,6 +37,8 @@ __all__ = [
     "ClientError",
     "ConnectionFailedError",
     "JobFailedError",
+    "LightAugmentation",
+    "LightAugmentationd",
     "MismatchError",
     "Sample",
     "ServiceError",
@@ -50,6 +54,8 @@ _MODULES = {
     "ClientError": "endotwin.client.errors",
     "ConnectionFailedError": "endotwin.client.errors",
     "JobFailedError": "endotwin.client.errors",
+    "LightAugmentation": "endotwin.light_augmentation",
+    "LightAugmentationd": "endotwin.monai_transforms",
     "MismatchError": "endotwin.client.errors",
     "Sample": "endotwin.samples.arrays",
     "ServiceError": "endotwin.client.errors",

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "training": {"endotwin", "training"},
 }
 NEEDS_AN_EXTRA = {
+    "endotwin/monai_transforms.py": {"monai"},
     "endotwin/sets/ray/cluster.py": {"ray"},
     "endotwin/sets/storage/bucket.py": {"boto3", "botocore"},
     "endotwin/sets/storage/retry.py": {"tenacity"},

@@ -17,6 +17,7 @@ from endotwin.cli.options import (
     Cv,
     Density,
     Device,
+    ExpertHand,
     Force,
     Guttae,
     Hexagonality,
@@ -83,6 +84,7 @@ def generate_command(
     guttae: Guttae = None,
     age: Age = None,
     pixel_size: PixelSize = None,
+    expert_hand: ExpertHand = False,
     model: ModelName = None,
     checkpoint: CheckpointFile = None,
     device: Device = None,
@@ -119,6 +121,7 @@ def generate_command(
         guttae=guttae,
         age=age,
         pixel_size=pixel_size,
+        expert_hand="true" if expert_hand else None,
     )
     with noted_signals() as stop_if_asked:
         from endotwin.catalogue import ChoiceError  # noqa: PLC0415

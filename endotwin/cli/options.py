@@ -30,6 +30,14 @@ Age = Annotated[str | None, _condition("Years, 5 to 105: the rest follows publis
 PixelSize = Annotated[
     str | None, typer.Option(help="Side of a pixel in micrometres, 0.3 to 3. Default: 0.9.")
 ]
+ExpertHand = Annotated[
+    bool,
+    typer.Option(
+        "--expert-hand",
+        help="To train a segmenter on: borders displaced as by an expert's hand, no guttae, and regular "
+        "mosaics in every other image.",
+    ),
+]
 ModelName = Annotated[
     str | None,
     typer.Option(help="A name from `endotwin models`. Default: the service's default, or a labelled one."),

@@ -17,6 +17,7 @@ from endotwin.cli.options import (
     Cv,
     Density,
     Device,
+    ExpertHand,
     Guttae,
     Hexagonality,
     Labels,
@@ -71,6 +72,7 @@ def set_command(
     guttae: Guttae = None,
     age: Age = None,
     pixel_size: PixelSize = None,
+    expert_hand: ExpertHand = False,
     model: ModelName = None,
     checkpoint: CheckpointFile = None,
     device: Device = None,
@@ -134,6 +136,7 @@ def set_command(
         guttae=guttae,
         age=age,
         pixel_size=pixel_size,
+        expert_hand="true" if expert_hand else None,
     )
     check_one_model(model, checkpoint)
     if verify and (options or labels or conditions or model or shards or part or ray or dry_run):

@@ -236,6 +236,8 @@ class AsyncClient:
             await asyncio.sleep(pause)
 
     async def _receive(self, stream: ImageStream[_Item]) -> AsyncGenerator[_Item, None]:
+        if stream.needs_limit:
+            stream.limit((await self._call(calls.MODELS, ModelList.model_validate_json)).max_images)
         patience = Patience(self._patience, reached=self._reached)
         while not stream.done:
             try:

@@ -309,6 +309,8 @@ class Client:
             time.sleep(pause)
 
     def _receive(self, stream: ImageStream[_Item]) -> Iterator[_Item]:
+        if stream.needs_limit:
+            stream.limit(self._call(calls.MODELS, ModelList.model_validate_json).max_images)
         patience = Patience(self._patience, reached=self._reached)
         while not stream.done:
             try:

@@ -15,6 +15,9 @@ logger = logging.getLogger("endotwin")
 _LARGEST_REQUEST = 10_000
 """Images that one request asks for; a call for more makes several, one after the other."""
 
+_SURELY_ALLOWED = 500
+"""Images that one request asks for without asking first how many the operator allows."""
+
 _CONSTANT = ("X-Endotwin-Generator", "X-Endotwin-Labels", "X-Endotwin-Conditions")
 """Headers that say what is made: the same in all responses of a call."""
 
@@ -41,16 +44,27 @@ class ImageStream(Generic[Item]):
         self._part = images
         self._receiver: Receiver[Item] | None = None
         self._made: dict[str, str] = {}
+        self._allowed: int | None = None
 
     @property
     def done(self) -> bool:
         """Whether all images have come."""
         return self._next > self._images.last
 
+    @property
+    def needs_limit(self) -> bool:
+        """Whether `limit` has to be called first."""
+        return self._allowed is None and self._images.count > _SURELY_ALLOWED
+
+    def limit(self, allowed: int) -> None:
+        """Take the most images that the operator allows in one request."""
+        self._allowed = allowed
+
     def query(self) -> dict[str, str]:
         """Return the query of the next request."""
+        most = min(_LARGEST_REQUEST, self._allowed or _SURELY_ALLOWED)
         left = self._images.last - self._next + 1
-        self._part = ImageRange(self._images.seed, self._next, min(left, _LARGEST_REQUEST))
+        self._part = ImageRange(self._images.seed, self._next, min(left, most))
         self._receiver = None
         query = {"n": self._part.count, "seed": self._part.seed, "start": self._part.start}
         kind = "tar" if self._kind is FilesReceiver else "npy"

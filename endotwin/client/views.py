@@ -14,6 +14,13 @@ class _View(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class Limits(_View):
+    """The least and the greatest value of a condition."""
+
+    least: float
+    most: float
+
+
 class ModelInfo(_View):
     """A model of the service.
 
@@ -23,6 +30,8 @@ class ModelInfo(_View):
         fid: recorded FID; None for an unscored model.
         default: whether a call gets it that names no model.
         labels: whether its images come with labels, and meet conditions.
+        label_names: the labels.
+        conditions: the least and the greatest value of each condition that it takes, by name.
         population: what is drawn where a call sets no condition; None for a model without labels.
         card: the whole card, in the answer for one model only.
     """
@@ -32,6 +41,8 @@ class ModelInfo(_View):
     fid: float | None
     default: bool
     labels: bool
+    label_names: list[str]
+    conditions: dict[str, Limits]
     population: dict[str, Any] | None
     card: dict[str, Any] | None = None
 
@@ -88,6 +99,7 @@ class JobPage(_View):
 
 
 class ModelList(_View):
-    """All models."""
+    """All models, and the most images that one request may ask for."""
 
     models: list[ModelInfo]
+    max_images: int

@@ -15,7 +15,7 @@ from endotwin.image_range import ImageRange
 _NORMALS_PER_BLOCK = 8  # a Philox4x64 block is four 64-bit words, each of which makes two numbers
 
 
-def draw_normals(images: ImageRange, draws: int) -> np.ndarray:
+def draw_normals(images: ImageRange, draws: int, stream: int = 0) -> np.ndarray:
     """Draw `draws` standard normal numbers for each image of a range.
 
     Philox4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) with the
@@ -26,6 +26,7 @@ def draw_normals(images: ImageRange, draws: int) -> np.ndarray:
     Args:
         images: which images.
         draws: numbers per image, at least 1.
+        stream: 0 or more; another one has other numbers, independent of these.
 
     Returns:
         float32, shape (images.count, draws), values within about ±6.4.
@@ -38,7 +39,7 @@ def draw_normals(images: ImageRange, draws: int) -> np.ndarray:
     if draws < 1:
         raise ValueError(f"draws must be at least 1, got {draws}")
     blocks = -(-draws // _NORMALS_PER_BLOCK)
-    bit_generator = np.random.Philox(key=images.seed, counter=images.start * blocks)
+    bit_generator = np.random.Philox(key=images.seed + (stream << 64), counter=images.start * blocks)
     # Little-endian on every machine: the low half of a 64-bit word comes first.
     words = bit_generator.random_raw(images.count * blocks * 4).astype("<u8").view("<u4")
     words = words.reshape(images.count, blocks * _NORMALS_PER_BLOCK)[:, :draws]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from endotwin.generator.device import describe_device, whole_images_per_thread
 from endotwin.generator.labelled import LabelledGenerator
 from endotwin.generator.latents import draw_normals
 from endotwin.image_range import BATCH, ImageRange
+from endotwin.mosaic.expert_hand import Hand, conditions_of_image
 from endotwin.mosaic.parameters import Conditions
 from endotwin.mosaic.scene import Scene
 
@@ -151,6 +152,8 @@ class Sampler:
                 raise NotLabelledError(
                     f"{self.checkpoint.card.name} does not set the clarity of its images"
                 )
+            if asked.expert_hand:
+                return draws, _draw_for_experts(self._generator, rows, draws, asked, before_each)
             return draws, self._generator.draw_scenes(draws, asked, before_each)
         if conditions is not None:
             raise NotLabelledError(f"{self.checkpoint.card.name} has no labels and takes no conditions")
@@ -215,6 +218,22 @@ class Sampler:
                 return self._generator.render_scenes(rows, [scenes[row] for row in places])
             images: torch.Tensor = self._generator(rows)
             return images
+
+
+def _draw_for_experts(
+    generator: LabelledGenerator,
+    rows: ImageRange,
+    draws: np.ndarray,
+    asked: Conditions,
+    before_each: Callable[[], None],
+) -> list[Scene]:
+    """Draw the scenes of images whose labels an expert draws; see `endotwin.mosaic.expert_hand`."""
+    scenes = []
+    for at, index in enumerate(rows.indices):
+        conditions = conditions_of_image(asked, index)
+        [scene] = generator.draw_scenes(draws[at : at + 1], conditions, before_each)
+        scenes.append(replace(scene, hand=Hand(rows.seed, index)))
+    return scenes
 
 
 def sampler_in(thread: Executor, checkpoint: Checkpoint, device: torch.device) -> BatchMaker:

@@ -100,6 +100,11 @@ class Conditions(BaseModel):
     pixel_size: float = Field(
         default=DEFAULT_PIXEL_SIZE, description=f"side of a pixel in micrometres, {_span(PIXEL_SIZE)}"
     )
+    expert_hand: bool = Field(
+        default=False,
+        description="to train a segmenter on: borders of labels displaced as by an expert's hand; where "
+        "nothing else is asked, no guttae, and regular mosaics in every other image",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Conditions:

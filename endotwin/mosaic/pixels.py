@@ -17,7 +17,12 @@ _TINY = 1e-9
 
 @compiled
 def walk_pixels(
-    sites: np.ndarray, weights: np.ndarray, sides: np.ndarray, pairs: np.ndarray, start: int, size: int
+    sites: np.ndarray,
+    weights: np.ndarray,
+    sides: np.ndarray,
+    pairs: np.ndarray,
+    start: int,
+    displacement: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the cell of every pixel by walking from cell to cell, and the distance to its nearest border.
 
@@ -29,12 +34,14 @@ def walk_pixels(
         sides: int64 (N,), number of neighbours.
         pairs: int64 (M, 2), neighbours, sorted by the first.
         start: a site that has a cell.
-        size: pixels of the image's side.
+        displacement: float64 (2, size, size), how far below and to the right of each pixel's centre is
+            looked, in pixels.
 
     Returns:
         owner int64, distance to the nearest border float32 and to the owner's site float32, each
         (size, size).
     """
+    size = displacement.shape[1]
     owner = np.empty((size, size), np.int64)
     border = np.empty((size, size), np.float32)
     centre = np.empty((size, size), np.float32)
@@ -55,7 +62,8 @@ def walk_pixels(
         for column in range(size):
             least = -math.inf
             while least < -_TINY:
-                x, y = column + 0.5 - sites[own, 0], row + 0.5 - sites[own, 1]
+                x = column + 0.5 + displacement[1, row, column] - sites[own, 0]
+                y = row + 0.5 + displacement[0, row, column] - sites[own, 1]
                 least, nearest = math.inf, own
                 for k in range(starts[own], starts[own + 1]):
                     distance = lines[k, 2] - x * lines[k, 0] - y * lines[k, 1]

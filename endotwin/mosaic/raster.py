@@ -25,15 +25,22 @@ class Raster:
     centre: np.ndarray
 
 
-def rasterise(mosaic: Mosaic) -> Raster:
-    """Evaluate a mosaic at the centres of the image's pixels."""
+def rasterise(mosaic: Mosaic, displacement: np.ndarray | None = None) -> Raster:
+    """Evaluate a mosaic at the centres of the image's pixels.
+
+    Args:
+        mosaic: to evaluate.
+        displacement: float64 (2, 128, 128), how far below and to the right of them instead, in pixels.
+    """
     from endotwin.mosaic.pixels import walk_pixels  # noqa: PLC0415
 
     found = mosaic.tessellation
     from_corner = (found.sites * found.sites).sum(axis=1)
     start = int(np.where(found.areas > 0.0, from_corner, np.inf).argmin())
+    if displacement is None:
+        displacement = np.zeros((2, IMAGE_SIZE, IMAGE_SIZE))
     return Raster(
-        *walk_pixels(found.sites, found.weights, found.sides, found.neighbours, start, IMAGE_SIZE)
+        *walk_pixels(found.sites, found.weights, found.sides, found.neighbours, start, displacement)
     )
 
 

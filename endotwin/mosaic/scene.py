@@ -10,6 +10,7 @@ import numpy as np
 from endotwin.mosaic.calibration import shape_for
 from endotwin.mosaic.clarity import clarity_weights, measure_clarity
 from endotwin.mosaic.drawing import GRID, LATTICE_NUMBERS, SITE_NUMBERS, Mosaic, draw_mosaic
+from endotwin.mosaic.expert_hand import Hand
 from endotwin.mosaic.guttae import GUTTAE_NUMBERS, GuttaeLook, draw_guttae, soften
 from endotwin.mosaic.labels import Label, make_label
 from endotwin.mosaic.parameters import (
@@ -44,6 +45,7 @@ class Scene:
         guttae: bool (128, 128).
         gutta_look: how dark and how soft they are.
         looks: float32 (128, 128, 2), two standard normal numbers per cell.
+        hand: that draws the borders of the label; None for exact ones.
     """
 
     parameters: Parameters
@@ -52,11 +54,13 @@ class Scene:
     guttae: np.ndarray
     gutta_look: GuttaeLook
     looks: np.ndarray
+    hand: Hand | None = None
 
     def label(self, image: np.ndarray | None = None) -> Label:
         """Make the label of this scene, and of its image, uint8 (128, 128), if that is given."""
         clarity = None if image is None else measure_clarity(image, self.clarity_weights)
-        return make_label(self.mosaic, self.raster, self.guttae, self.parameters, clarity)
+        drawn = self.raster if self.hand is None else rasterise(self.mosaic, self.hand.displacement())
+        return make_label(self.mosaic, drawn, self.guttae, self.parameters, clarity)
 
     @functools.cached_property
     def clarity_weights(self) -> np.ndarray | None:

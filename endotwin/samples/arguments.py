@@ -24,6 +24,7 @@ class ConditionArguments(TypedDict, total=False):
     age: ConditionValue
     clarity: ConditionValue
     pixel_size: float | str
+    expert_hand: bool
 
 
 def labels_as_text(labels: LabelNames) -> str | None:
@@ -47,6 +48,8 @@ def conditions_as_text(conditions: Mapping[str, object]) -> dict[str, str]:
 def _as_text(name: str, value: object) -> str:
     if isinstance(value, str):
         return value
+    if name == "expert_hand" and isinstance(value, bool):
+        return "true" if value else "false"
     ends: Sequence[Any] = value if isinstance(value, tuple | list) and len(value) == 2 else (value,)
     if all(isinstance(end, int | float | np.number) and not isinstance(end, bool) for end in ends):
         return ":".join(np.format_float_positional(end, trim="-") for end in ends)

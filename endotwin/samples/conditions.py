@@ -13,10 +13,20 @@ from endotwin.quoting import shorten
 from endotwin.samples.labelling import Labelling, LabellingError, parse_labels
 
 _PLAIN_NUMBERS = {"pixel_size"}
+SWITCHES = {"expert_hand"}
+"""Conditions that are true or false."""
+
+_TRUTH = {"true": True, "false": False}
+
+
+def _kind(name: str) -> str:
+    if name in SWITCHES:
+        return "true or false"
+    return "a number" if name in _PLAIN_NUMBERS else "a number or LOW:HIGH"
+
 
 CONDITIONS: dict[str, str] = {
-    name: f"a number{'' if name in _PLAIN_NUMBERS else ' or LOW:HIGH'} ({field.description})"
-    for name, field in Conditions.model_fields.items()
+    name: f"{_kind(name)} ({field.description})" for name, field in Conditions.model_fields.items()
 }
 """Every condition: what it may be, and what it means."""
 
@@ -50,6 +60,7 @@ def parse_conditions(values: Mapping[str, str]) -> Conditions | None:
         LabellingError: one of them cannot be read, or no mosaic meets them.
     """
     given = {name: _read(name, values[name]) for name in CONDITIONS if name in values}
+    given = {name: value for name, value in given.items() if value is not False}
     if not given:
         return None
     checked: dict[str, Range | float] = {}
@@ -70,6 +81,10 @@ def describe_condition(name: str, *, in_json: bool = False) -> dict[str, Any]:
         name: a key of `CONDITIONS`.
         in_json: of a value in JSON, where a number may also be a string; else of one in a query.
     """
+    if name in SWITCHES:
+        truth = {"type": "boolean", "default": False}
+        as_text = {"anyOf": [truth, {"type": "string", "enum": list(_TRUTH)}]}
+        return {**(as_text if in_json else truth), "description": CONDITIONS[name]}
     least, most = CONDITION_LIMITS[name]
     number = {"type": "number", "minimum": least, "maximum": most}
     about = {"description": f"{CONDITIONS[name]}; in decimal notation, without an exponent"}
@@ -83,6 +98,10 @@ def describe_condition(name: str, *, in_json: bool = False) -> dict[str, Any]:
 
 
 def _read(name: str, text: str) -> Range | float:
+    if name in SWITCHES:
+        if text not in _TRUTH:
+            raise LabellingError(name, f"{name} must be {CONDITIONS[name]}, got {shorten(text)}")
+        return _TRUTH[text]
     ends = text.split(":")
     if len(ends) > (1 if name in _PLAIN_NUMBERS else 2) or not all(map(_NUMBER.fullmatch, ends)):
         raise LabellingError(name, f"{name} must be {CONDITIONS[name]}, got {shorten(text)}")

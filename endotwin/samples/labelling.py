@@ -69,7 +69,7 @@ class Labelling:
         return {
             name: write_condition(getattr(self.conditions, name))
             for name in type(self.conditions).model_fields
-            if name in names
+            if name in names and getattr(self.conditions, name) is not False
         }
 
     @property
@@ -106,5 +106,7 @@ def parse_labels(text: str) -> tuple[str, ...]:
 
 def write_condition(value: Range | float) -> str:
     """Write a condition as it is given, without exponent and without superfluous digits."""
+    if value is True:
+        return "true"
     ends = (value,) if isinstance(value, int | float) else (value.low, value.high)
     return ":".join(dict.fromkeys(np.format_float_positional(end, trim="-") for end in ends))

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from endotwin.image_range import MAX_SEED
 from endotwin.quoting import shorten
-from endotwin.samples.conditions import CONDITIONS, describe_condition
+from endotwin.samples.conditions import CONDITIONS, SWITCHES, describe_condition
 from endotwin.samples.labelling import LABELS, Labelling
 from endotwin.sets import DEFAULT_SHARD_SIZE
 from endotwin.sets.spec import SetSpec
@@ -50,7 +50,7 @@ class JobBody(BaseModel):
         "(default: the operator's; with labels or conditions a labelled one)",
     )
     labels: list[str] = Field(default=[], description=f"any of {', '.join(LABELS)}")
-    conditions: dict[str, str | int | float] = Field(
+    conditions: dict[str, str | int | float | bool] = Field(
         default={}, description="what every image meets, such as density: '1500:2500' or pixel_size: 0.9"
     )
     shard_size: int = Field(default=DEFAULT_SHARD_SIZE, description="images of every shard but the last")
@@ -178,10 +178,18 @@ def _conditions(wanted: JobBody) -> dict[str, str]:
         if name not in CONDITIONS:
             message = f"there is no condition {shorten(name)}; allowed are {', '.join(CONDITIONS)}"
             raise invalid_parameter("conditions", message)
-    return {
-        name: np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)
-        for name, value in wanted.conditions.items()
-    }
+        if isinstance(wanted.conditions[name], bool) and name not in SWITCHES:
+            message = (
+                f"{name} is {CONDITIONS[name]}; true and false are valid for {', '.join(SWITCHES)} only"
+            )
+            raise invalid_parameter("conditions", message)
+    return {name: _as_text(value) for name, value in wanted.conditions.items()}
+
+
+def _as_text(value: str | float) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)
 
 
 def _spec(wanted: JobBody, model: str, sha256: str, labelling: Labelling) -> SetSpec:

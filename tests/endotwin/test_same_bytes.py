@@ -21,15 +21,26 @@ from endotwin.image_range import MAX_INDEX, MAX_SEED
 LABELS = ["borders", "instances"]
 
 conditions = st.fixed_dictionaries(
-    {}, optional={"density": st.just((1500, 2500)), "guttae": st.just(0.1), "age": st.integers(20, 80)}
+    {},
+    optional={
+        "density": st.just((1500, 2500)),
+        "guttae": st.just(0.1),
+        "age": st.integers(20, 80),
+        "expert_hand": st.just(True),
+    },
 )
+
+
+def texts(asked: dict[str, Any]) -> dict[str, str]:
+    pair = {name: f"{value[0]}:{value[1]}" for name, value in asked.items() if isinstance(value, tuple)}
+    return {name: pair.get(name, str(value).lower()) for name, value in asked.items()}
 
 
 def by_command_line(checkpoint: Path, seed: int, count: int, start: int, asked: dict[str, Any]) -> Any:
     options = [f"--n={count}", f"--seed={seed}", f"--start={start}", f"--labels={','.join(LABELS)}"]
-    for name, value in asked.items():
-        text = f"{value[0]}:{value[1]}" if isinstance(value, tuple) else str(value)
-        options.append(f"--{name.replace('_', '-')}={text}")
+    for name, text in texts(asked).items():
+        option = f"--{name.replace('_', '-')}"
+        options.append(option if text == "true" else f"{option}={text}")
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/some.npz"
         arguments = ["generate", *options, "--checkpoint", str(checkpoint), "--device", "cpu", "-o", file]
@@ -41,8 +52,8 @@ def by_command_line(checkpoint: Path, seed: int, count: int, start: int, asked: 
 
 def by_http(server: LiveServer, seed: int, count: int, start: int, asked: dict[str, Any]) -> Any:
     query = f"n={count}&seed={seed}&start={start}&labels={','.join(LABELS)}"
-    for name, value in asked.items():
-        query += f"&{name}={value[0]}:{value[1]}" if isinstance(value, tuple) else f"&{name}={value}"
+    for name, text in texts(asked).items():
+        query += f"&{name}={text}"
     members = server.generate(query).members
     return tuple(
         np.stack(

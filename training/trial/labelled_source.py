@@ -12,7 +12,8 @@ import numpy as np
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import NotLabelledError, Sampler
 from endotwin.image_range import BATCH, ImageRange
-from endotwin.mosaic.parameters import Conditions, Range
+from endotwin.mosaic.expert_hand import NO_GUTTAE, REGULAR_CV, REGULAR_HEXAGONALITY
+from endotwin.mosaic.parameters import Conditions
 
 BLOCK = BATCH
 """Images in a block."""
@@ -20,16 +21,9 @@ BLOCK = BATCH
 SEED = 20_261_125
 """Seed of the synthetic training images; another seed gives other images of the same kind."""
 
-WITHOUT_GUTTAE = Conditions(guttae=Range(low=0.0, high=0.0))
-"""A border that a gutta hides is in the label all the same: a network cannot learn to see it."""
-
-REGULAR = Conditions(
-    guttae=Range(low=0.0, high=0.0),
-    cv=Range(low=0.15, high=0.28),
-    hexagonality=Range(low=0.65, high=0.85),
-)
-"""Mosaics more regular than most corneas, for every other block: a network learns the usual shape of a
-cell from them, which helps where haze hides borders (docs/trial.md)."""
+WITHOUT_GUTTAE = Conditions(guttae=NO_GUTTAE)
+REGULAR = Conditions(guttae=NO_GUTTAE, cv=REGULAR_CV, hexagonality=REGULAR_HEXAGONALITY)
+"""For every other block (`endotwin.mosaic.expert_hand` says why)."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from endotwin.files import whole_file
+from endotwin.mosaic import expert_hand
 from training.learning.run_folder import RunError
-from training.trial import cells, segmentation_scores, segmenter, segmenter_augmentation
+from training.trial import cells, segmentation_scores, segmenter
 from training.trial.labelled_source import BLOCK
 from training.trial.segmentation_scores import SetScore
 from training.trial.settings import SYNTHETIC_SHARE, Arm, TrialSettings
@@ -132,9 +133,9 @@ def protocol_text() -> str:
         "standardised; binary cross-entropy plus 1 - soft Dice in the annotated area; target: borders "
         "three pixels wide; Adam, one-cycle rate; turns, flips, blotches, patches of other contrast, "
         "gamma, contrast, brightness, blur and noise; synthetic borders displaced as by hand, by "
-        f"{segmenter_augmentation.DISPLACEMENT:g} px smooth over "
-        f"{segmenter_augmentation.DISPLACEMENT_BLUR:g} px and "
-        f"{segmenter_augmentation.SHIFT:g} px as a whole (standard deviations along each axis). "
+        f"{expert_hand.DISPLACEMENT:g} px smooth over "
+        f"{expert_hand.DISPLACEMENT_BLUR:g} px and "
+        f"{expert_hand.SHIFT:g} px as a whole (standard deviations along each axis). "
         f"synthetic-then-real: the first {SYNTHETIC_SHARE:.3f} of the steps synthetic. "
         f"Prediction in windows of 128 overlapping by {segmenter.OVERLAP:g}. Overlap: probability at least "
         f"{segmentation_scores.THRESHOLD:g}, thinned to lines, dilated 3 × 3, as the expert's, in the "

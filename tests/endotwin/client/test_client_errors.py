@@ -121,7 +121,7 @@ def refusal(status: int, code: str, **headers: str) -> Answer:
     return status, headers, json.dumps(error).encode()
 
 
-NO_MODELS: Answer = (200, {}, b'{"models": []}')
+NO_MODELS: Answer = (200, {}, b'{"models": [], "max_images": 100}')
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tiny_checkpoints import TINY_LABELLED, TINY_WITHOUT_CLARITY, make_card
 from endotwin.catalogue import choose_labelled
 from endotwin.mosaic.labels import Label
 from endotwin.mosaic.parameters import Range
+from endotwin.samples.arguments import ConditionArguments
 from endotwin.samples.conditions import CONDITIONS, parse_conditions
 from endotwin.samples.formats import FORMATS, check_format
 from endotwin.samples.labelling import IMAGE_LABELS, LABELS, PLAIN, Labelling, LabellingError, parse_labels
@@ -84,6 +85,9 @@ def test_conditions_are_written_as_they_can_be_given_again(values: dict[str, str
         ({"pixel_size": "0.9"}, "pixel_size=0.9"),
         ({"pixel_size": "1.0", "n": "5"}, "pixel_size=1"),
         ({}, ""),
+        ({"expert_hand": "true", "cv": "0.30"}, "cv=0.3&expert_hand=true"),
+        ({"expert_hand": "false"}, ""),
+        ({"expert_hand": "false", "cv": "0.30"}, "cv=0.3"),
     ],
 )
 def test_there_is_one_way_of_writing_conditions(values: dict[str, str], query: str) -> None:
@@ -120,6 +124,9 @@ WRONG_CONDITIONS = [
     ("pixel_size=1:2", "pixel_size", "a number (side of a pixel in micrometres, 0.3 to 3), got '1:2'"),
     ("pixel_size=0.2", "pixel_size", "from 0.3 to 3 micrometres, got 0.2"),
     ("cv=0.3&age=50&guttae=1&density=2000", "guttae", "within 0 to 0.4"),
+    ("expert_hand=yes", "expert_hand", "expert_hand must be true or false (to train a segmenter on"),
+    ("expert_hand=", "expert_hand", "got ''"),
+    ("expert_hand=True", "expert_hand", "got 'True'"),
 ]
 
 
@@ -132,7 +139,9 @@ def test_other_conditions_are_refused(query: str, field: str, allowed: str) -> N
 
 
 def test_every_condition_is_described() -> None:
-    assert list(CONDITIONS) == ["density", "cv", "hexagonality", "guttae", "age", "clarity", "pixel_size"]
+    numbers = ["density", "cv", "hexagonality", "guttae", "age", "clarity", "pixel_size"]
+    assert list(CONDITIONS) == [*numbers, "expert_hand"]
+    assert list(ConditionArguments.__annotations__) == list(CONDITIONS)
 
 
 def test_no_labels_and_no_conditions_take_no_labelled_model() -> None:

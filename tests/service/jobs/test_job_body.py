@@ -48,6 +48,15 @@ def test_defaults(models: Models) -> None:
     assert (spec.shard_size, spec.start, spec.labels, spec.conditions) == (25_000, 0, None, None)
 
 
+@pytest.mark.parametrize(
+    ("given", "stored"), [(True, {"expert_hand": "true"}), ("true", {"expert_hand": "true"}), (False, None)]
+)
+def test_expert_hand_is_true_or_false(models: Models, given: object, stored: dict[str, str] | None) -> None:
+    more = {"labels": ["borders"], "conditions": {"expert_hand": given}}
+    _, spec = parse(models, {**GOOD, **more})
+    assert spec.conditions == stored
+
+
 def test_labels_and_conditions_choose_a_labelled_model(models: Models) -> None:
     more = {"labels": ["instances", "borders"], "conditions": {"density": "1500.0:2500", "pixel_size": 0.9}}
     spec = parse(models, {**GOOD, **more, "format": "zip", "shard_size": 5})[1]

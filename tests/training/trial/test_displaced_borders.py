@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from training.trial.segmenter_augmentation import DISPLACEMENT, SHIFT, displaced_borders
+from endotwin.mosaic.expert_hand import DISPLACEMENT, SHIFT
+from training.trial.segmenter_augmentation import displaced_borders
 
 
 def test_lines_are_displaced_as_far_as_said_and_stay_bands_of_three() -> None:

@@ -1,0 +1,78 @@
+"""Labels as an expert would draw them, and the mosaics that a segmenter learns most from.
+
+Borders that an expert draws lie near the true ones, not exactly on them. A segmenter that learns from exact
+labels is overconfident and finds several borders where one is hard to see (docs/trial.md has the
+measurements).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from endotwin.generator.latents import draw_normals
+from endotwin.image_range import IMAGE_SIZE, ImageRange
+from endotwin.mosaic.parameters import Conditions, Range
+from endotwin.smooth_noise import smooth_noise
+
+DISPLACEMENT = 0.7
+"""Standard deviation of the displacement along each axis that changes from place to place, pixels: as far
+as experts' lines lie from a segmenter's, once their mean is subtracted."""
+
+DISPLACEMENT_BLUR = 6.0
+"""Standard deviation of the blur that makes it smooth, pixels: shorter than a border is long."""
+
+SHIFT = 0.4
+"""Standard deviation of the displacement along each axis that all borders of an image share, pixels."""
+
+NO_GUTTAE = Range(low=0.0, high=0.0)
+"""A border that a gutta hides is in the label all the same: a network cannot learn to see it."""
+
+REGULAR_CV, REGULAR_HEXAGONALITY = Range(low=0.15, high=0.28), Range(low=0.65, high=0.85)
+"""Mosaics more regular than most corneas: a network learns the usual shape of a cell from them, which helps
+where haze hides borders."""
+
+_STREAM = 1
+"""Of random numbers: the images' own have the number 0."""
+
+
+@dataclass(frozen=True)
+class Hand:
+    """The hand that draws the borders of one image; it follows from the seed and the index of the image."""
+
+    seed: int
+    index: int
+
+    def displacement(self) -> np.ndarray:
+        """Return where each border is drawn, as seen from there.
+
+        Returns:
+            float64 (2, 128, 128): from a pixel, how far down and to the right the place lies whose cell it
+            shows, in pixels.
+        """
+        pixels = IMAGE_SIZE * IMAGE_SIZE
+        numbers = draw_normals(ImageRange(self.seed, self.index, 1), 2 * pixels + 2, _STREAM)[0]
+        numbers = numbers.astype(np.float64)
+        noise = numbers[: 2 * pixels].reshape(2, IMAGE_SIZE, IMAGE_SIZE)
+        return np.stack(
+            [
+                DISPLACEMENT * smooth_noise(axis, DISPLACEMENT_BLUR) + SHIFT * shared
+                for axis, shared in zip(noise, numbers[2 * pixels :], strict=True)
+            ]
+        )
+
+
+def conditions_of_image(asked: Conditions, index: int) -> Conditions:
+    """Return what one image meets: of what is left open, no guttae, and regular mosaics at odd indices.
+
+    Args:
+        asked: with `expert_hand`.
+        index: of the image.
+    """
+    more: dict[str, Range] = {}
+    if asked.guttae is None:
+        more["guttae"] = NO_GUTTAE
+    if index % 2 and asked.cv is None and asked.hexagonality is None and asked.age is None:
+        more |= {"cv": REGULAR_CV, "hexagonality": REGULAR_HEXAGONALITY}
+    return asked.model_copy(update=more)
