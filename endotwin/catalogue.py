@@ -34,6 +34,13 @@ def population_of(card: Card) -> ImagePopulation | None:
     return card.architecture.population if isinstance(card.architecture, LabelledArchitecture) else None
 
 
+def warning_of(card: Card) -> str | None:
+    """Return what everyone who uses a checkpoint without a recorded FID is told; None with one."""
+    if card.fid is not None:
+        return None
+    return f"Warning: {card.name} is unscored: nobody has measured how real its images look"
+
+
 def load_checkpoints(folder: Path, *, allow_unscored: bool) -> dict[str, Checkpoint]:
     """Load every checkpoint of a folder, on the CPU.
 
@@ -169,7 +176,8 @@ def choose_checkpoint(
         CheckpointError: the checkpoint cannot be used.
     """
     if path is not None:
-        checkpoint = load_checkpoint(path, require_fid=not settings.allow_unscored)
+        # Whoever names a file may use it unscored; a folder that is served is the operator's to decide on.
+        checkpoint = load_checkpoint(path, require_fid=False)
         check_labelling(checkpoint.card, labelling, f"{path}:", "checkpoint")
         return checkpoint
     checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)

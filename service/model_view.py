@@ -30,6 +30,9 @@ class ModelSummary(BaseModel):
         description="digest of what decides pixels: weights, architecture, version of the mosaic"
     )
     fid: float | None = Field(ge=0, description="recorded FID; null for an unscored model")
+    scored: bool = Field(
+        description="whether an FID is recorded; how real an unscored model looks nobody measured"
+    )
     default: bool = Field(description="whether a request gets it that names no model")
     labels: bool = Field(description="whether its images come with labels, and meet conditions")
     label_names: list[str] = Field(description="the labels; none for a model without")
@@ -69,6 +72,7 @@ def _summary(model: Model, models: Models) -> ModelSummary:
         name=model.name,
         generator_sha256=model.generator_sha256,
         fid=model.fid,
+        scored=model.fid is not None,
         default=model is models.default,
         labels=model.population is not None,
         label_names=[] if model.population is None else list(LABELS),

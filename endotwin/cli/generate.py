@@ -27,6 +27,7 @@ from endotwin.cli.options import (
     check_one_model,
     given,
     reported,
+    warn_if_unscored,
 )
 from endotwin.samples.formats import FORMATS
 from endotwin.samples.labelling import Labelling, LabellingError
@@ -151,6 +152,7 @@ def generate_command(
             except (ChoiceError, ImageRangeError, LabellingError) as error:
                 raise typer.BadParameter(str(error)) from error
     card = generated.checkpoint.card
+    warn_if_unscored(card)
     fid = "not recorded" if card.fid is None else f"{card.fid.generated_training.fid:.2f}"
     typer.echo(f"{n} images of seed {images.seed}, from index {start} on, in {output}")
     typer.echo(f"model {card.name}, recorded FID {fid}, terms: {card.data.terms}")

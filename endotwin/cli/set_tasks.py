@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from endotwin.catalogue import ChoiceError, choose_checkpoint, with_device
+from endotwin.cli.options import warn_if_unscored
 from endotwin.generator.batch import BatchMaker
 from endotwin.generator.checkpoint import Checkpoint, CheckpointError
 from endotwin.generator.device import resolve_device
@@ -346,6 +347,7 @@ def _make_on_ray(
 
 def _print_summary(context: SetContext, checkpoint: Checkpoint, manifest: Manifest) -> None:
     spec, card = manifest.spec, checkpoint.card
+    warn_if_unscored(card)
     fid = "not recorded" if card.fid is None else f"{card.fid.generated_training.fid:.2f}"
     typer.echo(
         f"{spec.n} images of seed {spec.seed}, from index {spec.start} on, in {len(manifest.shards)} "

@@ -57,6 +57,10 @@ def models() -> None:
     for name, checkpoint in sorted(checkpoints.items()):
         card = checkpoint.card
         fid = "none" if card.fid is None else f"{card.fid.generated_training.fid:.2f}"
-        traits = {"default": name == default, "labels": population_of(card) is not None}
+        traits = {
+            "default": name == default,
+            "labels": population_of(card) is not None,
+            "unscored": card.fid is None,
+        }
         marks = ", ".join(trait for trait, present in traits.items() if present)
         typer.echo(f"{name:{width}}  FID {fid:>6}  {card.data.terms}{f' ({marks})' if marks else ''}")

@@ -197,6 +197,31 @@ class EvidenceRecord(_Record):
     versions: dict[str, str]
 
 
+class MeasuredValue(_Record):
+    """A number of a population of images, and where it comes from."""
+
+    value: float
+    error: float | None = Field(
+        default=None, ge=0, description="largest error of this measure on annotated sets; null if given"
+    )
+    origin: Literal["measured", "given", "not measured"]
+
+
+class Adaptation(_Record):
+    """How a checkpoint was made by `endotwin-training adapt` from images that nobody annotated."""
+
+    modality: str
+    images: int = Field(ge=1, description="images in all, held-out ones included")
+    scale: float = Field(gt=0, description="factor by which the images were resized")
+    pixel_size: float | None = Field(
+        description="micrometres, of the images as trained on; null: not given"
+    )
+    measured: dict[str, MeasuredValue] = Field(description="the population that mosaics are drawn from")
+    method: str
+    memorisation: MemorisationSummary | None = Field(description="null where it was not measured")
+    warning: str = Field(description="what so few images mean")
+
+
 class Card(_Record):
     """Everything a reader of a checkpoint has to know; stored as JSON in the checkpoint's header."""
 
@@ -212,3 +237,4 @@ class Card(_Record):
     statistics: ImageStatistics | None = None
     labels: LabelStatistics | None = None
     evidence: EvidenceRecord | None = None
+    adaptation: Adaptation | None = None

@@ -52,18 +52,19 @@ class Checkpoint:
         return digest.hexdigest()
 
 
-def save_checkpoint(path: Path, generator: Generator, card: Card) -> None:
+def save_checkpoint(path: Path, generator: Generator, card: Card, *, unscored: bool = False) -> None:
     """Write a checkpoint; the file appears whole or not at all.
 
     Args:
         path: ends in `.safetensors`.
         generator: its weights are stored as float32.
-        card: has to hold a recorded FID.
+        card: has to hold a recorded FID, unless
+        unscored: it is for one's own use.
 
     Raises:
         CheckpointError: the card holds no FID, or the path has another suffix.
     """
-    if card.fid is None:
+    if card.fid is None and not unscored:
         raise CheckpointError(f"{path}: a checkpoint is only written with a recorded FID")
     if path.suffix != CHECKPOINT_SUFFIX:
         raise CheckpointError(f"{path}: a checkpoint's name ends in {CHECKPOINT_SUFFIX}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from endotwin.files import OutputError
 from endotwin.generator.checkpoint import CheckpointError
+from endotwin.settings import SettingsError
+from training.adapt.request import AdaptError
 from training.cli.options import UsageError
 from training.data.read import DataError
 from training.learning.recipes.recipe import RecipeError
@@ -16,6 +18,7 @@ USAGE_ERRORS = (UsageError, RecipeError)
 """The options are wrong: exit code 2."""
 
 WORK_ERRORS = (
+    AdaptError,
     CheckpointError,
     DataError,
     EvaluationError,
@@ -23,6 +26,7 @@ WORK_ERRORS = (
     OSError,
     OutputError,
     RunError,
+    SettingsError,
     TrainingError,
     WarmStartError,
 )

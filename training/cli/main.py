@@ -7,8 +7,10 @@ import warnings
 
 import typer
 
+from training.adapt.command import EPILOG as ADAPT_EPILOG
+from training.adapt.command import adapt_command
 from training.blind_test.command import blind_test_app
-from training.cli import card, record, train
+from training.cli import card, preview, record, train
 from training.curation.command import EPILOG as CURATE_EPILOG
 from training.curation.command import curate_command
 from training.scores.command import EPILOG as EVALUATE_EPILOG
@@ -21,8 +23,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Turn folders of specular-microscopy images into a generator checkpoint with its recorded FID.",
 )
+app.command(name="adapt", epilog=ADAPT_EPILOG)(adapt_command)
 app.command(name="train", epilog=train.EPILOG)(train.train_command)
 app.command(name="record", epilog=record.EPILOG)(record.record_command)
+app.command(name="preview", epilog=preview.EPILOG)(preview.preview_command)
 app.command(name="card", epilog=card.EPILOG)(card.card_command)
 app.command(name="evaluate", epilog=EVALUATE_EPILOG)(evaluate_command)
 app.command(name="curate", epilog=CURATE_EPILOG)(curate_command)

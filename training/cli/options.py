@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -64,6 +65,22 @@ def require_choice(option: str, value: str, choices: Mapping[str, _T]) -> _T:
     if value not in choices:
         raise UsageError(f"--{option}: {value!r} is not one of {', '.join(choices)}")
     return choices[value]
+
+
+def require_checkpoint_name(name: str) -> str:
+    """Return a checkpoint's name, checked before hours are spent on it.
+
+    Raises:
+        UsageError: a card holds no such name.
+    """
+    from endotwin.generator.card import Card
+
+    pattern = Card.model_json_schema()["properties"]["name"]["pattern"]
+    if not re.fullmatch(pattern, name):
+        raise UsageError(
+            f"--name: {name!r}; a name has 1 to 64 lower-case letters, digits and hyphens, no hyphen first"
+        )
+    return name
 
 
 def given_sources(

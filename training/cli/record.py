@@ -58,10 +58,17 @@ def record_command(
 
 def record_run(trainer: Trainer, destination: Path, count: int, inception: Path | None) -> None:
     """Score a run, write its checkpoint into a folder, draw its figures, and print the score."""
-    from training.learning.recording import record
+    from endotwin.generator.checkpoint import Checkpoint
+    from training.learning.recording import make_card, record
+    from training.scores.duration import in_words, scoring_seconds
     from training.scores.figures import draw_run_figures
 
     folder = trainer.folder
+    unscored = Checkpoint(trainer.average, make_card(trainer), destination)
+    seconds = scoring_seconds(
+        unscored, trainer.dataset, count=count, device=trainer.device, inception=inception
+    )
+    typer.echo(f"Scoring {count} against {count} images: about {in_words(seconds)} on {trainer.device}")
     draw_run_figures(folder.path, folder.read_statistics())
     recorded = record(trainer, destination, count=count, inception=inception)
     draw_run_figures(folder.path, folder.read_statistics(), recorded.fid)

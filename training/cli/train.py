@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +18,7 @@ from training.cli.options import (
     chosen_device,
     given_sources,
     load_images,
+    require_checkpoint_name,
     require_choice,
 )
 from training.learning.recipes.names import DEFAULT_RECIPES, RECIPE_NAMES
@@ -97,7 +97,7 @@ def train_command(
     architecture = with_instruments(require_choice("preset", preset, PRESETS), images_from.folders)
     chosen_recipe = recipe or default_recipe(architecture)
     made_by = require_choice("recipe", chosen_recipe, RECIPES)
-    name = _checked_name(name or preset)
+    name = require_checkpoint_name(name or preset)
     _require_positive("epochs", epochs)
     _require_positive("hours", hours)
     if record_count != 0 and record_count < RECORD_MINIMUM:
@@ -165,18 +165,6 @@ def _settings(**values: object) -> TrainingSettings:
         first = error.errors()[0]
         where = "-".join(str(part) for part in first["loc"]).replace("_", "-")
         raise UsageError(f"--{where}: {first['msg']}") from error
-
-
-def _checked_name(name: str) -> str:
-    """Return a checkpoint's name, checked before hours are spent on it."""
-    from endotwin.generator.card import Card
-
-    pattern = Card.model_json_schema()["properties"]["name"]["pattern"]
-    if not re.fullmatch(pattern, name):
-        raise UsageError(
-            f"--name: {name!r}; a name has 1 to 64 lower-case letters, digits and hyphens, no hyphen first"
-        )
-    return name
 
 
 def _require_positive(option: str, value: float | None) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 EPILOG = (
     "Examples:  endotwin-training curate raw/ curated/  |  endotwin-training curate --explain raw/scan.png"
 )
-
-_Step = TypeVar("_Step")
 
 
 def curate_command(
@@ -57,6 +55,7 @@ def curate_command(
     The exit status is 1 if no image is kept.
     """
     from training.curation.groups import Together
+    from training.curation.progress import shown_steps
     from training.curation.report import write_curation_report
     from training.curation.run import CurationSettings, curate
     from training.curation.thresholds import read_thresholds
@@ -72,7 +71,7 @@ def curate_command(
         raise typer.BadParameter("give RAW and OUT, two folders (or --explain IMAGE)")
     groups = None if together is None else Together.parse(together)
     settings = CurationSettings(numbers, flatten, workers or available_cores(), overrides, groups)
-    curation = curate(raw, out, settings, _progress_bar)
+    curation = curate(raw, out, settings, shown_steps)
     report = write_curation_report(curation, out)
     _print_counts(curation.summary.counts)
     for digest in curation.unknown:
@@ -136,11 +135,3 @@ def _explanation(path: Path, thresholds: Thresholds) -> str:
     decision = decide_by_measures(record, thresholds.limits)
     verdict = "kept, unless it is a duplicate" if decision.kept else f"dropped: {decision.reason}"
     return "\n".join([*lines, f"cutting: {found}", verdict])
-
-
-def _progress_bar(steps: Iterable[_Step], what: str, total: int) -> Iterable[_Step]:
-    from tqdm import tqdm
-
-    # Only on a terminal: tqdm's bar makes no sense in a log file.
-    bar: Iterable[_Step] = tqdm(steps, desc=what, total=total, unit="", disable=None)
-    return bar

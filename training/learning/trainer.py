@@ -127,6 +127,8 @@ class Trainer:
         grid: Callable[[np.ndarray], Any] | None = None,
         score: Callable[[Trainer], float] | None = None,
         max_seconds: float | None = None,
+        each_step: Callable[[], object] | None = None,
+        quiet: bool = False,
     ) -> bool:
         """Train until the run has seen `until` images.
 
@@ -138,6 +140,8 @@ class Trainer:
             grid: turns uint8 images (n, 128, 128) into a picture for the samples folder.
             score: the quick score of the average generator; a number for the statistics.
             max_seconds: end after this many seconds in this session.
+            each_step: called after every step of the first process.
+            quiet: no progress bar.
 
         Returns:
             True when `until` was reached, False when the run was stopped before.
@@ -153,7 +157,11 @@ class Trainer:
         with (
             stop_requested() as asked,
             tqdm(
-                total=until, initial=self.images, unit="img", disable=self.rank != 0, smoothing=0.02
+                total=until,
+                initial=self.images,
+                unit="img",
+                disable=quiet or self.rank != 0,
+                smoothing=0.02,
             ) as progress,
         ):
             while self.images < until:
@@ -163,6 +171,8 @@ class Trainer:
                 self.images += batch
                 self.seconds += time.monotonic() - step_started
                 progress.update(batch)
+                if each_step is not None and self.rank == 0:
+                    each_step()
                 if self._due(intervals.statistics):
                     self._write_statistics(losses, started, progress)
                     losses = {}

@@ -7,6 +7,10 @@ from torch import Tensor
 
 from endotwin.generator.architectures import Generator
 from endotwin.generator.checkpoint import Checkpoint
+from endotwin.generator.dcgan import DcganGenerator
+from endotwin.generator.renderer import STYLE_EXTRA
+
+_STYLE_WEIGHT = "style.0.weight"
 
 
 class WarmStartError(Exception):
@@ -17,12 +21,13 @@ def start_from(generator: Generator, checkpoint: Checkpoint) -> None:
     """Copy a checkpoint's weights into a generator.
 
     Where a layer of the generator has more input channels than the checkpoint's, the additional ones, which
-    come last, start at zero: at first the generator does what the checkpoint did.
+    come last, start at zero: at first the generator does what the checkpoint did. An instrument that the
+    checkpoint does not know starts as the mean of those that it knows.
 
     Raises:
         WarmStartError: a weight is missing or its shape does not fit.
     """
-    have = checkpoint.generator.state_dict()
+    have = _of_instruments(checkpoint, generator)
     want = generator.state_dict()
     name = checkpoint.card.name
     if have.keys() != want.keys():
@@ -31,6 +36,27 @@ def start_from(generator: Generator, checkpoint: Checkpoint) -> None:
             f"{checkpoint.path}: {name} is built otherwise; only one of both has {different[:3]}"
         )
     generator.load_state_dict({key: _fit(have[key], want[key], f"{name}: {key}") for key in want})
+
+
+def _of_instruments(checkpoint: Checkpoint, generator: Generator) -> dict[str, Tensor]:
+    """Return a checkpoint's weights for the instruments of another generator."""
+    weights: dict[str, Tensor] = checkpoint.generator.state_dict()
+    if isinstance(checkpoint.generator, DcganGenerator) or isinstance(generator, DcganGenerator):
+        return weights
+    known, wanted = checkpoint.generator.architecture, generator.architecture
+    if not known.instruments or not wanted.instruments:
+        return weights
+    first = known.latent + STYLE_EXTRA
+    before, columns, after = torch.split(
+        weights[_STYLE_WEIGHT],
+        [first, len(known.instruments), weights[_STYLE_WEIGHT].shape[1] - first - len(known.instruments)],
+        dim=1,
+    )
+    shares = torch.tensor([instrument.share for instrument in known.instruments])
+    mean = columns @ (shares / shares.sum()).to(columns)
+    by_name = {instrument.name: columns[:, k] for k, instrument in enumerate(known.instruments)}
+    chosen = torch.stack([by_name.get(instrument.name, mean) for instrument in wanted.instruments], dim=1)
+    return {**weights, _STYLE_WEIGHT: torch.cat([before, chosen, after], dim=1)}
 
 
 def _fit(have: Tensor, want: Tensor, where: str) -> Tensor:

@@ -123,14 +123,15 @@ def evidence_record(evidence: Evidence) -> EvidenceRecord:
         real_real=summaries["real_real"],
         real_held_out=summaries.get("real_held_out"),
         noise_real=summaries["noise_real"],
-        memorisation=None if evidence.memorisation is None else _memorisation(evidence.memorisation),
+        memorisation=None if evidence.memorisation is None else memorisation_summary(evidence.memorisation),
         morphometry=None if evidence.morphometry is None else _morphometry(evidence.morphometry),
         device=evidence.device,
         versions=evidence.versions,
     )
 
 
-def _memorisation(found: Memorisation) -> MemorisationSummary:
+def memorisation_summary(found: Memorisation) -> MemorisationSummary:
+    """Return what a card says of a memorisation."""
     return MemorisationSummary(
         verdict=found.verdict,
         images=found.generated_training.count,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from pytorch_fid.inception import InceptionV3
 
 from endotwin.files import whole_file
 from endotwin.generator.sampler import Sampler
+from endotwin.image_range import ImageRange
 from training.scores.inception import FEATURE_COUNT
 from training.scores.request import DEFAULT_CACHE
 
@@ -138,8 +139,8 @@ def generated_features(
     """
 
     def compute() -> np.ndarray:
-        images = sampler.images(seed, count, start)
-        return features(images, model, device=sampler.device, progress=progress)
+        blocks = _blocks(sampler, ImageRange(seed, start, count))
+        return features(blocks, model, device=sampler.device, progress=progress)
 
     if cache is None:
         return compute()
@@ -147,6 +148,18 @@ def generated_features(
     digest.update(sampler.checkpoint.generator_sha256.encode())
     digest.update(sampler.images(seed, 1, start).tobytes())
     return _cached(cache, digest.hexdigest(), count, compute, progress)
+
+
+def _blocks(sampler: Sampler, images: ImageRange) -> Iterator[np.ndarray]:
+    """Yield the images of a range in blocks of `INCEPTION_BATCH`, the last one smaller."""
+    waiting: list[np.ndarray] = []
+    for batch in sampler.batches(images):
+        waiting += list(batch.images)
+        while len(waiting) >= INCEPTION_BATCH:
+            yield np.stack(waiting[:INCEPTION_BATCH])
+            del waiting[:INCEPTION_BATCH]
+    if waiting:
+        yield np.stack(waiting)
 
 
 def _key(inception_sha256: str, device: str | torch.device, of: str) -> hashlib._Hash:

@@ -288,6 +288,21 @@ def test_a_stopped_command_leaves_nothing(
     assert entries(folder) == []
 
 
+def test_an_unscored_file_is_used_with_a_warning(run: Run, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    loaded = load_checkpoint(tiny_checkpoint)
+    own = tmp_path / "own.safetensors"
+    card = loaded.card.model_copy(update={"name": "own", "fid": None})
+    save_checkpoint(own, loaded.generator, card, unscored=True)
+    warning = "Warning: own is unscored: nobody has measured how real its images look\n"
+    result = run("generate", "--seed", 7, "--checkpoint", own, "-o", "images.tar")
+    assert (result.exit_code, result.stderr) == (0, warning)
+    assert "recorded FID not recorded" in result.stdout
+    result = run("set", "--n", 2, "--seed", 7, "--checkpoint", own, "set")
+    assert result.exit_code == 0
+    assert warning in result.stderr
+    assert run("generate", "--seed", 7, "-o", "scored.tar").stderr == ""
+
+
 def test_models_are_listed_with_their_fid(run: Run, tiny_checkpoint: Path, tmp_path: Path) -> None:
     assert run("models").output == "tiny  FID 123.50  none (default)\n"
 

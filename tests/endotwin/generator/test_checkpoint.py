@@ -118,6 +118,13 @@ def test_without_a_recorded_fid_nothing_is_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_unscored_one_is_written_where_that_is_meant(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(path, make_generator(), make_card(recorded=False), unscored=True)
+    assert read_card(path).fid is None
+    assert_refused(path, "no recorded FID")
+
+
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"ends in \.safetensors"):
         save_checkpoint(tmp_path / "a.pt", make_generator(), make_card())

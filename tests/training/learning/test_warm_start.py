@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_checkpoints import TINY
+from tiny_checkpoints import TINY, make_card
 
 from endotwin.generator.architectures import Generator, build_generator
-from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
+from endotwin.generator.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from endotwin.generator.compact import MosaicArchitecture
 from endotwin.generator.dcgan import DcganArchitecture
+from endotwin.generator.instruments import Instrument
 from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
 from endotwin.generator.latents import draw_normals
 from endotwin.image_range import ImageRange
@@ -107,3 +108,24 @@ def test_another_kind_of_network_is_refused(checkpoint: Checkpoint) -> None:
         start_from(dcgan, checkpoint)
     with pytest.raises(WarmStartError, match="is built otherwise"):
         start_from(fresh(TINY), dataclasses.replace(checkpoint, generator=dcgan))
+
+
+def test_one_instrument_starts_as_the_mean_of_several(tmp_path: Path) -> None:
+    """By their shares; what comes after the instruments, the clarity, keeps its weights."""
+    two = LabelledArchitecture(
+        latent=8, width=8, instruments=(Instrument(name="a", share=3.0), Instrument(name="b", share=1.0))
+    )
+    several = fresh(two)
+    path = tmp_path / "two.safetensors"
+    save_checkpoint(path, several, make_card("two", architecture=two))
+    known = load_checkpoint(path).generator.state_dict()["style.0.weight"]
+    for names in (("own",), ("b", "own")):
+        instruments = tuple(Instrument(name=name, share=1.0) for name in names)
+        generator = fresh(LabelledArchitecture(latent=8, width=8, instruments=instruments))
+        start_from(generator, load_checkpoint(path))
+        have = generator.state_dict()["style.0.weight"]
+        assert torch.equal(have[:, :16], known[:, :16])
+        torch.testing.assert_close(have[:, -2], 0.75 * known[:, 16] + 0.25 * known[:, 17])
+        assert torch.equal(have[:, -1], known[:, -1])
+        if "b" in names:
+            assert torch.equal(have[:, 16], known[:, 17])

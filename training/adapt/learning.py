@@ -1,0 +1,77 @@
+"""The training of an adaptation: by time, with a bar of the time left, and a sheet every few minutes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from endotwin.generator.checkpoint import Checkpoint
+from endotwin.generator.labelled import LabelledArchitecture
+from training.learning.settings import TrainingSettings
+from training.learning.trainer import ReportIntervals, Trainer
+
+SHOW_EVERY = 180.0
+"""Seconds between two sheets."""
+
+_IMAGES = 10_000_000  # time ends a run, not their number
+_SAVE_EVERY = 1_600
+_BAR = "training {percentage:3.0f}% |{bar}| {elapsed} of this session, {remaining} left{postfix}"
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How a session of training ended.
+
+    Attributes:
+        images: seen in all.
+        complete: the time is over; else it was stopped.
+    """
+
+    images: int
+    complete: bool
+
+
+def learn(trainer: Trainer, seconds: float, show: Callable[[], None]) -> Learned:
+    """Train for some seconds, or until SIGINT or SIGTERM; the state is saved.
+
+    Args:
+        trainer: the run.
+        seconds: of this session, above 0.
+        show: writes what a person looks at; called at the first step, and every few minutes.
+    """
+    started = time.monotonic()
+    shown = -SHOW_EVERY
+
+    with tqdm(total=round(seconds), bar_format=_BAR, mininterval=1.0) as bar:
+
+        def each_step() -> None:
+            nonlocal shown
+            passed = time.monotonic() - started
+            bar.set_postfix_str(f"{trainer.images:,} images seen", refresh=False)
+            bar.update(min(round(passed), bar.total) - bar.n)
+            if passed - shown >= SHOW_EVERY:
+                show()
+                shown = time.monotonic() - started
+
+        trainer.train(
+            _IMAGES,
+            ReportIntervals(save=_SAVE_EVERY, samples=0, score=0),
+            max_seconds=seconds,
+            each_step=each_step,
+            quiet=True,
+        )
+    return Learned(trainer.images, complete=time.monotonic() - started >= seconds)
+
+
+def settings_of(name: str, architecture: LabelledArchitecture, beginning: Checkpoint) -> TrainingSettings:
+    """Return the settings of an adaptation's run."""
+    return TrainingSettings(
+        name=name,
+        architecture=architecture,
+        recipe="rendered",
+        images=_IMAGES,
+        start_from=beginning.generator_sha256,
+    )
