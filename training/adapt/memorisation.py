@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from endotwin.generator.card import MemorisationSummary
@@ -15,8 +15,11 @@ from training.scores.image_sets import progress_bar
 from training.scores.memorisation.figures import draw_pairs, plot_similarities
 from training.scores.memorisation.measurement import NoControlError, comparison_count, measure_memorisation
 
-EXAMINED = 200
+EXAMINED = 100
 """Generated images that are examined."""
+
+_CONTROLS = 6
+"""Held-out images that serve as controls at most: each is compared with every place of every image."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ def measure_and_report(checkpoint: Checkpoint, dataset: Dataset, path: Path) -> 
         dataset: the images it was trained on.
         path: of the page, which shows real images; not written if no held-out image serves as a control.
     """
+    dataset = replace(dataset, held_out=dataset.held_out[:_CONTROLS])
     generated = Sampler(checkpoint).images(0, EXAMINED)
     with progress_bar("nearest crops", comparison_count(EXAMINED, dataset), quiet=False) as bar:
         try:
