@@ -29,7 +29,7 @@ from endotwin.cli.options import (
 from endotwin.files import OutputError
 from endotwin.samples.labelling import Labelling, LabellingError, parse_labels
 from endotwin.samples.layouts.writing import LAYOUTS
-from endotwin.sets import DEFAULT_SHARD_SIZE
+from endotwin.sets import LARGEST_USUAL_SHARD, USUAL_SHARDS
 from endotwin.sets.storage.place import PlaceError, parse_place
 
 _MAKE = "(make)"
@@ -78,7 +78,15 @@ def set_command(
     device: Device = None,
     kind: Annotated[str | None, typer.Option("--format", help="tar or zip. Default: tar.")] = None,
     shard_size: Annotated[
-        int | None, typer.Option(help=f"Images of one shard. Default: {DEFAULT_SHARD_SIZE}.")
+        int | None,
+        typer.Option(
+            help="Images of one shard. Default: as in the set that is there; in a new one so many that it "
+            f"has {USUAL_SHARDS} shards or more, at most {LARGEST_USUAL_SHARD}."
+        ),
+    ] = None,
+    validation_every: Annotated[
+        int | None,
+        typer.Option(help="Of so many indices, the last is a validation image, in shards of their own."),
     ] = None,
     shards: Annotated[
         str | None, typer.Option(metavar="A:B", help="Make only shards A to B - 1, counted from 0.")
@@ -115,7 +123,7 @@ def set_command(
 
     Stopped at any moment, the same command continues: only what is missing is made. With a larger --n it
     grows the set. manifest.json comes last: without it the set is not finished. With labels or conditions
-    a model is choice that has them; a condition is a number or a range LOW:HIGH. Endpoint, region and
+    a model is chosen that has them; a condition is a number or a range LOW:HIGH. Endpoint, region and
     credentials of S3 come from the usual AWS variables and files.
 
     \b
@@ -123,11 +131,20 @@ def set_command(
       endotwin set --n 1000000 --seed 7 s3://bucket/sets/first
       endotwin set --n 1000000 --seed 7 --shards 0:20 s3://bucket/sets/first
       endotwin set --n 100000 --seed 7 --labels borders,instances --density 1500:2500 sets/second
+      endotwin set --n 100000 --seed 7 --validation-every 10 sets/third
       endotwin set --n 1000000 --seed 7 --ray local s3://bucket/sets/first
       endotwin set --verify s3://bucket/sets/first
       endotwin set --n 100000 --seed 7 --dry-run sets/first
     """
-    options = given(n=n, seed=seed, start=start, name=name, format=kind, shard_size=shard_size)
+    options = given(
+        n=n,
+        seed=seed,
+        start=start,
+        name=name,
+        format=kind,
+        shard_size=shard_size,
+        validation_every=validation_every,
+    )
     conditions = given(
         density=density,
         cv=cv,
@@ -198,7 +215,10 @@ def export_command(
         str | None, typer.Option(help="Labels that it holds. Default: the layout's usual ones.")
     ] = None,
     validation_every: Annotated[
-        int | None, typer.Option(min=2, help="Of so many indices, the last is a validation image.")
+        int | None,
+        typer.Option(
+            min=2, help="Of so many indices, the last is a validation image. Default: as in the set."
+        ),
     ] = None,
 ) -> None:
     """Write a finished set with labels as a folder that other software loads as it is.

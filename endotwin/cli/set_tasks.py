@@ -22,12 +22,13 @@ from endotwin.generator.device import resolve_device
 from endotwin.generator.sampler import sampler_in
 from endotwin.samples.labelling import Labelling
 from endotwin.samples.layouts.layout import Layout
+from endotwin.sets import usual_shard_size
 from endotwin.sets.card import conditions_in_words
 from endotwin.sets.export import export_set
 from endotwin.sets.inspection import inspect_shards
-from endotwin.sets.make import SetResult, check_destination, make_set
+from endotwin.sets.make import SetResult, check_destination, make_set, shard_size_there
 from endotwin.sets.manifest import Manifest, SetError, load_manifest
-from endotwin.sets.plan import PartError, Shard, choose_part, choose_share, plan_set
+from endotwin.sets.plan import PartError, Shard, choose_part, choose_share, group_by_range, plan_set
 from endotwin.sets.progress import ProgressBar, format_bytes, print_note
 from endotwin.sets.ray.cluster import check_cluster, connected
 from endotwin.sets.ray.workers import RayWorkers
@@ -147,7 +148,7 @@ def make(
     if ray is not None:
         check_cluster(ray.address)
     checkpoint = context.checkpoint(labelling, context.model)
-    spec = _build_spec(checkpoint, options, labelling)
+    spec = _build_spec(context, checkpoint, options, labelling)
     shards = _choose_shards(spec, choice)
     result = _make(context, checkpoint, spec, shards, replace_wrong=replace_wrong, ray=ray)
     if result.manifest is None:
@@ -166,14 +167,14 @@ def dry_run(
     Args and errors are those of `make`.
     """
     checkpoint = context.checkpoint(labelling, context.model)
-    spec = _build_spec(checkpoint, options, labelling)
+    spec = _build_spec(context, checkpoint, options, labelling)
     shards = _choose_shards(spec, choice)
     replaced = check_destination(spec, context.destination, distrusted=frozenset(), replace_wrong=True)
     states = inspect_shards(spec, context.destination, shards, stop_if_asked=context.stop_if_asked)
     typer.echo(f"{context.place}: {spec.n} images of seed {spec.seed}, from index {spec.start} on,")
     _print_labelling(spec)
     asked = f"{shards[0].key} to {shards[-1].key}" if shards else "none"
-    typer.echo(f"model {spec.model}, in {spec.shards} shards, {asked} asked for")
+    typer.echo(f"model {spec.model}, in {len(plan_set(spec))} shards, {asked} asked for")
     for name in replaced:
         typer.echo(f"not of this set, replaced only with --replace-wrong: {name}")
     for shard, reason in states.wrong.items():
@@ -181,9 +182,9 @@ def dry_run(
     if not states.to_make:
         typer.echo("all of them are there; only the manifest would be written, if it is missing")
         return
-    images = sum(shard.images.count for shard in states.to_make)
+    images = sum(shard.samples for shard in states.to_make)
     maker = context.batch_maker(checkpoint)
-    cost = estimate(maker, spec, states.to_make[0])
+    cost = estimate(maker, spec, next(group_by_range(states.to_make)))
     typer.echo(
         f"to make: {len(states.to_make)} shards with {images} images, about "
         f"{format_bytes(images * cost.bytes)} and {tqdm.format_interval(images * cost.seconds)} on "
@@ -203,7 +204,7 @@ def verify(context: SetContext, *, replace_wrong: bool) -> bool:
     """
     manifest = load_manifest(context.destination, str(context.place))
     spec = manifest.spec
-    with closing(ProgressBar(spec.n, spec.shards)) as progress:
+    with closing(ProgressBar(spec.n, len(manifest.shards))) as progress:
         problems = verify_set(
             manifest, context.destination, on_images=progress.generated, stop_if_asked=context.stop_if_asked
         )
@@ -211,7 +212,8 @@ def verify(context: SetContext, *, replace_wrong: bool) -> bool:
         typer.echo(f"{problem.key}: {problem.reason}", err=True)
     if not problems:
         typer.echo(
-            f"{context.place}: all {spec.shards} shards and {spec.n} images are as the manifest says"
+            f"{context.place}: all {len(manifest.shards)} shards and {spec.n} images are as the manifest "
+            "says"
         )
         return True
     if not replace_wrong:
@@ -259,9 +261,12 @@ def export(
     typer.echo(f"labels {', '.join(exported.labelling.labels)}; terms: {exported.terms}")
 
 
-def _build_spec(checkpoint: Checkpoint, options: dict[str, Any], labelling: Labelling) -> SetSpec:
+def _build_spec(
+    context: SetContext, checkpoint: Checkpoint, options: dict[str, Any], labelling: Labelling
+) -> SetSpec:
     model = checkpoint.card.name
     fields = {
+        "shard_size": shard_size_there(context.destination) or usual_shard_size(options["n"]),
         "name": f"endotwin-{model}-{options['seed']}",
         **options,
         "labels": labelling.labels or None,
@@ -302,7 +307,7 @@ def _make(
     distrusted: Iterable[str] = (),
     ray: RayOptions | None = None,
 ) -> SetResult:
-    with closing(ProgressBar(sum(shard.images.count for shard in shards), len(shards))) as progress:
+    with closing(ProgressBar(sum(shard.samples for shard in shards), len(shards))) as progress:
         on_ray = None if ray is None else partial(_make_on_ray, context, checkpoint, spec, ray, progress)
         result = make_set(
             spec,

@@ -32,6 +32,11 @@ class Batch:
     images: np.ndarray
     scenes: Sequence[Scene] = ()
 
+    def part(self, first: int, end: int) -> Batch:
+        """Return the images first to end - 1, counted from the first of the batch."""
+        images = ImageRange(self.range.seed, self.range.start + first, end - first)
+        return Batch(images, self.images[first:end], self.scenes[first:end])
+
     def labels(self) -> list[Label]:
         """Compute the labels, one per image: work for a thread other than the device's."""
         return [scene.label(image) for scene, image in zip(self.scenes, self.images, strict=True)]

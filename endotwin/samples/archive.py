@@ -61,15 +61,19 @@ class Archive(ABC):
             raise ValueError(
                 f"images must be uint8 ({batch.range.count}, H, W), got {images.dtype} {images.shape}"
             )
-        if (batch.range.seed, batch.range.start) != (self.images.seed, self._next):
-            raise ValueError(
-                f"the next image is {self._next} of seed {self.images.seed}, got {batch.range}"
-            )
-        if batch.range.last > self.images.last:
-            raise ValueError(f"the last image is {self.images.last}, got {batch.range}")
+        self._check_next(batch.range)
         data = self._encode(batch)
         self._next += batch.range.count
         return data
+
+    def skip(self, images: ImageRange) -> None:
+        """Leave out the next images.
+
+        Raises:
+            ValueError: these are not the next ones.
+        """
+        self._check_next(images)
+        self._next += images.count
 
     def tail(self) -> bytes:
         """Return the bytes after all samples; they show a reader that the file is complete.
@@ -80,6 +84,12 @@ class Archive(ABC):
         if self._next <= self.images.last:
             raise ValueError(f"images from {self._next} to {self.images.last} are missing")
         return self._end()
+
+    def _check_next(self, images: ImageRange) -> None:
+        if (images.seed, images.start) != (self.images.seed, self._next):
+            raise ValueError(f"the next image is {self._next} of seed {self.images.seed}, got {images}")
+        if images.last > self.images.last:
+            raise ValueError(f"the last image is {self.images.last}, got {images}")
 
     @abstractmethod
     def _encode(self, batch: Batch) -> bytes: ...

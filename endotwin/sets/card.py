@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from endotwin.generator.card import Card
 from endotwin.samples.labelling import IMAGE_LABELS, LABELS
+from endotwin.samples.validation import count_validation
 from endotwin.sets.manifest import ShardEntry
-from endotwin.sets.plan import SHARD_FOLDER, SUMS_KEY, TERMS_KEY
+from endotwin.sets.plan import SUMS_KEY, TERMS_KEY, TRAIN_FOLDER, VALIDATION_FOLDER
 from endotwin.sets.spec import SetSpec
 
 _SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
@@ -38,6 +39,15 @@ def readme(spec: SetSpec, card: Card, shards: Sequence[ShardEntry], description:
     labelling = spec.labelling
     rows = f"| labels | {', '.join(labelling.labels)} |\n" if labelling.labels else ""
     rows += f"| conditions | {conditions_in_words(spec)} |\n" if labelling.given else ""
+    validation = held_out = ""
+    if spec.validation_every is not None:
+        validation = f"  - split: validation\n    path: {VALIDATION_FOLDER}*.{suffix}\n"
+        count = count_validation(spec.images, spec.validation_every)
+        rows += f"| validation images | {count:,} |\n"
+        held_out = (
+            f"Of {spec.validation_every} consecutive indices the last is a validation image: it is in\n"
+            f"`{VALIDATION_FOLDER}`, in shards of the same names.\n\n"
+        )
     size = sum(entry.bytes for entry in shards)
     return f"""\
 ---
@@ -60,8 +70,8 @@ configs:
 - config_name: default
   data_files:
   - split: train
-    path: {SHARD_FOLDER}*.{suffix}
----
+    path: {TRAIN_FOLDER}*.{suffix}
+{validation}---
 
 # {spec.name}
 
@@ -70,7 +80,7 @@ configs:
 | | |
 |---|---|
 | images | {spec.n:,} |
-| shards | {len(shards):,} of {spec.shard_size:,} images, {size:,} bytes |
+| shards | {_shards(spec, len(shards))}, {size:,} bytes |
 | seed, indices | {spec.seed}, {spec.start} to {spec.start + spec.n - 1} |
 | generator | {card.name}, sha256 `{spec.generator_sha256}` |
 | FID | {_fid(card)} |
@@ -79,15 +89,15 @@ configs:
 
 ## What is in it
 
-`{SHARD_FOLDER}shard-000000.{suffix}` and so on: for every image `SEED-INDEX.png` and `SEED-INDEX.json`,
+`{TRAIN_FOLDER}shard-000000.{suffix}` and so on: for every image `SEED-INDEX.png` and `SEED-INDEX.json`,
 the record of where it comes from (checkpoint, seed, index). `manifest.json` lists every shard with its
 range, size and digests; it is written last, so a copy without it is not complete. A copy is checked by
 `sha256sum --check {SUMS_KEY}`.
 
-{_labels(spec)}```python
+{held_out}{_labels(spec)}```python
 import glob, webdataset
 
-shards = sorted(glob.glob("{SHARD_FOLDER}*.{suffix}"))
+shards = sorted(glob.glob("{TRAIN_FOLDER}*.{suffix}"))
 for sample in webdataset.WebDataset(shards, shardshuffle=False).decode("l8"):
     sample["png"], sample["json"]["index"]
 ```
@@ -118,6 +128,12 @@ To train and test methods that segment or measure the corneal endothelium, besid
 """.encode()
 
 
+def _shards(spec: SetSpec, count: int) -> str:
+    """Return how many shards there are, and of how many images."""
+    together = "" if spec.validation_every is None else ", training and validation together"
+    return f"{count:,} of {spec.shard_size:,} images{together}"
+
+
 def _labels(spec: SetSpec) -> str:
     """Return a paragraph about every label and its file; "" if there are none."""
     labels = spec.labelling.labels
@@ -143,7 +159,7 @@ Decoders of webdataset make 8 bits of 16, so instances are read without one:
 import glob, io, numpy, webdataset
 from PIL import Image
 
-shards = sorted(glob.glob("{SHARD_FOLDER}*.{suffix}"))
+shards = sorted(glob.glob("{TRAIN_FOLDER}*.{suffix}"))
 for sample in webdataset.WebDataset(shards, shardshuffle=False):
     numpy.asarray(Image.open(io.BytesIO(sample["instances.png"])))  # uint16
 ```

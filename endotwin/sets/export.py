@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import fields
-from itertools import groupby, islice
+from heapq import merge
+from itertools import groupby, islice, zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,8 +21,8 @@ from endotwin.samples.labelling import Labelling, LabellingError
 from endotwin.samples.layouts.layout import Layout, LayoutSample, LayoutSet
 from endotwin.samples.layouts.writing import write_layout
 from endotwin.samples.sample import Provenance, sample_name
-from endotwin.sets.manifest import Manifest, SetError
-from endotwin.sets.plan import CROISSANT_KEY
+from endotwin.sets.manifest import Manifest, SetError, ShardEntry
+from endotwin.sets.plan import CROISSANT_KEY, Shard, group_by_range, plan_set
 from endotwin.sets.storage.destination import Destination
 from endotwin.sets.verify import UNREADABLE, WrongContentError, shard_files, verified_copy
 
@@ -51,7 +53,7 @@ def export_set(
         output: the folder; it appears when it is complete, or not at all.
         labels: those that the folder is to hold; none for the usual ones of the layout, as far as the set
             has them.
-        validation_every: see `endotwin.samples.layouts.layout.LayoutSet`.
+        validation_every: see `endotwin.samples.layouts.layout.LayoutSet`; None for that of the set.
         on_images: called with the number of images that were written.
         stop_if_asked: called often; what it raises ends the work and leaves nothing behind.
 
@@ -75,7 +77,7 @@ def export_set(
             Labelling(_choose_labels(layout, spec.labelling.labels, labels), spec.labelling.conditions),
         ),
         terms=_terms(manifest, destination, stop_if_asked),
-        validation_every=validation_every,
+        validation_every=validation_every or spec.validation_every,
     )
     batches = _batches(manifest, destination, wanted, on_images, stop_if_asked)
     write_layout(layout, wanted, batches, output)
@@ -119,22 +121,41 @@ def _batches(
     stop_if_asked: Callable[[], None],
 ) -> Iterator[list[LayoutSample]]:
     """Yield all samples of a set in order."""
-    for entry in manifest.shards:
-        try:
-            with verified_copy(entry, destination, stop_if_asked) as file:
-                index, samples = entry.start, _samples(file, entry.key, wanted)
-                while batch := list(islice(samples, _BATCH)):
-                    stop_if_asked()
-                    for sample in batch:
-                        if sample.name != sample_name(wanted.images.seed, index):
-                            raise WrongContentError(f"it holds {sample.name} in the place of image {index}")
-                        index += 1
-                    yield batch
-                    on_images(len(batch))
-                if index != entry.start + entry.samples:
-                    raise WrongContentError(f"it holds {index - entry.start} images")
-        except WrongContentError as error:
-            raise SetError(f"{entry.key}: {error}; {_REPAIR}") from error
+    entries = {entry.key: entry for entry in manifest.shards}
+    for shards in group_by_range(plan_set(manifest.spec)):
+        with ExitStack() as copies:
+            parts = [
+                _shard_samples(shard, entries[shard.key], destination, wanted, stop_if_asked, copies)
+                for shard in shards
+            ]
+            samples = merge(*parts, key=lambda sample: sample.index)
+            while batch := list(islice(samples, _BATCH)):
+                stop_if_asked()
+                yield batch
+                on_images(len(batch))
+
+
+def _shard_samples(
+    shard: Shard,
+    entry: ShardEntry,
+    destination: Destination,
+    wanted: LayoutSet,
+    stop_if_asked: Callable[[], None],
+    copies: ExitStack,
+) -> Iterator[LayoutSample]:
+    """Yield the samples of a shard, whose copy is gone when `copies` is closed."""
+    try:
+        file = copies.enter_context(verified_copy(entry, destination, stop_if_asked))
+        for index, sample in zip_longest(shard.indices, _samples(file, shard.key, wanted)):
+            if index is None or sample is None:
+                raise WrongContentError(
+                    f"it holds {'fewer' if sample is None else 'more'} images than {entry.samples}"
+                )
+            if sample.name != sample_name(shard.images.seed, index):
+                raise WrongContentError(f"it holds {sample.name} in the place of image {index}")
+            yield sample
+    except WrongContentError as error:
+        raise SetError(f"{shard.key}: {error}; {_REPAIR}") from error
 
 
 def _samples(file: BinaryIO, key: str, wanted: LayoutSet) -> Iterator[LayoutSample]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from endotwin.sets.manifest import SetError
-from endotwin.sets.plan import SHARD_FOLDER, Shard, plan_set
+from endotwin.sets.plan import TRAIN_FOLDER, VALIDATION_FOLDER, Shard, plan_set
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.destination import Destination, Stored
 from endotwin.sets.storage.record import ShardRecord
@@ -82,7 +82,7 @@ def inspect_shards(
                 continue
             if shard.key in distrusted:
                 states.wrong[shard] = "its content is not what its record says"
-            elif record.samples < shard.images.count:
+            elif record.samples < shard.samples:
                 states.too_short.append(shard)
             else:
                 states.complete[shard] = record
@@ -108,7 +108,9 @@ def find_shard(spec: SetSpec, shard: Shard, destination: Destination) -> ShardRe
 def unexpected_keys(spec: SetSpec, destination: Destination) -> list[str]:
     """Return keys among the shards that are no shard of the set: readers would take them for some."""
     expected = {shard.key for shard in plan_set(spec)}
-    unexpected = (key for key in destination.list_keys(SHARD_FOLDER) if key not in expected)
+    folders = (TRAIN_FOLDER,) if spec.validation_every is None else (TRAIN_FOLDER, VALIDATION_FOLDER)
+    there = chain.from_iterable(map(destination.list_keys, folders))
+    unexpected = (key for key in there if key not in expected)
     return list(islice(unexpected, _SHOWN))
 
 
@@ -129,13 +131,13 @@ def _check_record(spec: SetSpec, shard: Shard, stored: Stored) -> ShardRecord:
     record = stored.record
     if not isinstance(record, ShardRecord):
         raise WrongShardError("it has no record of Endotwin's")
-    if record.set_digest != spec.digest or record.start != shard.images.start:
+    if record.set_digest != spec.digest or record.start != shard.start:
         raise WrongShardError("its record says that it is part of another set")
     if record.size != stored.size:
         raise WrongShardError(f"it has {stored.size} bytes instead of {record.size}")
-    if record.samples > shard.images.count:
+    if record.samples > shard.samples:
         raise SetError(
-            f"{shard.key} holds {record.samples} images, more than the {shard.images.count} that "
+            f"{shard.key} holds {record.samples} images, more than the {shard.samples} that "
             f"n = {spec.n} leaves for it: the set there is larger, and a set only grows"
         )
     return record

@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 from endotwin.generator.batch import BatchMaker
@@ -14,7 +15,7 @@ from endotwin.generator.card import Card
 from endotwin.sets.documents import build_documents, is_written, spec_file, write_document
 from endotwin.sets.inspection import describe_wrong, inspect_shards, unexpected_keys
 from endotwin.sets.manifest import DocumentEntry, Manifest, SetError, ShardEntry
-from endotwin.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, SPEC_KEY, Shard, plan_set
+from endotwin.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, SPEC_KEY, Shard, group_by_range, plan_set
 from endotwin.sets.shard_maker import ShardMaker
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.destination import Destination
@@ -109,14 +110,16 @@ def make_set(
         for shard in states.wrong:
             destination.delete(shard.key)
         # In random order: processes that work on one set at the same time seldom meet.
-        for shard, record in make_shards(random.sample(states.to_make, len(states.to_make))):
+        groups = list(group_by_range(states.to_make))
+        random.shuffle(groups)
+        for shard, record in make_shards(list(chain.from_iterable(groups))):
             if record is None:
                 progress.found(shard)
             else:
                 made += 1
                 progress.made(shard, record)
     manifest = _finish(spec, card, destination, stop_if_asked)
-    if manifest is None and len(shards) == spec.shards:
+    if manifest is None and len(shards) == len(plan_set(spec)):
         raise SetError(
             "all shards were made, and not all are there as they were written: another process removes or "
             "replaces them, or the storage shows them late or loses their metadata, as `rclone serve s3` "
@@ -148,9 +151,10 @@ def check_destination(
     _check_mark(spec, destination)
     unexpected = unexpected_keys(spec, destination)
     if unexpected:
+        count = len(plan_set(spec))
         raise SetError(
-            f"{', '.join(unexpected)}: not among the {spec.shards} shards of this set, but readers would "
-            "take them for some. If they are of the same set, ask for as many images as it has or more "
+            f"{', '.join(unexpected)}: not among the {count} shards of this set, but readers would take "
+            "them for some. If they are of the same set, ask for as many images as it has or more "
             "(a set only grows); else remove them or choose another destination"
         )
     names = [*DOCUMENT_KEYS, MANIFEST_KEY]
@@ -161,6 +165,22 @@ def check_destination(
             "--replace-wrong replace what is there"
         )
     return wrong
+
+
+def shard_size_there(destination: Destination) -> int | None:
+    """Return the images of a shard of the set that is at a destination, finished or not; None without one.
+
+    Raises:
+        StorageError: storage fails.
+    """
+    stored = destination.stat(SPEC_KEY)
+    if stored is None or stored.record is None:
+        return None
+    try:
+        size = json.loads(b"".join(destination.read(SPEC_KEY)))["shard_size"]
+    except (KeyError, TypeError, ValueError):
+        return None  # damaged: checking the destination says so
+    return size if isinstance(size, int) else None
 
 
 def mark_destination(spec: SetSpec, destination: Destination, wrong: Iterable[str] = ()) -> None:

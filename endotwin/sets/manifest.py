@@ -97,7 +97,7 @@ def load_manifest(destination: Destination, where: str) -> Manifest:
     content = b"".join(destination.read(MANIFEST_KEY))
     manifest = _parse(content, where)
     altered = stored.record is not None and stored.record.sha256 != hashlib.sha256(content).hexdigest()
-    planned = [(shard.key, shard.images.start, shard.images.count) for shard in plan_set(manifest.spec)]
+    planned = [(shard.key, shard.start, shard.samples) for shard in plan_set(manifest.spec)]
     listed = [(entry.key, entry.start, entry.samples) for entry in manifest.shards]
     documents = [entry.key for entry in manifest.documents]
     if altered or planned != listed or documents != list(DOCUMENT_KEYS):

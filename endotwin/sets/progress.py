@@ -31,9 +31,9 @@ class ProgressBar:
         with self._lock:
             self._done += 1
             if not self._bar.disable:
-                self._bar.initial += shard.images.count  # the rate is that of the others
-                self._bar.last_print_n += shard.images.count
-                self._bar.n += shard.images.count
+                self._bar.initial += shard.samples  # the rate is that of the others
+                self._bar.last_print_n += shard.samples
+                self._bar.n += shard.samples
             self._show()
 
     def generated(self, images: int) -> None:

@@ -1,12 +1,13 @@
-"""One shard, as a pure function of the checkpoint, the seed, the range of indices and the format."""
+"""The shards of a range, as a pure function of the checkpoint, the seed, the range and the format."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
 from typing import BinaryIO
 
 from endotwin.generator.batch import Batch, BatchMaker
@@ -34,8 +35,10 @@ class Digests:
     pixels_sha256: str
 
 
-def shard_pieces(maker: BatchMaker, spec: SetSpec, shard: Shard) -> Iterator[tuple[Batch | None, bytes]]:
-    """Yield a shard piece by piece; its bytes follow from the checkpoint, the spec and the shard alone.
+def shard_pieces(
+    maker: BatchMaker, spec: SetSpec, shards: Sequence[Shard]
+) -> Iterator[tuple[Shard, Batch | None, bytes]]:
+    """Yield shards piece by piece; the bytes of each follow from the checkpoint, the spec and it alone.
 
     One batch is generated ahead of the one that is labelled and encoded, so memory does not grow with the
     shard.
@@ -43,41 +46,61 @@ def shard_pieces(maker: BatchMaker, spec: SetSpec, shard: Shard) -> Iterator[tup
     Args:
         maker: of the spec's checkpoint.
         spec: the set.
-        shard: which part of it.
+        shards: which of it, all of one range: its images are generated once.
 
     Yields:
-        A batch, or None before the first and after the last, and the bytes of the file that it adds.
+        A shard; images, or None before its first and after its last; the bytes that they add to its file.
     """
     provenance = Provenance(spec.model, spec.generator_sha256, spec.labelling)
-    archive = FORMATS[spec.format](shard.images, provenance)
-    yield None, archive.head()
-    with closing(maker.batches(shard.images, spec.labelling.conditions)) as batches:
+    archives = {shard: FORMATS[spec.format](shard.images, provenance) for shard in shards}
+    for shard, archive in archives.items():
+        yield shard, None, archive.head()
+    with closing(maker.batches(shards[0].images, spec.labelling.conditions)) as batches:
         for batch in batches:
-            yield batch, archive.add(batch)
-    yield None, archive.tail()
+            for images in _runs(batch, shards[0]):
+                for shard, archive in archives.items():
+                    if shard.holds(images.range.start):
+                        yield shard, images, archive.add(images)
+                    else:
+                        archive.skip(images.range)
+    for shard, archive in archives.items():
+        yield shard, None, archive.tail()
 
 
-def write_shard(
-    maker: BatchMaker, spec: SetSpec, shard: Shard, file: BinaryIO, on_images: Callable[[int], None]
-) -> Digests:
-    """Write a shard to a file that is open for writing.
+def _runs(batch: Batch, shard: Shard) -> Iterator[Batch]:
+    """Yield the images of a batch in runs of neighbours that belong to the same part of a set."""
+    first = 0
+    for _, run in groupby(batch.range.indices, shard.holds):
+        end = first + len(list(run))
+        yield batch.part(first, end)
+        first = end
+
+
+def write_shards(
+    maker: BatchMaker, spec: SetSpec, files: Mapping[Shard, BinaryIO], on_images: Callable[[int], None]
+) -> dict[Shard, Digests]:
+    """Write shards of one range to files that are open for writing.
 
     Args:
         maker: of the spec's checkpoint.
         spec: the set.
-        shard: which part of it.
-        file: empty.
-        on_images: called after every batch with its number of images; what it raises ends the work.
+        files: one for each shard, empty.
+        on_images: called with the number of images that were written; what it raises ends the work.
     """
-    content, pixels, size = hashlib.sha256(), hashlib.sha256(), 0
-    for batch, data in shard_pieces(maker, spec, shard):
-        file.write(data)
-        content.update(data)
-        size += len(data)
-        if batch is not None:
-            pixels.update(batch.images.tobytes())
-            on_images(batch.range.count)
-    return Digests(size, content.hexdigest(), pixels.hexdigest())
+    contents = {shard: hashlib.sha256() for shard in files}
+    pixels = {shard: hashlib.sha256() for shard in files}
+    sizes = dict.fromkeys(files, 0)
+    for shard, images, data in shard_pieces(maker, spec, list(files)):
+        files[shard].write(data)
+        contents[shard].update(data)
+        sizes[shard] += len(data)
+        if images is not None:
+            pixels[shard].update(images.images.tobytes())
+            on_images(images.range.count)
+    return {
+        shard: Digests(sizes[shard], contents[shard].hexdigest(), pixels[shard].hexdigest())
+        for shard in files
+    }
 
 
 @dataclass(frozen=True)
@@ -88,12 +111,12 @@ class Estimate:
     seconds: float
 
 
-def estimate(maker: BatchMaker, spec: SetSpec, shard: Shard) -> Estimate:
-    """Generate a shard for three seconds and measure; nothing is kept."""
+def estimate(maker: BatchMaker, spec: SetSpec, shards: Sequence[Shard]) -> Estimate:
+    """Generate shards of one range for three seconds and measure; nothing is kept."""
     size = images = 0
     began = time.perf_counter()
-    for batch, data in shard_pieces(maker, spec, shard):
-        images += 0 if batch is None else batch.range.count
+    for _, written, data in shard_pieces(maker, spec, shards):
+        images += 0 if written is None else written.range.count
         size += len(data)
         if images and time.perf_counter() - began > _SAMPLE_SECONDS:
             break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from itertools import islice
@@ -11,8 +11,8 @@ from itertools import islice
 from endotwin.generator.batch import BatchMaker
 from endotwin.generator.versions import installed_versions
 from endotwin.sets.inspection import find_shard
-from endotwin.sets.plan import Shard
-from endotwin.sets.shard import write_shard
+from endotwin.sets.plan import Shard, group_by_range
+from endotwin.sets.shard import write_shards
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.destination import ContentionError, Destination, Staged, StorageError
 from endotwin.sets.storage.record import ShardRecord
@@ -63,49 +63,58 @@ class ShardMaker:
         """Make shards, in their order but for neighbours.
 
         Yields:
-            Every shard with what `make` returns.
+            Every shard with its record, or with None; see `make`.
 
         Raises:
             SetError: something that is not of this set was put under a shard's key meanwhile.
             StorageError: storage failed for good.
         """
-        waiting = iter(shards)
-        at_work: dict[Future[ShardRecord | None], Shard] = {}
+        waiting = group_by_range(shards)
+        at_work: set[Future[dict[Shard, ShardRecord | None]]] = set()
         with ThreadPoolExecutor(SHARDS_AT_ONCE, "shards") as threads:
             try:
                 while True:
-                    for shard in islice(waiting, SHARDS_AT_ONCE - len(at_work)):
-                        at_work[threads.submit(self.make, shard)] = shard
+                    for group in islice(waiting, SHARDS_AT_ONCE - len(at_work)):
+                        at_work.add(threads.submit(self.make, group))
                     if not at_work:
                         return
                     for made in wait(at_work, return_when=FIRST_COMPLETED).done:
-                        yield at_work.pop(made), made.result()
+                        at_work.remove(made)
+                        yield from made.result().items()
             except BaseException:
                 self._failed.set()  # else the other thread would finish its shard first
                 raise
 
-    def make(self, shard: Shard) -> ShardRecord | None:
-        """Make a shard and publish it; call from `SHARDS_AT_ONCE` threads.
+    def make(self, shards: Sequence[Shard]) -> dict[Shard, ShardRecord | None]:
+        """Make shards of one range and publish them; call from `SHARDS_AT_ONCE` threads.
 
         Returns:
-            The record of what is there then; None if another process had made it already.
+            The record of what is there then, by shard; None for one that another process had made already.
 
         Raises:
-            SetError: something that is not of this set was put under the shard's key meanwhile.
+            SetError: something that is not of this set was put under a shard's key meanwhile.
             StorageError: storage failed for good.
         """
-        with ExitStack() as discard:
+        found: dict[Shard, ShardRecord | None] = dict.fromkeys(shards)
+        with ExitStack() as unpublished:
             with self._generating:
                 self._check()
-                there = find_shard(self.spec, shard, self.destination)
-                if there is not None and there.samples == shard.images.count:
-                    return None
+                missing = [shard for shard in shards if self._find(shard) is None]
+                if not missing:
+                    return found
                 if self._batches is None:
                     self._batches = self._load()
-                staged = discard.enter_context(self.destination.stage(shard.key))
-                record = self._write(shard, self._batches, staged)
-            discard.pop_all()
-        return self._publish(shard, staged, record)
+                staged = {
+                    shard: unpublished.enter_context(self.destination.stage(shard.key)) for shard in missing
+                }
+                records = self._write(self._batches, staged)
+            made = {shard: self._publish(shard, staged[shard], records[shard]) for shard in missing}
+        return found | made
+
+    def _find(self, shard: Shard) -> ShardRecord | None:
+        """Return the record of a shard that is there with all its images."""
+        there = find_shard(self.spec, shard, self.destination)
+        return there if there is not None and there.samples == shard.samples else None
 
     def _check(self) -> None:
         self._stop_if_asked()
@@ -116,30 +125,33 @@ class ShardMaker:
         self._check()
         self._on_images(images)
 
-    def _write(self, shard: Shard, batches: BatchMaker, staged: Staged) -> ShardRecord:
-        """Generate a shard into a staged object."""
-        digests = write_shard(batches, self.spec, shard, staged.file, self._count)
-        return ShardRecord(
-            set_digest=self.spec.digest,
-            size=digests.size,
-            sha256=digests.sha256,
-            start=shard.images.start,
-            samples=shard.images.count,
-            pixels_sha256=digests.pixels_sha256,
-            device=batches.device,
-            **installed_versions(),
-        )
+    def _write(self, batches: BatchMaker, staged: Mapping[Shard, Staged]) -> dict[Shard, ShardRecord]:
+        """Generate shards into staged objects."""
+        files = {shard: one.file for shard, one in staged.items()}
+        written = write_shards(batches, self.spec, files, self._count)
+        return {
+            shard: ShardRecord(
+                set_digest=self.spec.digest,
+                size=digests.size,
+                sha256=digests.sha256,
+                start=shard.start,
+                samples=shard.samples,
+                pixels_sha256=digests.pixels_sha256,
+                device=batches.device,
+                **installed_versions(),
+            )
+            for shard, digests in written.items()
+        }
 
     def _publish(self, shard: Shard, staged: Staged, record: ShardRecord) -> ShardRecord:
         """Put a shard in place; return the record of what is there: another process may have been first."""
-        with staged:
-            for _ in range(_ATTEMPTS):
-                there = find_shard(self.spec, shard, self.destination)
-                if there is not None and there.samples == shard.images.count:
-                    return there
-                with suppress(ContentionError):
-                    staged.publish(record, replace=there is not None)
-                    return record
+        for _ in range(_ATTEMPTS):
+            there = find_shard(self.spec, shard, self.destination)
+            if there is not None and there.samples == shard.samples:
+                return there
+            with suppress(ContentionError):
+                staged.publish(record, replace=there is not None)
+                return record
         raise StorageError(
             f"{shard.key}: whenever it is written, another process writes it or takes it away; "
             "see which that is, and run the same command again"

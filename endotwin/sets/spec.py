@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from endotwin.image_range import MAX_INDEX, MAX_SEED, ImageRange
 from endotwin.samples.conditions import parse_conditions
 from endotwin.samples.labelling import Labelling, parse_labels
-from endotwin.sets import DEFAULT_SHARD_SIZE, LARGEST_SHARD, MAX_SHARDS
+from endotwin.samples.validation import check_validation
+from endotwin.sets import LARGEST_SHARD, LARGEST_USUAL_SHARD, MAX_SHARDS
 
 
 class SetSpec(BaseModel):
@@ -34,11 +35,17 @@ class SetSpec(BaseModel):
     )
     format: Literal["tar", "zip"] = Field(default="tar", description="format of the shards")
     shard_size: int = Field(
-        default=DEFAULT_SHARD_SIZE, ge=1, le=LARGEST_SHARD, description="images of every shard but the last"
+        default=LARGEST_USUAL_SHARD,
+        ge=1,
+        le=LARGEST_SHARD,
+        description="images of every shard but the last",
     )
     labels: tuple[str, ...] | None = Field(default=None, description="labels of the images, in their order")
     conditions: dict[str, str] | None = Field(
         default=None, min_length=1, description="what every image meets, such as density 1500:2500"
+    )
+    validation_every: int | None = Field(
+        default=None, ge=2, description="of so many consecutive indices, the last is a validation image"
     )
 
     @model_validator(mode="after")
@@ -49,6 +56,7 @@ class SetSpec(BaseModel):
                 f"n {self.n} in shards of {self.shard_size} makes {self.shards} shards, more than "
                 f"{MAX_SHARDS}; choose larger shards"
             )
+        check_validation(self.images, self.validation_every)
         return self
 
     @model_validator(mode="after")
@@ -74,7 +82,7 @@ class SetSpec(BaseModel):
 
     @property
     def shards(self) -> int:
-        """Number of shards."""
+        """Number of ranges of images that the set is cut into; each makes a shard for each of its parts."""
         return -(-self.n // self.shard_size)
 
     @property

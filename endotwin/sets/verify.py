@@ -19,6 +19,7 @@ from PIL import Image
 from endotwin.samples.sample import sample_name
 from endotwin.sets.inspection import unexpected_keys
 from endotwin.sets.manifest import DocumentEntry, Manifest, ShardEntry
+from endotwin.sets.plan import Shard, plan_set
 from endotwin.sets.storage.destination import Destination, StorageError
 
 UNREADABLE = (EOFError, OSError, SyntaxError, ValueError, tarfile.TarError, zipfile.BadZipFile)
@@ -63,8 +64,10 @@ def verify_set(
     unexpected = unexpected_keys(manifest.spec, destination)
     wrong = [WrongFile(key, "it is not a shard of this set") for key in unexpected]
 
+    shards = {shard.key: shard for shard in plan_set(manifest.spec)}
+
     def check(entry: ShardEntry | DocumentEntry) -> WrongFile | None:
-        reason = _check(entry, manifest.spec.seed, destination, stop_if_asked)
+        reason = _check(entry, shards.get(entry.key), destination, stop_if_asked)
         if isinstance(entry, ShardEntry):
             on_images(entry.samples)
         return None if reason is None else WrongFile(entry.key, reason)
@@ -135,17 +138,17 @@ def shard_files(
 
 def _check(
     entry: ShardEntry | DocumentEntry,
-    seed: int,
+    shard: Shard | None,
     destination: Destination,
     stop_if_asked: Callable[[], None],
 ) -> str | None:
-    """Return what is wrong with a file, or None."""
+    """Return what is wrong with a file, which may be a shard, or None."""
     try:
         with verified_copy(entry, destination, stop_if_asked) as file:
-            if not isinstance(entry, ShardEntry):
+            if shard is None or not isinstance(entry, ShardEntry):
                 return None
             try:
-                return _check_images(file, entry, seed, stop_if_asked)
+                return _check_images(file, entry, shard, stop_if_asked)
             except UNREADABLE as error:
                 return f"it cannot be read: {error}"
     except WrongContentError as error:
@@ -153,18 +156,20 @@ def _check(
 
 
 def _check_images(
-    file: BinaryIO, entry: ShardEntry, seed: int, stop_if_asked: Callable[[], None]
+    file: BinaryIO, entry: ShardEntry, shard: Shard, stop_if_asked: Callable[[], None]
 ) -> str | None:
-    pixels, index = hashlib.sha256(), entry.start
+    pixels, count = hashlib.sha256(), 0
+    names = (f"{sample_name(shard.images.seed, index)}.png" for index in shard.indices)
     for name, content in shard_files(file, entry.key, _is_image):
         stop_if_asked()
-        if name != f"{sample_name(seed, index)}.png":
-            return f"its image {index - entry.start} is {name} instead of {sample_name(seed, index)}.png"
+        expected = next(names, None)
+        if name != expected:
+            return f"its image {count} is {name} instead of {expected}"
         with Image.open(io.BytesIO(content)) as image:
             pixels.update(np.asarray(image).tobytes())
-        index += 1
-    if index - entry.start != entry.samples:
-        return f"it holds {index - entry.start} images instead of {entry.samples}"
+        count += 1
+    if count != entry.samples:
+        return f"it holds {count} images instead of {entry.samples}"
     if pixels.hexdigest() != entry.pixels_sha256:
         return f"the sha256 of its pixels is {pixels.hexdigest()} instead of {entry.pixels_sha256}"
     return None

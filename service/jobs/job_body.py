@@ -17,7 +17,7 @@ from endotwin.image_range import MAX_SEED
 from endotwin.quoting import shorten
 from endotwin.samples.conditions import CONDITIONS, SWITCHES, describe_condition
 from endotwin.samples.labelling import LABELS, Labelling
-from endotwin.sets import DEFAULT_SHARD_SIZE
+from endotwin.sets import LARGEST_USUAL_SHARD
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.place import PLACE_PATTERN, Bucket, PlaceError, check_allowed, parse_place
 from endotwin.settings import Settings
@@ -53,7 +53,7 @@ class JobBody(BaseModel):
     conditions: dict[str, str | int | float | bool] = Field(
         default={}, description="what every image meets, such as density: '1500:2500' or pixel_size: 0.9"
     )
-    shard_size: int = Field(default=DEFAULT_SHARD_SIZE, description="images of every shard but the last")
+    shard_size: int = Field(default=LARGEST_USUAL_SHARD, description="images of every shard but the last")
 
 
 @dataclass(frozen=True)

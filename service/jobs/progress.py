@@ -37,8 +37,8 @@ class JobProgress:
         with self._lock:
             self._start()
             self._shards += 1
-            self._images += shard.images.count
-            self._found += shard.images.count
+            self._images += shard.samples
+            self._found += shard.samples
 
     def generated(self, images: int) -> None:
         """Count images."""

@@ -32,8 +32,7 @@ class Made:
 
     def part(self, first: int, end: int) -> Batch:
         """Return images START + first to START + end - 1."""
-        at = slice(first, end)
-        return Batch(ImageRange(SEED, START + first, end - first), self.images[at], self.batch.scenes[at])
+        return self.batch.part(first, end)
 
 
 def layout_set(layout: str, *labels: str, validation_every: int | None = None) -> LayoutSet:

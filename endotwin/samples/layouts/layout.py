@@ -16,6 +16,7 @@ from endotwin.image_range import ImageRange
 from endotwin.samples.labelling import LABELS, Labelling, LabellingError
 from endotwin.samples.png import encode_pngs
 from endotwin.samples.sample import Provenance, labels_of, sample_name, sample_record
+from endotwin.samples.validation import check_validation, count_validation, is_validation
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,7 @@ class LayoutSet:
         Raises:
             LabellingError: one would be.
         """
-        every = self.validation_every
-        if every is not None and (every < 2 or not 0 < self.validation_count < self.images.count):
-            raise LabellingError(
-                "validation_every",
-                f"validation_every must be 2 or more and leave some of the images {self.images.start} to "
-                f"{self.images.last} for training and some for validation, got {every}",
-            )
+        check_validation(self.images, self.validation_every)
 
     @property
     def labelling(self) -> Labelling:
@@ -57,13 +52,11 @@ class LayoutSet:
     @property
     def validation_count(self) -> int:
         """Number of validation images."""
-        every = self.validation_every
-        return 0 if every is None else (self.images.last + 1) // every - self.images.start // every
+        return count_validation(self.images, self.validation_every)
 
     def is_validation(self, index: int) -> bool:
         """Return whether an image is for validation."""
-        every = self.validation_every
-        return every is not None and index % every == every - 1
+        return is_validation(index, self.validation_every)
 
     @property
     def parts(self) -> tuple[str, ...]:

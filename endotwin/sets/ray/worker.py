@@ -6,7 +6,7 @@ import os
 import socket
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,28 +83,29 @@ class Worker:
         self._notes: list[str] = []
         self._stopped = threading.Event()
 
-    def make(self, shard: Shard, checkpoint: bytes) -> ShardRecord | WorkerFailure | None:
-        """Make a shard and put it in place.
+    def make(
+        self, shards: Sequence[Shard], checkpoint: bytes
+    ) -> dict[Shard, ShardRecord | None] | WorkerFailure:
+        """Make shards of one range and put them in place.
 
         Args:
-            shard: which.
+            shards: which.
             checkpoint: content of the checkpoint's file.
 
         Returns:
-            Its record; None if another process has made it; or what went wrong.
+            The record of each, None if another process has made it; or what went wrong.
         """
         try:
             with self._preparing:
                 if self._maker is None:
                     self._maker = self._prepare(checkpoint)
-            record = self._maker.make(shard)
+            made = self._maker.make(shards)
         except (CheckpointError, SettingsError) as error:
             return SetError(f"{_node()}: {error}")
         except (SetError, StorageError) as error:
             return type(error)(f"{_node()}: {error}")  # without a cause, which may not be one to send
-        if record is not None:
-            self._count(-shard.images.count)
-        return record
+        self._count(-sum(shard.samples for shard, record in made.items() if record is not None))
+        return made
 
     def report(self) -> WorkerReport:
         """Return the state of the worker."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from endotwin.sets.make import SetProgress
-from endotwin.sets.plan import Shard
+from endotwin.sets.plan import Shard, group_by_range
 from endotwin.sets.ray.cluster import ClusterError
 from endotwin.sets.ray.worker import Worker, WorkerConfig, WorkerReport, versions_here
 from endotwin.sets.shard_maker import SHARDS_AT_ONCE
@@ -34,13 +34,13 @@ class _Actor:
     Attributes:
         handle: Ray's handle.
         process: in which it runs, as it reported last; "" before it has started.
-        shards: those that it has to make.
+        shards: those that it has to make, together if they are of one range.
         images: generated for them, as it reported last.
     """
 
     handle: Any
     process: str = ""
-    shards: list[Shard] = field(default_factory=list)
+    shards: list[list[Shard]] = field(default_factory=list)
     images: int = 0
 
 
@@ -99,9 +99,9 @@ class RayWorkers:
             max_restarts=-1,
             max_task_retries=_ATTEMPTS - 1,
         )(Worker)
-        self._waiting: deque[Shard] = deque()
+        self._waiting: deque[list[Shard]] = deque()
         self._actors: list[_Actor] = []
-        self._calls: dict[Any, tuple[_Actor, Shard | None]] = {}
+        self._calls: dict[Any, tuple[_Actor, list[Shard] | None]] = {}
         self._since = time.monotonic()
         self._finished_images = self._counted_images = 0
 
@@ -116,7 +116,7 @@ class RayWorkers:
             SetError: something that is not of this set was put under a shard's key.
             StorageError: storage failed for good.
         """
-        self._waiting.extend(shards)
+        self._waiting.extend(group_by_range(shards))
         try:
             while self._waiting or any(actor.shards for actor in self._actors):
                 self._stop_if_asked()
@@ -155,9 +155,9 @@ class RayWorkers:
             for actor in self._actors:
                 idle = sum(not other.shards for other in self._actors) if most else 0
                 if actor.process and len(actor.shards) == most and len(self._waiting) > idle:
-                    shard = self._waiting.popleft()
-                    actor.shards.append(shard)
-                    self._calls[actor.handle.make.remote(shard, self._checkpoint)] = actor, shard
+                    shards = self._waiting.popleft()
+                    actor.shards.append(shards)
+                    self._calls[actor.handle.make.remote(shards, self._checkpoint)] = actor, shards
 
     def _collect(self) -> Iterator[tuple[Shard, ShardRecord | None]]:
         """Yield the shards that workers finish within the next moments, and take their reports."""
@@ -167,17 +167,18 @@ class RayWorkers:
         refs = list(self._calls)
         answered, _ = self._ray.wait(refs, num_returns=len(refs), timeout=_POLL_SECONDS)
         for ref in answered:
-            actor, shard = self._calls.pop(ref)
+            actor, shards = self._calls.pop(ref)
             answer = self._answer(ref, actor)
-            if shard is None:
+            if shards is None:
                 self._take_report(actor, answer)
                 continue
-            actor.shards.remove(shard)
-            if answer is not None:
-                self._check_visible(shard, answer)
-                self._finished_images += shard.images.count
-                actor.images = max(0, actor.images - shard.images.count)
-            yield shard, answer
+            actor.shards.remove(shards)
+            for shard, record in answer.items():
+                if record is not None:
+                    self._check_visible(shard, record)
+                    self._finished_images += shard.samples
+                    actor.images = max(0, actor.images - shard.samples)
+                yield shard, record
         self._count_images()
 
     def _answer(self, ref: Any, actor: _Actor) -> Any:
@@ -191,7 +192,7 @@ class RayWorkers:
         try:
             answer = self._ray.get(ref)
         except (errors.RayActorError, errors.OutOfMemoryError) as error:
-            keys = ", ".join(shard.key for shard in actor.shards)
+            keys = ", ".join(shard.key for shards in actor.shards for shard in shards)
             problem = f"{_ATTEMPTS} workers died, the last while it made {keys}"
             if not keys:
                 problem = "a worker died that was not ready yet"
@@ -238,7 +239,7 @@ class RayWorkers:
 
     def _dismiss(self) -> None:
         """End all workers; those that make something first remove what is unfinished."""
-        busy = [ref for ref, (_, shard) in self._calls.items() if shard is not None]
+        busy = [ref for ref, (_, shards) in self._calls.items() if shards is not None]
         for actor in self._actors:
             actor.handle.stop.remote()
         if busy:

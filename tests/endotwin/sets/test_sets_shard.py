@@ -17,7 +17,7 @@ from endotwin.mosaic.parameters import Conditions
 from endotwin.samples.formats import FORMATS
 from endotwin.samples.sample import Provenance
 from endotwin.sets.plan import plan_set
-from endotwin.sets.shard import shard_pieces, write_shard
+from endotwin.sets.shard import shard_pieces, write_shards
 from endotwin.sets.shard_maker import ShardMaker
 from endotwin.sets.storage.destination import StorageError
 from endotwin.sets.storage.folder import FolderDestination, StagedFile
@@ -32,7 +32,7 @@ def test_a_shard_is_the_archive_of_its_images(kind: str, start: int, workshop: W
     archive = FORMATS[kind](shard.images, Provenance(spec.model, spec.generator_sha256))
     expected = archive.head() + archive.add(Batch(shard.images, images)) + archive.tail()
     file, counts = io.BytesIO(), []
-    digests = write_shard(workshop.maker, spec, shard, file, counts.append)
+    digests = write_shards(workshop.maker, spec, {shard: file}, counts.append)[shard]
     assert file.getvalue() == expected
     assert digests.size == len(expected)
     assert digests.sha256 == hashlib.sha256(expected).hexdigest()
@@ -49,7 +49,7 @@ def test_the_device_is_one_batch_ahead_and_no_more(workshop: Workshop) -> None:
 
     spec = workshop.spec(n=10 * BATCH, shard_size=10 * BATCH)
     maker = dataclasses.replace(workshop.maker, make=make)
-    pieces = shard_pieces(maker, spec, plan_set(spec)[0])
+    pieces = shard_pieces(maker, spec, plan_set(spec)[:1])
     next(pieces)  # the head
     for taken in range(1, 6):
         next(pieces)
@@ -65,7 +65,7 @@ def test_a_failure_of_the_device_is_raised(workshop: Workshop) -> None:
     spec = workshop.spec()
     maker = dataclasses.replace(workshop.maker, make=make)
     with pytest.raises(RuntimeError, match="out of memory"):
-        write_shard(maker, spec, plan_set(spec)[0], io.BytesIO(), lambda _: None)
+        write_shards(maker, spec, {plan_set(spec)[0]: io.BytesIO()}, lambda _: None)
 
 
 def test_a_shard_that_cannot_be_published_ends_the_one_that_is_generated(
