@@ -9,31 +9,50 @@ import typer
 
 from endotwin.cli.options import Force, reported
 from endotwin.files import OutputError, new_file
-from endotwin.samples.sheet import ContactSheetError, draw_contact_sheet, read_images
+from endotwin.samples.labelling import IMAGE_LABELS, LabellingError, parse_labels
+from endotwin.samples.sheet import ContactSheetError, draw_contact_sheet, draw_pictures, read_pictures
 
 
 def sheet(
-    images: Annotated[Path, typer.Argument(help="Folder of PNG files, or a tar, zip, npy or npz file.")],
+    images: Annotated[
+        Path,
+        typer.Argument(help="Tar, zip, npy or npz file, folder of images, set, or folder of any layout."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")],
     n: Annotated[int, typer.Option("--n", "-n", min=1, max=10_000, help="Most images to draw.")] = 500,
+    labels: Annotated[
+        str | None,
+        typer.Option(help=f"Labels to draw over the images: {', '.join(IMAGE_LABELS)}, joined by commas."),
+    ] = None,
     force: Force = False,
 ) -> None:
-    """Draw a contact sheet: the first images of a set on one.
+    """Draw a contact sheet: the first images of a set on one, with labels over them if wanted.
+
+    It reads everything that Endotwin writes: files and folders of `generate`, sets, layouts. Cells are
+    tinted, each in a colour of its own; guttae are blue, soft borders orange, borders red.
 
     \b
     Examples:
       endotwin sheet images -o sheet.png
       endotwin sheet images.tar -n 100 -o sheet.png
+      endotwin sheet labelled.tar --labels borders,instances -n 20 -o sheet.png
     """
+    try:
+        wanted = () if labels is None else parse_labels(labels, IMAGE_LABELS)
+    except LabellingError as error:
+        raise typer.BadParameter(str(error)) from error
     with reported(ContactSheetError, OutputError, OSError):
-        drawn = read_images(images, limit=n)
+        pictures = read_pictures(images, limit=n)
+        drawn = draw_pictures(images, pictures, wanted)
         try:
             picture = draw_contact_sheet(drawn)
         except ValueError as error:
             raise ContactSheetError(f"{images}: {error}") from error
         with new_file(output, replace=force) as file:
             picture.save(file, "PNG")
-    typer.echo(f"{len(drawn)} images on {output}")
+    there = ", ".join(name for name in IMAGE_LABELS if name in pictures[0].labels)
+    hint = f"; --labels draws {there}" if there and not wanted else ""
+    typer.echo(f"{len(drawn)} images on {output}{hint}")
 
 
 def models() -> None:

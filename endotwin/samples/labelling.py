@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,8 +87,12 @@ PLAIN = Labelling()
 """Images and nothing else, as every model has them."""
 
 
-def parse_labels(text: str) -> tuple[str, ...]:
+def parse_labels(text: str, allowed: Iterable[str] = tuple(LABELS)) -> tuple[str, ...]:
     """Read a list such as `borders,instances`.
+
+    Args:
+        text: names joined by commas.
+        allowed: names that it may have.
 
     Returns:
         The names, in the order of `LABELS`.
@@ -96,10 +100,10 @@ def parse_labels(text: str) -> tuple[str, ...]:
     Raises:
         LabellingError: a name is unknown, missing or given twice.
     """
-    names = text.split(",")
-    if not set(names) <= LABELS.keys() or len(set(names)) < len(names):
+    names, known = text.split(","), list(allowed)
+    if not set(names) <= set(known) or len(set(names)) < len(names):
         raise LabellingError(
-            "labels", f"labels must be one or more of {', '.join(LABELS)}, each once, got {shorten(text)}"
+            "labels", f"labels must be one or more of {', '.join(known)}, each once, got {shorten(text)}"
         )
     return tuple(name for name in LABELS if name in names)
 

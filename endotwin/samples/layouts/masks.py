@@ -14,7 +14,8 @@ from typing import ClassVar
 from endotwin.samples.labelling import IMAGE_LABELS
 from endotwin.samples.layouts.layout import Layout, LayoutSample, write_json, write_pngs
 
-_FOLDERS = {"borders": "masks"}
+LABEL_FOLDERS = {"borders": "masks"}
+"""Folders that have another name than their label."""
 
 
 class MasksLayout(Layout):
@@ -33,7 +34,7 @@ class MasksLayout(Layout):
                 part /= self._set.part(sample.index)
             images[part / "images" / f"{sample.name}.png"] = sample.image
             for label, pixels in sample.labels.items():
-                images[part / _FOLDERS.get(label, label) / f"{sample.name}.png"] = pixels
+                images[part / LABEL_FOLDERS.get(label, label) / f"{sample.name}.png"] = pixels
             if "parameters" in sample.record:
                 part.mkdir(exist_ok=True)
                 _add_row(part / "parameters.csv", sample)
