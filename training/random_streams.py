@@ -36,6 +36,10 @@ class Purpose(IntEnum):
     TRIAL_CROPS = 51
     TRIAL_AUGMENTATION = 52
     TRIAL_BORDERS = 53
+    TRIAL_VALIDATION = 54
+    TRIAL_CHOICE = 55
+    TRIAL_SET = 56
+    TRIAL_BOOTSTRAP = 57
 
 
 def stream(seed: int, purpose: Purpose) -> np.random.Generator:

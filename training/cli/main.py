@@ -15,6 +15,7 @@ from training.curation.command import EPILOG as CURATE_EPILOG
 from training.curation.command import curate_command
 from training.scores.command import EPILOG as EVALUATE_EPILOG
 from training.scores.command import evaluate_command
+from training.trial.command import EPILOG as TRIAL_EPILOG
 from training.trial.command import trial_command
 
 app = typer.Typer(
@@ -31,7 +32,7 @@ app.command(name="card", epilog=card.EPILOG)(card.card_command)
 app.command(name="evaluate", epilog=EVALUATE_EPILOG)(evaluate_command)
 app.command(name="curate", epilog=CURATE_EPILOG)(curate_command)
 app.add_typer(blind_test_app, name="blind-test")
-app.command(name="trial")(trial_command)
+app.command(name="trial", epilog=TRIAL_EPILOG)(trial_command)
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ class _SourceEntry(BaseModel):
     interlaced: bool = True
     spacing: tuple[float, float] = (24.0, 0.2)
     clarity: tuple[float, float] = (15.5, 0.35)
+    centres: Path | None = None
 
 
 class _SourcesFile(BaseModel):
@@ -79,7 +80,15 @@ def read_sources(path: Path) -> Sources:
         raise DataError(f"{path}: {where}: {first['msg']}") from error
     return Sources(
         folders=tuple(
-            ImageFolder(**(entry.model_dump() | {"path": path.parent / entry.path}))
+            ImageFolder(
+                **(
+                    entry.model_dump()
+                    | {
+                        "path": path.parent / entry.path,
+                        "centres": None if entry.centres is None else path.parent / entry.centres,
+                    }
+                )
+            )
             for entry in entries.source
         ),
         max_upscale=entries.max_upscale,

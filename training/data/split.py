@@ -36,6 +36,8 @@ class ImageFolder:
             deviation of its natural logarithm over images.
         clarity: median in grey levels (docs/mosaic.md), and the standard deviation of its natural logarithm
             over images.
+        centres: folder of the same images before curation (`images/`) and of the centres of the cells that
+            a reader counted (`centres/`); the trial scores on the images held out.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class ImageFolder:
     interlaced: bool = True
     spacing: tuple[float, float] = (24.0, 0.2)
     clarity: tuple[float, float] = (15.5, 0.35)
+    centres: Path | None = None
 
     @property
     def name(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,12 +38,7 @@ class AnnotatedImage:
     cells: int
 
     def __post_init__(self) -> None:
-        height, width = self.pixels.shape
-        if min(height, width) < SMALLEST:
-            raise DataError(
-                f"{self.file}: {width} × {height} pixels around the annotated area; at least "
-                f"{SMALLEST} × {SMALLEST} are needed"
-            )
+        require_size(self.file, self.pixels)
 
     @property
     def cell_area(self) -> float:
@@ -57,6 +51,20 @@ class AnnotatedImage:
         for part in (self.pixels, self.lines, self.area):
             content.update(part.tobytes())
         return content.hexdigest()
+
+
+def require_size(file: str, pixels: np.ndarray) -> None:
+    """Check that an image can be mirrored up to a window of the segmenter.
+
+    Raises:
+        DataError: a side is below 64 pixels.
+    """
+    height, width = pixels.shape
+    if min(height, width) < SMALLEST:
+        raise DataError(
+            f"{file}: {width} × {height} pixels around the annotated area; at least "
+            f"{SMALLEST} × {SMALLEST} are needed"
+        )
 
 
 def is_annotated(folder: Path, file: str) -> bool:
@@ -114,30 +122,9 @@ def resized(image: AnnotatedImage, factor: float) -> AnnotatedImage:
     )
 
 
-def read_foreign(folder: Path, cell_area: float) -> tuple[list[AnnotatedImage], float]:
-    """Read every annotated image of another modality, brought to the training images' size of cells.
-
-    All images are resized by one factor, the square root of `cell_area` over the median of the images' mean
-    cell areas, so that what differs between the images of the folder stays different.
-
-    Args:
-        folder: holds `images`, `borders` and `cells`.
-        cell_area: median of the training images' mean cell areas, pixels.
-
-    Returns:
-        The images in order of their names, and the factor.
-
-    Raises:
-        DataError: see `read_annotated`; or the folder holds no annotated image.
-    """
-    if not (folder / "images").is_dir():
-        raise DataError(f"{folder}: has no folder `images`")
-    files = sorted(path.name for path in (folder / "images").iterdir() if is_annotated(folder, path.name))
-    if not files:
-        raise DataError(f"{folder}: no image of it has a file in `borders` and in `cells`")
-    images = [read_annotated(folder, file) for file in files]
-    factor = math.sqrt(cell_area / float(np.median([image.cell_area for image in images])))
-    return [resized(image, factor) for image in images], factor
+def annotated_files(folder: Path) -> list[str]:
+    """Return the names of the images of a folder that have borders and cells, sorted."""
+    return sorted(path.name for path in (folder / "images").iterdir() if is_annotated(folder, path.name))
 
 
 def _read_cells(path: Path) -> np.ndarray:

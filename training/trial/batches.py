@@ -11,9 +11,12 @@ from endotwin.image_range import IMAGE_SIZE
 from training.random_streams import Purpose, stream_of_step
 from training.trial.annotated_images import AnnotatedImage
 from training.trial.borders import thick, thin
-from training.trial.labelled_source import BLOCK, LabelledSource
+from training.trial.labelled_source import ASIDE, BLOCK, LabelledSource
 from training.trial.segmenter_augmentation import displaced_borders
 from training.trial.trial_data import TrainingSet
+
+BLOCKS_OF_SEED = 2**20
+"""Blocks of a labelled source that a seed has to itself."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +64,12 @@ class RealBatches:
 
 
 class SyntheticBatches:
-    """Blocks of a labelled source, each used once: step t of seed s takes block s × steps + t.
+    """Blocks of a labelled source: step t of seed s takes block s × 2 ** 20 + t. Borders are displaced."""
 
-    Borders are displaced (`displaced_borders`).
-    """
-
-    def __init__(self, source: LabelledSource, seed: int, steps: int) -> None:
+    def __init__(self, source: LabelledSource, seed: int) -> None:
+        """Take the blocks of a seed, 0 to 1,023."""
         self._source = source
         self._seed = seed
-        self._first = seed * steps
 
     def batch(self, step: int) -> BorderBatch:
         """Return the batch of a step.
@@ -77,7 +77,16 @@ class SyntheticBatches:
         Raises:
             ValueError: the block is not as `LabelledSource` says.
         """
-        index = self._first + step
+        rng = stream_of_step(self._seed, Purpose.TRIAL_BORDERS, step)
+        return self._displaced(self._seed * BLOCKS_OF_SEED + step, rng)
+
+    def aside(self, count: int) -> list[BorderBatch]:
+        """Return batches that no seed is trained on."""
+        return [
+            self._displaced(ASIDE + k, stream_of_step(0, Purpose.TRIAL_VALIDATION, k)) for k in range(count)
+        ]
+
+    def _displaced(self, index: int, rng: np.random.Generator) -> BorderBatch:
         images, borders = self._source.block(index)
         shape = (BLOCK, IMAGE_SIZE, IMAGE_SIZE)
         for name, part in (("images", images), ("borders", borders)):
@@ -86,7 +95,6 @@ class SyntheticBatches:
                     f"{self._source.name}: {name} must be uint8 {shape}, got {part.dtype} {part.shape}"
                 )
         # Thinned as the experts' borders are, so that the bands learned are as wide, stairs included.
-        rng = stream_of_step(self._seed, Purpose.TRIAL_BORDERS, step)
         bands = np.stack([displaced_borders(thick(thin(lines > 127)), rng) for lines in borders])
         return BorderBatch(images, bands, np.ones(shape, dtype=bool))
 

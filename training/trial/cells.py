@@ -21,7 +21,7 @@ SHARE_INSIDE = 0.75
 
 
 class CellCounts(BaseModel):
-    """The cells of one image or of several, as counts, which can be added.
+    """The cells of one image.
 
     Attributes:
         cells: number of cells.
@@ -84,6 +84,18 @@ def neighbour_pairs(cells: np.ndarray) -> np.ndarray:
     return np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
 
 
+def mostly_inside(cells: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """Return which cells lie in the area by three quarters or more, bool by number from 0 on.
+
+    Args:
+        cells: int (H, W).
+        area: bool (H, W).
+    """
+    sizes = np.bincount(cells.ravel())
+    inside = np.bincount(cells[area], minlength=len(sizes))
+    return np.asarray((sizes > 0) & (inside >= SHARE_INSIDE * sizes))
+
+
 def count_cells(cells: np.ndarray, area: np.ndarray) -> CellCounts:
     """Count the cells in the annotated area.
 
@@ -96,8 +108,7 @@ def count_cells(cells: np.ndarray, area: np.ndarray) -> CellCounts:
     """
     count = int(cells.max()) + 1
     sizes = np.bincount(cells.ravel(), minlength=count)
-    inside = np.bincount(cells[area], minlength=count)
-    counted = (sizes > 0) & (inside >= SHARE_INSIDE * sizes)
+    counted = mostly_inside(cells, area)
     pairs = neighbour_pairs(cells)
     neighbours = np.bincount(pairs.ravel(), minlength=count)
     inner = counted.copy()
@@ -110,20 +121,4 @@ def count_cells(cells: np.ndarray, area: np.ndarray) -> CellCounts:
         cv=measure_cells(sizes[counted], neighbours[counted]).cv,
         inner_cells=int(inner.sum()),
         six_sided=int((neighbours[inner] == 6).sum()),
-    )
-
-
-def pool_counts(images: list[CellCounts]) -> CellCounts:
-    """Add the counts of several images; the CV is that of areas relative to the mean of their image.
-
-    So cells that are larger in one image than in another do not count as variation.
-    """
-    with_cv = [(image.cells, image.cv) for image in images if image.cv is not None]
-    weight = sum(cells for cells, _ in with_cv)
-    return CellCounts(
-        cells=sum(image.cells for image in images),
-        cell_pixels=sum(image.cell_pixels for image in images),
-        cv=(sum(cells * cv**2 for cells, cv in with_cv) / weight) ** 0.5 if weight else None,
-        inner_cells=sum(image.inner_cells for image in images),
-        six_sided=sum(image.six_sided for image in images),
     )

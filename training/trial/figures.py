@@ -1,4 +1,4 @@
-"""Figures of a trial: predicted borders over images, Dice by arm, losses.
+"""Figures of a trial: predicted borders over images, scores by arm, gains by annotated images, validation.
 
 Overlays show real images: they are written into the output folder only.
 """
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -17,21 +18,20 @@ from endotwin.files import whole_file
 from endotwin.samples.grid import draw_grid
 from training.trial.annotated_images import AnnotatedImage
 from training.trial.borders import thick, thin
-from training.trial.report import TrialReport
+from training.trial.report import ArmRole, Number, TrialReport
 from training.trial.segmentation_scores import THRESHOLD
+from training.trial.test_sets import TestImage
 
 _ZOOM = 2
 _GAP = 6
 _BOTH, _ONLY_PREDICTED, _ONLY_EXPERT = (255, 220, 0), (255, 40, 40), (0, 200, 255)
 
 
-def save_overlays(
-    images: Sequence[AnnotatedImage], probabilities: Sequence[np.ndarray], path: Path
-) -> None:
+def save_overlays(images: Sequence[TestImage], probabilities: Sequence[np.ndarray], path: Path) -> None:
     """Draw images twice as large, side by side: each as it is, and below it with the borders' centre lines.
 
-    Yellow: predicted within a pixel of the expert's; red: only predicted; blue: only the expert's. Outside
-    the annotated area, which is darkened, nothing is drawn.
+    Yellow: predicted within a pixel of the expert's; red: only predicted; blue: only the expert's, or the
+    centres that a reader counted. Outside the annotated area, which is darkened, nothing is drawn.
 
     Args:
         images: at least one.
@@ -48,68 +48,126 @@ def save_overlays(
         grid.resize(size, Image.Resampling.NEAREST).save(file, format="PNG")
 
 
-def plot_dice_by_arm(report: TrialReport, path: Path) -> None:
-    """Draw mean Dice per test set and arm as bars, with a dot for each seed, into a PNG."""
-    labels = list(dict.fromkeys(summary.label for summary in report.summaries))
+def plot_scores(report: TrialReport, path: Path) -> None:
+    """Draw F1 and density error of every arm on every test set, with intervals over images, into a PNG."""
     sets = list(dict.fromkeys(summary.test_set for summary in report.summaries))
-    figure = Figure(figsize=(2.5 + 0.6 * len(sets) * (len(labels) + 1), 4.4), layout="constrained")
+    figure = Figure(figsize=(2.5 + 0.28 * len(sets) * (len(report.arms) + 1), 6.4), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    width = 0.8 / len(labels)
-    for k, label in enumerate(labels):
-        places = np.arange(len(sets)) + (k - (len(labels) - 1) / 2) * width
-        means = [
-            s.mean["dice"].mean
-            for name in sets
-            for s in report.summaries
-            if (s.label, s.test_set) == (label, name)
-        ]
-        axes.bar(places, means, 0.9 * width, label=label, alpha=0.75)
-        for result in report.results:
-            if result.label == label:
-                axes.plot(places, [result.sets[name].mean.dice for name in sets], "o", color="black", ms=3)
+    for axes, measure, label in zip(
+        figure.subplots(2, sharex=True),
+        ("f1", "density_error"),
+        ("cells found, F1", "density error (mean)"),
+        strict=True,
+    ):
+        for k, arm in enumerate(report.arms):
+            places = np.arange(len(sets)) + (k - (len(report.arms) - 1) / 2) * 0.8 / len(report.arms)
+            numbers = [_number(report, name, arm.label, measure) for name in sets]
+            _draw_intervals(axes, places, numbers, "o", f"C{k % 10}", arm.label)
+        axes.set(ylabel=label, ylim=(0, None))
+        axes.grid(axis="y", alpha=0.25)
     axes.set_xticks(range(len(sets)), sets)
-    axes.set(ylabel="Dice on held-out images (mean over images)", ylim=(0, 1))
-    axes.grid(axis="y", alpha=0.25)
-    figure.legend(loc="outside upper center", fontsize=8)
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", fontsize=8, ncols=2)
     _save(figure, path)
 
 
-def plot_segmenter_losses(report: TrialReport, path: Path) -> None:
-    """Draw the training loss over the steps, one line per seed, one colour per arm, into a PNG.
+def plot_curve(report: TrialReport, path: Path) -> bool:
+    """Draw F1 by the number of annotated images, alone and after synthetic ones, into a PNG.
 
-    The arms learn from different images: a lower loss means an arm has converged, not that it is better.
+    Returns:
+        Whether there is anything to draw: two numbers of images at least.
+    """
+    lines: dict[str, list[ArmRole]] = {}
+    for arm in report.arms:
+        if arm.kind == "real":
+            lines.setdefault("real only", []).append(arm)
+        elif arm.source is not None:
+            lines.setdefault(f"synthetic {arm.source} first", []).append(arm)
+    if len({arm.count for arms in lines.values() for arm in arms}) < 3:
+        return False
+    sets = list(dict.fromkeys(summary.test_set for summary in report.summaries))
+    figure = Figure(figsize=(1.0 + 2.6 * len(sets), 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
+        for k, (label, arms) in enumerate(lines.items()):
+            ordered = sorted(arms, key=lambda arm: arm.count)
+            numbers = [_number(report, name, arm.label, "f1") for arm in ordered]
+            counts = np.log1p([arm.count for arm in ordered])
+            _draw_intervals(axes, counts, numbers, "o-", f"C{k}", label)
+        ticks = sorted({arm.count for arms in lines.values() for arm in arms})
+        axes.set_xticks(np.log1p(ticks), [str(count) for count in ticks])
+        axes.set(title=name, xlabel="annotated images", ylim=(0, 1))
+        axes.grid(alpha=0.25)
+    figure.axes[0].set_ylabel("cells found, F1")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", fontsize=8, ncols=3)
+    _save(figure, path)
+    return True
+
+
+def plot_validation(report: TrialReport, path: Path) -> None:
+    """Draw the loss on the images set aside over the steps, a line per segmenter, into a PNG.
+
+    The arms are judged on different images: a flat end means that an arm has converged, a lower loss does
+    not mean that it is better.
     """
     figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    labels = list(dict.fromkeys(result.label for result in report.results))
-    named: set[str] = set()
+    labels = [arm.label for arm in report.arms]
     for result in report.results:
-        steps = np.linspace(0, report.setup.settings.steps, len(result.losses) + 1)[1:]
-        axes.plot(
-            steps,
-            result.losses,
-            lw=1,
-            color=f"C{labels.index(result.label)}",
-            label=None if result.label in named else result.label,
-        )
-        named.add(result.label)
-    axes.set(xlabel="step", ylabel="training loss (cross-entropy + 1 - soft Dice)", ylim=(0, None))
+        color = f"C{labels.index(result.label) % 10}"
+        for k, stage in enumerate(result.stages):
+            validations = stage.convergence.validations
+            axes.plot(
+                [validation.step for validation in validations],
+                [validation.loss for validation in validations],
+                lw=1,
+                ls="-" if k == 0 else "--",
+                color=color,
+                label=result.label if k == len(result.stages) - 1 else None,
+            )
+    lines, names = axes.get_legend_handles_labels()
+    handles = dict(zip(names, lines, strict=True))
+    axes.set(xlabel="step", ylabel="loss on images set aside", ylim=(0, None))
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8)
+    axes.legend(handles.values(), handles.keys(), fontsize=7)
     _save(figure, path)
 
 
-def _overlay(image: AnnotatedImage, probability: np.ndarray) -> np.ndarray:
-    predicted = thin(probability >= THRESHOLD) & image.area
-    expert = image.lines & image.area
-    near = thick(expert)
+def _number(report: TrialReport, test_set: str, label: str, measure: str) -> Number | None:
+    found = next(each for each in report.summaries if (each.test_set, each.label) == (test_set, label))
+    return found.numbers.get(measure)
+
+
+def _draw_intervals(
+    axes: Axes, places: np.ndarray, numbers: Sequence[Number | None], mark: str, color: str, label: str
+) -> None:
+    known = [(place, number.over_images) for place, number in zip(places, numbers, strict=True) if number]
+    if not known:
+        return
+    values = np.array([found.value for _, found in known])
+    ends = [[found.value if end is None else end for end in (found.low, found.high)] for _, found in known]
+    reach = np.abs(np.array(ends).T - values)
+    axes.errorbar([place for place, _ in known], values, reach, fmt=mark, ms=4, color=color, label=label)
+
+
+def _overlay(image: TestImage, probability: np.ndarray) -> np.ndarray:
+    area = image.area if isinstance(image, AnnotatedImage) else image.hull
+    predicted = thin(probability >= THRESHOLD) & area
     picture = np.stack([image.pixels] * 3, axis=-1)
-    picture[~image.area] //= 2
-    picture[expert & ~thick(predicted)] = _ONLY_EXPERT
-    picture[predicted & ~near] = _ONLY_PREDICTED
-    picture[predicted & near] = _BOTH
+    picture[~area] //= 2
+    if isinstance(image, AnnotatedImage):
+        expert = image.lines & area
+        near = thick(expert)
+        picture[expert & ~thick(predicted)] = _ONLY_EXPERT
+        picture[predicted & ~near] = _ONLY_PREDICTED
+        picture[predicted & near] = _BOTH
+    else:
+        picture[predicted] = _ONLY_PREDICTED
+        columns, rows = np.rint(image.centres).astype(int).T
+        marks = np.zeros(area.shape, dtype=bool)
+        marks[np.clip(rows, 0, len(marks) - 1), np.clip(columns, 0, marks.shape[1] - 1)] = True
+        picture[thick(marks)] = _ONLY_EXPERT
     return picture
 
 

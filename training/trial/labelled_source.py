@@ -1,7 +1,8 @@
-"""Labelled synthetic images to train a segmenter on, in blocks."""
+"""Labelled synthetic images to train a segmenter on, in blocks: of a checkpoint, or of a made set."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +12,17 @@ import numpy as np
 
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import NotLabelledError, Sampler
-from endotwin.image_range import BATCH, ImageRange
+from endotwin.image_range import BATCH, IMAGE_SIZE, ImageRange
 from endotwin.mosaic.expert_hand import NO_GUTTAE, REGULAR_CV, REGULAR_HEXAGONALITY
 from endotwin.mosaic.parameters import Conditions
+from training.data.read import DataError, read_grey
+from training.random_streams import Purpose, stream, stream_of_step
 
 BLOCK = BATCH
 """Images in a block."""
+
+ASIDE = 2**30
+"""Blocks from this one on are for validation: nothing is trained on them."""
 
 SEED = 20_261_125
 """Seed of the synthetic training images; another seed gives other images of the same kind."""
@@ -25,6 +31,12 @@ WITHOUT_GUTTAE = Conditions(guttae=NO_GUTTAE)
 REGULAR = Conditions(guttae=NO_GUTTAE, cv=REGULAR_CV, hexagonality=REGULAR_HEXAGONALITY)
 """For every other block (`endotwin.mosaic.expert_hand` says why)."""
 
+_LEAST = 5
+"""Images that a made set needs, so that one can be set aside."""
+
+_SHARE_ASIDE = 0.2
+_LABEL_FOLDERS = ("masks", "borders")
+
 
 @dataclass(frozen=True)
 class LabelledSource:
@@ -32,17 +44,31 @@ class LabelledSource:
 
     Attributes:
         name: letters, digits and hyphens; names the results.
+        digest: of everything that the images follow from.
         block: returns block `index` (0 or more): images and borders, both uint8 (16, 128, 128). Borders are
             255 on lines one pixel wide and 0 elsewhere; the whole image is labelled. The same index gives
             the same block, whatever was asked for before.
     """
 
     name: str
+    digest: str
     block: Callable[[int], tuple[np.ndarray, np.ndarray]]
 
 
-def checkpoint_source(path: Path, device: str) -> LabelledSource:
-    """Return the images of a labelled checkpoint, named by its file and a digest of its content.
+def labelled_source(path: Path, device: str, name: str | None = None) -> LabelledSource:
+    """Return the images of a labelled checkpoint (a file) or of a set that was made (a folder).
+
+    Args:
+        path: see `checkpoint_source` and `folder_source`.
+        device: that a checkpoint runs on.
+        name: in tables; by default that of the file or folder.
+    """
+    name = re.sub(r"[^A-Za-z0-9-]+", "-", name or path.stem)
+    return folder_source(path, name) if path.is_dir() else checkpoint_source(path, device, name)
+
+
+def checkpoint_source(path: Path, device: str, name: str) -> LabelledSource:
+    """Return the images of a labelled checkpoint, scored or not.
 
     Even blocks show mosaics as the checkpoint draws them without conditions, odd ones regular mosaics.
 
@@ -50,7 +76,7 @@ def checkpoint_source(path: Path, device: str) -> LabelledSource:
         CheckpointError: the file cannot be used.
         NotLabelledError: its images have no labels.
     """
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, require_fid=False)
     sampler = Sampler(checkpoint, device)
     if not sampler.has_labels:
         raise NotLabelledError(f"{path}: its images have no labels")
@@ -60,5 +86,64 @@ def checkpoint_source(path: Path, device: str) -> LabelledSource:
         batch = sampler.batch(images, REGULAR if index % 2 else WITHOUT_GUTTAE)
         return batch.images, np.stack([label.borders for label in batch.labels()])
 
-    stem = re.sub(r"[^A-Za-z0-9-]+", "-", path.stem)
-    return LabelledSource(f"{stem}-{checkpoint.generator_sha256[:8]}", block)
+    digest = f"{checkpoint.generator_sha256} {SEED} {WITHOUT_GUTTAE!r} {REGULAR!r}"
+    return LabelledSource(name, hashlib.sha256(digest.encode()).hexdigest(), block)
+
+
+def folder_source(folder: Path, name: str) -> LabelledSource:
+    """Return crops of the images of a folder: `images/KEY.png` and `masks/KEY.png` (or `borders/KEY.png`).
+
+    So the layout `masks` can be used as it is, with or without its parts train/ and validation/. Every
+    image is used once before one is used again; every fifth is set aside for validation.
+
+    Raises:
+        DataError: there are fewer than five labelled images, or one cannot be used; the message names it.
+    """
+    images, borders = [], []
+    content = hashlib.sha256()
+    for path in sorted(folder.rglob("images/*.png")):
+        label = next((found for part in _LABEL_FOLDERS if (found := _label_of(path, part)).is_file()), None)
+        if label is None:
+            continue
+        image, lines = read_grey(path), read_grey(label)
+        if image.shape != lines.shape or min(image.shape) < IMAGE_SIZE:
+            raise DataError(
+                f"{path}: {image.shape[1]} × {image.shape[0]} pixels, its label {lines.shape[1]} × "
+                f"{lines.shape[0]}; both must be of one size, at least {IMAGE_SIZE} × {IMAGE_SIZE}"
+            )
+        images.append(image)
+        borders.append(lines)
+        content.update(image.tobytes() + lines.tobytes())
+    if len(images) < _LEAST:
+        raise DataError(
+            f"{folder}: {len(images)} images with a label, at least {_LEAST} are needed; each as "
+            "images/KEY.png and masks/KEY.png, as `--layout masks` writes them"
+        )
+    order = stream(SEED, Purpose.TRIAL_SET).permutation(len(images))
+    aside = order[: max(1, round(_SHARE_ASIDE * len(order)))]
+    used = order[len(aside) :]
+
+    def block(index: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = stream_of_step(SEED, Purpose.TRIAL_SET, index % 2**32)
+        chosen = aside if index >= ASIDE else used
+        first = (index % ASIDE) * BLOCK
+        crops = [_crop(images[k], borders[k], rng) for k in _in_turn(chosen, first)]
+        return np.stack([crop for crop, _ in crops]), np.stack([crop for _, crop in crops])
+
+    return LabelledSource(name, content.hexdigest(), block)
+
+
+def _label_of(image: Path, part: str) -> Path:
+    return image.parent.parent / part / image.name
+
+
+def _in_turn(chosen: np.ndarray, first: int) -> np.ndarray:
+    return chosen[np.arange(first, first + BLOCK) % len(chosen)]
+
+
+def _crop(
+    image: np.ndarray, borders: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    top, left = (int(rng.integers(size - IMAGE_SIZE + 1)) for size in image.shape)
+    place = (slice(top, top + IMAGE_SIZE), slice(left, left + IMAGE_SIZE))
+    return image[place], borders[place]

@@ -1,171 +1,270 @@
-"""The results of all runs of a folder: JSON for programs, a table for people."""
+"""What a trial says: every arm on every test set, differences between arms, and how training ended."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from training.trial.results import RunResult, TrialSetup
-from training.trial.segmentation_scores import SegmentationScores
-from training.trial.settings import ARMS
+from training.trial.arms import Arm
+from training.trial.bootstrap import Estimate, Statistic, difference, estimate, mean_of, median_of
+from training.trial.results import SetResult, TrainedSegmenter, scoring_text, training_text
+from training.trial.settings import ArmKind, TrialSettings
+from training.trial.test_sets import TestSet
 from training.trial.trial_data import TrialData
 
-_COLUMNS = {
-    "dice": "Dice",
-    "precision": "precision",
-    "recall": "recall",
-    "density_error": "density error",
-    "cv_error": "CV error",
-    "hexagonality_error": "HEX error",
-}
-_PERCENT = {"density_error", "cv_error", "hexagonality_error"}
+CLOSE = 0.10
+"""A density within this share of the reader's counts as right, as for eye banks."""
 
 
-class FolderRoles(BaseModel):
-    """Which images of a folder were trained on and scored.
+@dataclass(frozen=True)
+class Measure:
+    """A number that is read off the images of a set.
 
     Attributes:
-        training: file names.
-        tested: file names.
-        factor: by which the tested ones were resized.
+        field: of `ImageScore`.
+        value: of an image, from that field.
+        statistic: over the images.
+    """
+
+    field: str
+    value: Callable[[np.ndarray], np.ndarray]
+    statistic: Statistic
+
+
+def _itself(values: np.ndarray) -> np.ndarray:
+    return values
+
+
+def _is_close(errors: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(errors), np.nan, np.abs(errors) <= CLOSE)
+
+
+MEASURES = {
+    "f1": Measure("f1", _itself, mean_of),
+    "density_error": Measure("density_error", np.abs, mean_of),
+    "density_error_median": Measure("density_error", np.abs, median_of),
+    "density_bias": Measure("density_error", _itself, mean_of),
+    "density_bias_median": Measure("density_error", _itself, median_of),
+    "density_within_10_percent": Measure("density_error", _is_close, mean_of),
+    "cv_error": Measure("cv_error", np.abs, mean_of),
+    "hexagonality_error": Measure("hexagonality_error", np.abs, mean_of),
+    "border_f1": Measure("border_f1", _itself, mean_of),
+}
+"""By name: what is told of an arm on a test set. The values of an image are its means over the seeds."""
+
+
+class ArmResult(BaseModel):
+    """One arm with one seed.
+
+    Attributes:
+        label: of the arm.
+        seed: of weights, order and choice of images.
+        stages: the segmenter after each stage; the last one is scored.
+        sets: its scores by test set.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    label: str
+    seed: int
+    stages: tuple[TrainedSegmenter, ...]
+    sets: dict[str, SetResult]
+
+
+class Number(BaseModel):
+    """A measure of an arm, or of one arm minus another.
+
+    Attributes:
+        over_images: with its interval over images.
+        by_seed: of each seed by itself.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    over_images: Estimate
+    by_seed: tuple[float, ...]
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation over the seeds; None for one."""
+        return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else None
+
+
+class ArmSummary(BaseModel):
+    """One arm on one test set."""
+
+    model_config = ConfigDict(frozen=True)
+
+    test_set: str
+    label: str
+    seeds: tuple[int, ...]
+    numbers: dict[str, Number]
+
+
+class ArmDifference(BaseModel):
+    """One arm minus another on the same images of one test set, with the seeds that both have."""
+
+    model_config = ConfigDict(frozen=True)
+
+    test_set: str
+    label: str
+    against: str
+    numbers: dict[str, Number]
+
+
+class ArmRole(BaseModel):
+    """What an arm is; see `training.trial.arms.Arm`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    label: str
+    kind: ArmKind
+    count: int
+    source: str | None
+
+
+class FolderRole(BaseModel):
+    """A folder of real images.
+
+    Attributes:
+        training: names of the images that are trained on.
+        tested: names of those that are scored.
+        cells: that are known in the latter.
+        factor: by which they were resized.
     """
 
     model_config = ConfigDict(frozen=True)
 
     training: tuple[str, ...]
     tested: tuple[str, ...]
+    cells: int
     factor: float
 
 
-class SeedSpread(BaseModel):
-    """A score over the seeds.
-
-    Attributes:
-        mean: over the seeds.
-        deviation: sample standard deviation over the seeds; None for a single one.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    mean: float
-    deviation: float | None
-
-
-class ArmSummary(BaseModel):
-    """One arm on one test set.
-
-    Attributes:
-        label: the arm, with its labelled source.
-        test_set: name of the folder.
-        seeds: whose results these are.
-        mean: by name of the score: mean over the images, of the absolute errors.
-        pooled: by name of the score: all images as one, errors signed.
-        dice_against_real: `mean` Dice minus that of the arm `real`; None for `real`, or without it.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    label: str
-    test_set: str
-    seeds: tuple[int, ...]
-    mean: dict[str, SeedSpread]
-    pooled: dict[str, SeedSpread]
-    dice_against_real: float | None
-
-
 class TrialReport(BaseModel):
-    """Setup, images, versions, summaries and every result of a folder."""
+    """Everything that a trial found out."""
 
     model_config = ConfigDict(frozen=True)
 
-    setup: TrialSetup
-    data: dict[str, FolderRoles]
-    versions: dict[str, str]
+    settings: TrialSettings
+    training: str
+    scoring: str
+    folders: dict[str, FolderRole]
+    arms: tuple[ArmRole, ...]
     summaries: tuple[ArmSummary, ...]
-    results: tuple[RunResult, ...]
+    differences: tuple[ArmDifference, ...]
+    results: tuple[ArmResult, ...]
 
 
 def make_trial_report(
-    setup: TrialSetup, data: TrialData, versions: dict[str, str], results: Sequence[RunResult]
+    settings: TrialSettings, data: TrialData, arms: Sequence[Arm], results: Sequence[ArmResult]
 ) -> TrialReport:
-    """Combine results, at least one, sorted by arm, source and seed."""
-    ordered = sorted(results, key=lambda result: (ARMS.index(result.arm), result.source or "", result.seed))
+    """Summarise results, at least one, in the order of the arms."""
+    labels = [arm.label for arm in arms if any(result.label == arm.label for result in results)]
+    ordered = sorted(results, key=lambda result: (labels.index(result.label), result.seed))
+    summaries, differences = [], []
+    for chosen in data.tests:
+        values = {label: _values(ordered, label, chosen.name) for label in labels}
+        for label in labels:
+            summaries.append(_summary(chosen.name, label, values[label]))
+        for k, label in enumerate(labels):
+            differences += [
+                _difference(chosen.name, label, other, values[label], values[other])
+                for other in labels[:k]
+                if values[label].keys() & values[other].keys()
+            ]
     return TrialReport(
-        setup=setup,
-        data=_folder_roles(data),
-        versions=versions,
-        summaries=tuple(_summaries(ordered)),
+        settings=settings,
+        training=training_text(),
+        scoring=scoring_text(),
+        folders=_folder_roles(data),
+        arms=tuple(
+            ArmRole(label=arm.label, kind=arm.kind, count=arm.count, source=arm.source)
+            for arm in arms
+            if arm.label in labels
+        ),
+        summaries=tuple(summaries),
+        differences=tuple(differences),
         results=tuple(ordered),
     )
 
 
-def markdown_table(report: TrialReport) -> str:
-    """Return the summaries as a table: means over images, mean ± standard deviation over seeds."""
-    head = ["test set", "trained on", "seeds", *_COLUMNS.values(), "Dice against real"]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    for summary in report.summaries:
-        cells = [summary.test_set, summary.label, str(len(summary.seeds))]
-        cells += [_cell(summary.mean.get(name), percent=name in _PERCENT) for name in _COLUMNS]
-        gain = summary.dice_against_real
-        cells.append("" if gain is None else f"{100 * gain:+.1f} points")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+_Values = dict[int, dict[str, np.ndarray]]
+"""By seed and measure: float64 (images,), not a number where it is not known."""
 
 
-def _folder_roles(data: TrialData) -> dict[str, FolderRoles]:
-    training = {chosen.name: chosen.images for chosen in data.training}
-    tested = {chosen.name: chosen for chosen in data.tests}
+def _values(results: Sequence[ArmResult], label: str, test_set: str) -> _Values:
     return {
-        name: FolderRoles(
+        result.seed: {
+            name: measure.value(
+                np.array(
+                    [getattr(image, measure.field) for image in result.sets[test_set].images],
+                    dtype=np.float64,
+                )
+            )
+            for name, measure in MEASURES.items()
+        }
+        for result in results
+        if result.label == label
+    }
+
+
+def _summary(test_set: str, label: str, values: _Values) -> ArmSummary:
+    numbers = {}
+    for name, measure in MEASURES.items():
+        over_images = estimate(_over_seeds([values[seed][name] for seed in values]), measure.statistic)
+        if over_images is None:
+            continue
+        each = [estimate(values[seed][name], measure.statistic) for seed in values]
+        numbers[name] = Number(
+            over_images=over_images, by_seed=tuple(one.value for one in each if one is not None)
+        )
+    return ArmSummary(test_set=test_set, label=label, seeds=tuple(values), numbers=numbers)
+
+
+def _difference(test_set: str, label: str, against: str, one: _Values, other: _Values) -> ArmDifference:
+    seeds = [seed for seed in one if seed in other]
+    numbers = {}
+    for name, measure in MEASURES.items():
+        over_images = difference(
+            _over_seeds([one[seed][name] for seed in seeds]),
+            _over_seeds([other[seed][name] for seed in seeds]),
+            measure.statistic,
+        )
+        if over_images is None:
+            continue
+        each = [difference(one[seed][name], other[seed][name], measure.statistic) for seed in seeds]
+        numbers[name] = Number(
+            over_images=over_images, by_seed=tuple(found.value for found in each if found is not None)
+        )
+    return ArmDifference(test_set=test_set, label=label, against=against, numbers=numbers)
+
+
+def _over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Return each image's mean over the seeds of which a value is known, else not a number."""
+    stacked = np.stack(values)
+    known = ~np.isnan(stacked)
+    total = np.where(known, stacked, 0.0).sum(axis=0)
+    out = np.full(len(total), np.nan)
+    np.divide(total, known.sum(axis=0), out=out, where=known.any(axis=0))
+    return out
+
+
+def _folder_roles(data: TrialData) -> dict[str, FolderRole]:
+    training = {
+        chosen.name: chosen.images
+        for chosen in [*data.training, *(own for sets in data.own.values() for own in sets)]
+    }
+    tested: dict[str, TestSet] = {chosen.name: chosen for chosen in data.tests}
+    return {
+        name: FolderRole(
             training=tuple(image.file for image in training.get(name, [])),
             tested=tuple(image.file for image in tested[name].images) if name in tested else (),
+            cells=tested[name].cells if name in tested else 0,
             factor=tested[name].factor if name in tested else 1.0,
         )
         for name in dict.fromkeys([*training, *tested])
     }
-
-
-def _summaries(results: Sequence[RunResult]) -> list[ArmSummary]:
-    """Return one summary per test set and label; `real` comes first, as in the results."""
-    summaries = []
-    for name in results[0].sets:
-        real: float | None = None
-        for label in dict.fromkeys(result.label for result in results):
-            found = [result for result in results if result.label == label]
-            mean = _spreads([result.sets[name].mean for result in found])
-            dice = mean["dice"].mean
-            summaries.append(
-                ArmSummary(
-                    label=label,
-                    test_set=name,
-                    seeds=tuple(result.seed for result in found),
-                    mean=mean,
-                    pooled=_spreads([result.sets[name].pooled for result in found]),
-                    dice_against_real=None if real is None else dice - real,
-                )
-            )
-            real = dice if label == "real" else real
-    return summaries
-
-
-def _spreads(scores: Sequence[SegmentationScores]) -> dict[str, SeedSpread]:
-    """Return mean and spread of each score that is known for every seed."""
-    spreads = {}
-    for name in _COLUMNS:
-        values = [value for found in scores if (value := getattr(found, name)) is not None]
-        if len(values) == len(scores):
-            deviation = statistics.stdev(values) if len(values) > 1 else None
-            spreads[name] = SeedSpread(mean=statistics.fmean(values), deviation=deviation)
-    return spreads
-
-
-def _cell(spread: SeedSpread | None, *, percent: bool) -> str:
-    if spread is None:
-        return "not known"
-    scale, digits, unit = (100, 1, " %") if percent else (1, 3, "")
-    text = f"{scale * spread.mean:.{digits}f}"
-    if spread.deviation is not None:
-        text += f" ± {scale * spread.deviation:.{digits}f}"
-    return text + unit

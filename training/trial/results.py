@@ -1,145 +1,177 @@
-"""Results of single runs on disk, so that a stopped trial can be resumed."""
+"""Segmenters and scores on disk, named by digests of what they depend on, so that nothing is done twice."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import load, save
 
 from endotwin.files import whole_file
 from endotwin.mosaic import expert_hand
-from training.learning.run_folder import RunError
-from training.trial import cells, segmentation_scores, segmenter
+from training.learning.run_folder import RunError, RunFolder
+from training.trial import (
+    cell_matches,
+    cells,
+    counted_images,
+    segmentation_scores,
+    segmenter,
+    test_sets,
+    trial_data,
+)
+from training.trial.convergence import Convergence
 from training.trial.labelled_source import BLOCK
-from training.trial.segmentation_scores import SetScore
-from training.trial.settings import SYNTHETIC_SHARE, Arm, TrialSettings
+from training.trial.segmentation_scores import ImageScore
+from training.trial.settings import TrialSettings
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-class TrialSetup(BaseModel):
-    """What all results of one folder have in common; only such results can be compared.
+class TrainedSegmenter(BaseModel):
+    """How a segmenter came about.
 
     Attributes:
-        settings: the budget.
-        protocol: see `protocol_text`.
-        data_digest: of the real images and their roles.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    settings: TrialSettings
-    protocol: str
-    data_digest: str
-
-
-class RunResult(BaseModel):
-    """One segmenter's training and scores.
-
-    Attributes:
-        arm: how it was trained.
-        source: name of the labelled source; None for an arm without one.
+        digest: of all that its weights follow from.
+        label: of the arm that it was first trained for.
         seed: of weights and order.
-        seconds: of training.
+        after: digest of the segmenter that it began as.
+        cell_area: of the cells that it learned, square pixels.
+        convergence: how its training went.
         device: where it was trained.
-        losses: mean loss of each hundredth of the steps (of each step, below a hundred).
-        sets: scores by test set.
+        versions: of libraries.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    arm: Arm
-    source: str | None
+    digest: str
+    label: str
     seed: int
-    seconds: float
+    after: str | None
+    cell_area: float
+    convergence: Convergence
     device: str
-    losses: tuple[float, ...]
-    sets: dict[str, SetScore]
-
-    @property
-    def label(self) -> str:
-        """Name of the arm, with its source if it has one."""
-        return label_of(self.arm, self.source)
+    versions: dict[str, str]
 
 
-def label_of(arm: Arm, source: str | None) -> str:
-    """Return an arm's name in tables: with its source, if it has one."""
-    return arm if source is None else f"{arm} ({source})"
+class SetResult(BaseModel):
+    """The scores of a segmenter on one test set.
+
+    Attributes:
+        zoom: size at which it saw the images, relative to the size at which they are scored.
+        images: the scores of each.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    zoom: float
+    images: tuple[ImageScore, ...]
 
 
 class ResultFolder:
-    """A folder of results of one setup; arms, sources and seeds may be added at any time."""
+    """A folder of segmenters and scores; any number of sessions may add to it, one after another."""
 
-    def __init__(self, path: Path, setup: TrialSetup) -> None:
-        """Open the folder, or create it.
-
-        Raises:
-            RunError: it holds results of another setup.
-        """
+    def __init__(self, path: Path) -> None:
         self.path = path
-        file = path / "setup.json"
-        if file.exists():
-            found = _read(TrialSetup, file)
-            changed = [
-                name for name in TrialSetup.model_fields if getattr(found, name) != getattr(setup, name)
-            ]
-            if changed:
-                raise RunError(
-                    f"{path}: its results were made with another {' and another '.join(changed)} "
-                    f"(see {file.name}) and cannot be compared with new ones; use another folder"
-                )
-        else:
-            self.write(file.name, setup.model_dump_json(indent=2) + "\n")
 
-    def has(self, arm: Arm, source: str | None, seed: int) -> bool:
-        """Return whether a run is done."""
-        return self._file(arm, source, seed).is_file()
+    def segmenter(self, digest: str) -> TrainedSegmenter | None:
+        """Return how a segmenter came about; None if it is not trained yet."""
+        return _read(TrainedSegmenter, self._segmenter_path(digest) / "segmenter.json")
 
-    def add(self, result: RunResult) -> None:
-        """Write a result, whole or not at all."""
-        path = self._file(result.arm, result.source, result.seed)
-        self.write(f"results/{path.name}", result.model_dump_json(indent=2) + "\n")
+    def weights(self, digest: str) -> dict[str, torch.Tensor]:
+        """Return the weights of a segmenter that is trained."""
+        return load((self._segmenter_path(digest) / "segmenter.safetensors").read_bytes())
 
-    def all(self) -> list[RunResult]:
-        """Read all results, ordered by file name."""
-        return [_read(RunResult, file) for file in sorted((self.path / "results").glob("[!.]*.json"))]
+    def unfinished(self, digest: str) -> RunFolder:
+        """Return the folder of a segmenter that is being trained."""
+        folder = RunFolder(self._segmenter_path(digest))
+        folder.path.mkdir(parents=True, exist_ok=True)
+        return folder
 
-    def write(self, name: str, text: str) -> None:
+    def add_segmenter(self, trained: TrainedSegmenter, weights: dict[str, torch.Tensor]) -> None:
+        """Write a segmenter and drop the state of its training."""
+        folder = self._segmenter_path(trained.digest)
+        with whole_file(folder / "segmenter.safetensors") as file:
+            file.write(save({name: part.cpu().contiguous() for name, part in weights.items()}))
+        self._write(folder / "segmenter.json", trained)
+        RunFolder(folder).state_path.unlink(missing_ok=True)
+
+    def scores(self, segmenter_digest: str, test_digest: str) -> SetResult | None:
+        """Return the scores of a segmenter on a test set; None if there are none yet."""
+        return _read(SetResult, self._scores_path(segmenter_digest, test_digest))
+
+    def add_scores(self, segmenter_digest: str, test_digest: str, result: SetResult) -> None:
+        """Write the scores of a segmenter on a test set."""
+        self._write(self._scores_path(segmenter_digest, test_digest), result)
+
+    def write_text(self, name: str, text: str) -> None:
         """Write a text file of the folder, whole or not at all."""
         with whole_file(self.path / name) as file:
             file.write(text.encode())
 
-    def _file(self, arm: Arm, source: str | None, seed: int) -> Path:
-        return self.path / "results" / f"{run_name(arm, source, seed)}.json"
+    def _segmenter_path(self, digest: str) -> Path:
+        return self.path / "segmenters" / digest
+
+    def _scores_path(self, segmenter_digest: str, test_digest: str) -> Path:
+        key = hashlib.sha256(f"{segmenter_digest} {test_digest} {scoring_text()}".encode()).hexdigest()
+        return self.path / "scores" / f"{key[:16]}.json"
+
+    def _write(self, path: Path, content: BaseModel) -> None:
+        self.write_text(str(path.relative_to(self.path)), content.model_dump_json(indent=1) + "\n")
 
 
-def run_name(arm: Arm, source: str | None, seed: int) -> str:
-    """Return the name of a run's files, without a suffix."""
-    return "-".join([arm, *([source] if source is not None else []), f"seed{seed}"])
+def segmenter_digest(settings: TrialSettings, seed: int, stage: str, after: str | None) -> str:
+    """Return the name of a segmenter: 16 hexadecimal digits of all that its weights follow from.
+
+    Args:
+        settings: when training ends.
+        seed: of weights and order.
+        stage: digest of the images.
+        after: digest of the segmenter that it begins as.
+    """
+    parts = [training_text(), settings.model_dump(), seed, stage, after]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _read(model: type[_Model], file: Path) -> _Model:
-    try:
-        return model.model_validate_json(file.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise RunError(f"{file}: not a file of this version; remove it to have it made again") from error
-
-
-def protocol_text() -> str:
-    """Return what no option changes, in words; only results of the same text are compared."""
+def training_text() -> str:
+    """Return how every segmenter is trained, in words; another text gives other digests."""
     return (
         f"MONAI BasicUNet, features {segmenter.FEATURES}; batches of {BLOCK} crops of 128 × 128, each "
         "standardised; binary cross-entropy plus 1 - soft Dice in the annotated area; target: borders "
-        "three pixels wide; Adam, one-cycle rate; turns, flips, blotches, patches of other contrast, "
-        "gamma, contrast, brightness, blur and noise; synthetic borders displaced as by hand, by "
+        "three pixels wide; Adam; turns, flips, blotches, patches of other contrast, gamma, contrast, "
+        "brightness, blur and noise; synthetic borders displaced as by hand, by "
         f"{expert_hand.DISPLACEMENT:g} px smooth over "
         f"{expert_hand.DISPLACEMENT_BLUR:g} px and "
-        f"{expert_hand.SHIFT:g} px as a whole (standard deviations along each axis). "
-        f"synthetic-then-real: the first {SYNTHETIC_SHARE:.3f} of the steps synthetic. "
-        f"Prediction in windows of 128 overlapping by {segmenter.OVERLAP:g}. Overlap: probability at least "
-        f"{segmentation_scores.THRESHOLD:g}, thinned to lines, dilated 3 × 3, as the expert's, in the "
-        f"annotated area. Cells: watershed on the probability blurred by {cells.SMOOTHING:g} px, basins "
-        f"at least {cells.DEPTH:g} deep, counted if {cells.SHARE_INSIDE:g} of them lies in the annotated "
-        "area, the same for the expert's borders; hexagonality of the cells whose neighbours all count."
+        f"{expert_hand.SHIFT:g} px as a whole (standard deviations along each axis); set aside "
+        f"to judge: {trial_data.VALIDATION_SHARE:g} of the real images of each source (of each image, "
+        "below five), synthetic images that are not trained on."
     )
+
+
+def scoring_text() -> str:
+    """Return how every segmenter is scored, in words; another text scores anew."""
+    return (
+        f"Prediction in windows of 128 overlapping by {segmenter.OVERLAP:g}, at the size of cells that was "
+        f"learned if it differs by more than {test_sets.ALIKE:g}. Cells: watershed on the probability "
+        f"blurred by {cells.SMOOTHING:g} px, basins at least {cells.DEPTH:g} deep, the same for an "
+        f"expert's borders. Found: overlap (IoU) {cell_matches.IOU:g} with an expert's cell, or one centre "
+        "in it and no other; cells that lie in the annotated area, or the hull of the centres, by less "
+        f"than {cells.SHARE_INSIDE:g} are not held against it. Density: cells over their area; with centres, "
+        "over the hull without its outermost cells, a cell cut by its edge counting in part, against the "
+        f"territories of the centres; images with fewer than {counted_images.FEWEST_CENTRES} centres are "
+        f"left out. Borders: probability at least {segmentation_scores.THRESHOLD:g}, thinned to lines, "
+        f"within {segmentation_scores.TOLERANCE:g} px of the expert's and the other way round. "
+        "Hexagonality of the cells whose neighbours all count."
+    )
+
+
+def _read(model: type[_Model], file: Path) -> _Model | None:
+    try:
+        return model.model_validate_json(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise RunError(f"{file}: not a file of this version; remove it to have it made again") from error

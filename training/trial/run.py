@@ -2,139 +2,171 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 from torch import nn
 from tqdm import tqdm
 
 from endotwin.generator.device import describe_device
-from training.trial.batches import BorderBatch, RealBatches, SyntheticBatches
-from training.trial.figures import plot_dice_by_arm, plot_segmenter_losses, save_overlays
-from training.trial.labelled_source import LabelledSource
-from training.trial.report import TrialReport, make_trial_report, markdown_table
-from training.trial.results import ResultFolder, RunResult, TrialSetup, label_of, protocol_text, run_name
-from training.trial.segmentation_scores import SetScore, score_image, summarise
-from training.trial.segmenter import border_probability, train_segmenter
-from training.trial.settings import SYNTHETIC_SHARE, WITHOUT_SOURCE, Arm, TrialSettings
-from training.trial.trial_data import TestSet, TrialData
+from training.trial.arms import Arm, Stage
+from training.trial.convergence import train_until_no_gain
+from training.trial.figures import plot_curve, plot_scores, plot_validation, save_overlays
+from training.trial.report import ArmResult, TrialReport, make_trial_report
+from training.trial.report_text import markdown_report
+from training.trial.results import ResultFolder, SetResult, TrainedSegmenter, segmenter_digest
+from training.trial.segmentation_scores import score_image
+from training.trial.segmenter import new_segmenter, predict
+from training.trial.settings import TrialSettings
+from training.trial.test_sets import TestSet, zoom_between
+from training.trial.trial_data import TrialData
 
 _SHOWN = 4
-_LOSSES = 100
 
 
 def run_trial(
     data: TrialData,
+    arms: Sequence[Arm],
     settings: TrialSettings,
     folder: Path,
     *,
-    arms: Sequence[Arm],
     seeds: Sequence[int],
-    source: LabelledSource | None,
+    against: Sequence[str] = (),
     device: str = "cpu",
+    train: bool = True,
     quiet: bool = False,
-) -> TrialReport:
-    """Train and score one segmenter per arm and seed, and report on all that the folder holds.
+) -> TrialReport | None:
+    """Train and score one segmenter per arm and seed, and report on those that are done.
 
-    Each result is written when it is done; the same call resumes after the last one. On a CPU results
-    depend on the seed alone, whatever was run before. The folder then holds `setup.json`,
-    `results/RUN.json`, `pictures/RUN/SET.png` (these show real images), `trial.json`, `trial.md`,
-    `dice.png` and `losses.png`.
+    Segmenters and scores lie in the folder under a digest of all that they depend on, so that a stopped
+    trial goes on where it was, in this session or in another, and another arm, seed or test set costs only
+    what is new. The report is written after each of them: `trial.json`, `trial.md`, `scores.png`,
+    `validation.png`, and `curve.png` if arms differ in their number of annotated images; `pictures/` shows
+    real images.
 
     Args:
-        data: what is trained on and scored.
-        settings: one budget for all.
-        folder: made if it is new; may hold results of other arms, sources and seeds.
+        data: what is scored, and the images behind `arms`.
         arms: at least one.
-        seeds: at least one, 0 or more.
-        source: the labelled images; None only if no arm needs them (`WITHOUT_SOURCE`).
+        settings: when training ends.
+        folder: made if it is new.
+        seeds: at least one, 0 to 1,023.
+        against: labels of arms that the report compares the others with; by default the first arm.
         device: torch device.
+        train: False to report on what is there, only.
         quiet: no progress bars.
 
-    Raises:
-        RunError: the folder holds results of other settings or other images.
-        ValueError: an arm needs a source and there is none.
+    Returns:
+        The report; None if nothing is done and nothing is trained.
     """
-    if source is None and not set(arms) <= set(WITHOUT_SOURCE):
-        raise ValueError(f"the arms {', '.join(arms)} need a labelled source")
-    setup = TrialSetup(settings=settings, protocol=protocol_text(), data_digest=data.digest())
-    results = ResultFolder(folder, setup)
+    results = ResultFolder(folder)
+    done: list[ArmResult] = []
+    report = None
     for seed in seeds:
         for arm in arms:
-            used = source if arm not in WITHOUT_SOURCE else None
-            if not results.has(arm, used.name if used else None, seed):
-                results.add(_run(data, settings, folder, arm, seed, used, device, quiet))
-    versions = {name: version(name) for name in ("torch", "monai", "scikit-image", "scipy")}
-    report = make_trial_report(setup, data, versions, results.all())
-    plot_dice_by_arm(report, folder / "dice.png")
-    plot_segmenter_losses(report, folder / "losses.png")
-    results.write("trial.md", markdown_table(report))
-    results.write("trial.json", report.model_dump_json(indent=2) + "\n")
+            trained = _trained(results, settings, arm, seed, device, train=train, quiet=quiet)
+            if trained is None:
+                continue
+            sets = {chosen.name: _scored(results, trained[-1], chosen, device) for chosen in data.tests}
+            done.append(ArmResult(label=arm.label, seed=seed, stages=tuple(trained), sets=sets))
+            report = make_trial_report(settings, data, arms, done)
+            _write(results, report, against)
     return report
 
 
-def _run(
-    data: TrialData,
+def _trained(
+    results: ResultFolder,
     settings: TrialSettings,
-    folder: Path,
     arm: Arm,
     seed: int,
-    source: LabelledSource | None,
+    device: str,
+    *,
+    train: bool,
+    quiet: bool,
+) -> list[TrainedSegmenter] | None:
+    """Return the segmenter of each stage, trained if need be; None if it may not be."""
+    found: list[TrainedSegmenter] = []
+    for stage in arm.stages(seed):
+        after = found[-1].digest if found else None
+        digest = segmenter_digest(settings, seed, stage.digest, after)
+        trained = results.segmenter(digest)
+        if trained is None and not train:
+            return None
+        found.append(
+            trained or _train(results, settings, arm.label, stage, seed, digest, after, device, quiet)
+        )
+    return found
+
+
+def _train(
+    results: ResultFolder,
+    settings: TrialSettings,
+    label: str,
+    stage: Stage,
+    seed: int,
+    digest: str,
+    after: str | None,
     device: str,
     quiet: bool,
-) -> RunResult:
-    name = source.name if source else None
-    started = time.monotonic()
-    with tqdm(total=settings.steps, desc=f"{label_of(arm, name)}, seed {seed}", disable=quiet) as bar:
+) -> TrainedSegmenter:
+    with tqdm(desc=f"{label}, seed {seed}", unit="step", total=settings.most_steps, disable=quiet) as bar:
 
-        def progress(loss: float) -> None:
+        def progress(step: int, loss: float) -> None:
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            bar.update()
+            bar.update(step - bar.n)
 
-        segmenter, losses = train_segmenter(
-            _batches(data, settings, arm, seed, source),
+        weights, convergence = train_until_no_gain(
+            stage,
             seed=seed,
-            steps=settings.steps,
-            learning_rate=settings.learning_rate,
+            settings=settings,
+            start=None if after is None else results.weights(after),
+            folder=results.unfinished(digest),
             device=device,
             progress=progress,
         )
-    seconds = time.monotonic() - started
-    pictures = folder / "pictures" / run_name(arm, name, seed)
-    return RunResult(
-        arm=arm,
-        source=name,
+    trained = TrainedSegmenter(
+        digest=digest,
+        label=label,
         seed=seed,
-        seconds=round(seconds, 1),
+        after=after,
+        cell_area=stage.cell_area(),
+        convergence=convergence,
         device=describe_device(device),
-        losses=tuple(float(np.mean(part)) for part in np.array_split(losses, min(_LOSSES, len(losses)))),
-        sets={
-            chosen.name: _score(segmenter, chosen, pictures / f"{chosen.name}.png", device)
-            for chosen in data.tests
-        },
+        versions={name: version(name) for name in ("torch", "monai", "scikit-image", "scipy")},
     )
+    results.add_segmenter(trained, weights)
+    return trained
 
 
-def _batches(
-    data: TrialData, settings: TrialSettings, arm: Arm, seed: int, source: LabelledSource | None
-) -> Callable[[int], BorderBatch]:
-    real = RealBatches((data.with_tests() if arm == "ceiling" else data).training, seed)
-    if source is None:
-        return real.batch
-    synthetic = SyntheticBatches(source, seed, settings.steps)
-    until = settings.steps if arm == "synthetic" else round(SYNTHETIC_SHARE * settings.steps)
-    return lambda step: synthetic.batch(step) if step < until else real.batch(step)
-
-
-def _score(segmenter: nn.Module, chosen: TestSet, picture: Path, device: str) -> SetScore:
-    probabilities = [border_probability(segmenter, image.pixels, device) for image in chosen.images]
-    save_overlays(chosen.images[:_SHOWN], probabilities[:_SHOWN], picture)
-    return summarise(
-        [
+def _scored(results: ResultFolder, trained: TrainedSegmenter, chosen: TestSet, device: str) -> SetResult:
+    test_digest = chosen.digest()
+    found = results.scores(trained.digest, test_digest)
+    if found is not None:
+        return found
+    segmenter: nn.Module = new_segmenter(0)
+    segmenter.load_state_dict(results.weights(trained.digest))
+    segmenter.to(device)
+    zoom = zoom_between(chosen.cell_area, trained.cell_area)
+    probabilities = [
+        predict(segmenter, plain, image.pixels.shape, zoom, device)
+        for plain, image in zip(chosen.plain, chosen.images, strict=True)
+    ]
+    result = SetResult(
+        zoom=zoom,
+        images=tuple(
             score_image(probability, image)
             for probability, image in zip(probabilities, chosen.images, strict=True)
-        ]
+        ),
     )
+    picture = results.path / "pictures" / trained.digest / f"{chosen.name}.png"
+    save_overlays(chosen.images[:_SHOWN], probabilities[:_SHOWN], picture)
+    results.add_scores(trained.digest, test_digest, result)
+    return result
+
+
+def _write(results: ResultFolder, report: TrialReport, against: Sequence[str]) -> None:
+    results.write_text("trial.json", report.model_dump_json(indent=1) + "\n")
+    results.write_text("trial.md", markdown_report(report, against))
+    plot_scores(report, results.path / "scores.png")
+    plot_curve(report, results.path / "curve.png")
+    plot_validation(report, results.path / "validation.png")

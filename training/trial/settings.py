@@ -1,4 +1,4 @@
-"""The arms of a trial and their common budget."""
+"""The arms of a trial, and how long a segmenter is trained."""
 
 from __future__ import annotations
 
@@ -6,27 +6,50 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Arm = Literal["real", "ceiling", "synthetic", "synthetic-then-real"]
-"""A way of training: on real annotated crops; on these and the test images of the same sources, which
-shows how high a score can be under this budget and with these annotations; on labelled synthetic images;
-or on these and then on real crops."""
+ArmKind = Literal["real", "ceiling", "own", "synthetic", "synthetic-then-real"]
+"""A way of training: on real annotated images; on these and the annotated test images of the same sources,
+which shows how high a score can be; on the annotated images of a test set's own domain; on labelled
+synthetic images; or on these and then on real annotated ones."""
 
-ARMS: tuple[Arm, ...] = get_args(Arm)
+ARM_KINDS: tuple[ArmKind, ...] = get_args(ArmKind)
 
-COMPARED: tuple[Arm, ...] = ("real", "synthetic", "synthetic-then-real")
-"""The arms that see no test image."""
+COMPARED: tuple[ArmKind, ...] = ("real", "synthetic", "synthetic-then-real")
+"""The kinds of arms that see no image of a test set's domain."""
 
-WITHOUT_SOURCE: tuple[Arm, ...] = ("real", "ceiling")
-"""The arms that need no labelled synthetic images."""
-
-SYNTHETIC_SHARE = 1 / 2
-"""Share of the steps of synthetic-then-real that come before the real images."""
+WITH_SYNTHETIC: tuple[ArmKind, ...] = ("synthetic", "synthetic-then-real")
+"""The kinds of arms that need labelled synthetic images."""
 
 
 class TrialSettings(BaseModel):
-    """One budget for every arm."""
+    """When a segmenter is trained enough, by its loss on images set aside from those it learns from.
+
+    Attributes:
+        learning_rate: the first one.
+        next_rate: share of it at which a further stage starts, such as real images after synthetic ones.
+        validate_every: steps between validations.
+        patience: validations in a row without a gain after which the rate falls, or training ends.
+        least_gain: share by which the lowest loss so far has to fall to count as a gain.
+        drops: how often the rate falls before training ends.
+        drop: factor by which it falls.
+        most_steps: training ends then at the latest; the report says where it did.
+        validation_batches: batches of 16 crops that each validation takes.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(default=400, ge=2, le=1_000_000)
     learning_rate: float = Field(default=3e-3, gt=0, le=1)
+    next_rate: float = Field(default=1 / 3, gt=0, le=1)
+    validate_every: int = Field(default=50, ge=1)
+    patience: int = Field(default=4, ge=1)
+    least_gain: float = Field(default=0.005, ge=0, lt=1)
+    drops: int = Field(default=2, ge=0)
+    drop: float = Field(default=0.25, gt=0, lt=1)
+    most_steps: int = Field(default=4000, ge=1)
+    validation_batches: int = Field(default=4, ge=1)
+
+
+QUICK = TrialSettings(validate_every=25, patience=2, drops=1, most_steps=250, validation_batches=2)
+"""A rough answer in minutes: training ends before it has converged."""
+
+QUICK_IMAGES = 12
+"""Images of each test set that a quick trial scores."""
