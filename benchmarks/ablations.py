@@ -6,6 +6,7 @@ Run it as `python -m benchmarks.ablations --sources S --checkpoint C`; see READM
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -27,8 +28,9 @@ from endotwin.mosaic.scene import SCENE_NUMBERS, Scene
 from endotwin.mosaic.tessellation import tessellate
 from endotwin.process_environment import MEMORY, restart_with
 from training.data.sources import read_sources
+from training.trial.arms import make_arms
 from training.trial.labelled_source import SEED, WITHOUT_GUTTAE, LabelledSource
-from training.trial.report import markdown_table
+from training.trial.report_text import markdown_report
 from training.trial.run import run_trial
 from training.trial.settings import TrialSettings
 from training.trial.trial_data import load_trial_data
@@ -65,7 +67,8 @@ def ablated_source(
             images = to_grey_levels(generator.render_scenes(torch.from_numpy(draws), scenes))
         return images.numpy(), np.stack([scene.label().borders for scene in scenes])
 
-    return LabelledSource(f"{name}-{sampler.checkpoint.generator_sha256[:8]}", block)
+    parts = f"{name} {sampler.checkpoint.generator_sha256} {SEED} {WITHOUT_GUTTAE!r}"
+    return LabelledSource(name, hashlib.sha256(parts.encode()).hexdigest(), block)
 
 
 def with_everything(draws: np.ndarray, scenes: list[Scene]) -> list[Scene]:
@@ -151,17 +154,11 @@ def main(
     if unknown:
         raise typer.BadParameter(f"--only takes {', '.join(variants)}; got {', '.join(unknown)}")
     data = load_trial_data(read_sources(sources))
-    for name in only or variants:
-        made_by, change = variants[name]
-        report = run_trial(
-            data,
-            TrialSettings(),
-            output,
-            arms=["synthetic"],
-            seeds=range(seeds),
-            source=ablated_source(name, made_by, change),
-        )
-    typer.echo(markdown_table(report))
+    chosen = [ablated_source(name, *variants[name]) for name in only or variants]
+    arms = make_arms(data, ["synthetic"], chosen)
+    report = run_trial(data, arms, TrialSettings(), output, seeds=range(seeds))
+    assert report is not None
+    typer.echo(markdown_report(report))
 
 
 if __name__ == "__main__":

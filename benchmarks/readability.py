@@ -20,7 +20,7 @@ from training.data.sources import read_sources
 from training.scores.border_displacement import border_displacements
 from training.trial.batches import BorderBatch, RealBatches
 from training.trial.borders import thick, thin
-from training.trial.labelled_source import checkpoint_source
+from training.trial.labelled_source import labelled_source
 from training.trial.trial_data import TrainingSet, load_trial_data
 
 _LIGHT = 8.0
@@ -77,7 +77,7 @@ def _real(chosen: TrainingSet) -> Iterator[BorderBatch]:
 
 
 def _rendered(checkpoint: Path) -> Iterator[BorderBatch]:
-    source = checkpoint_source(checkpoint, "cpu")
+    source = labelled_source(checkpoint, "cpu")
     index = 0
     while True:
         images, borders = source.block(index)

@@ -20,7 +20,6 @@ FIXED = {
     "training/blind_test/build.py": 1,
     "training/curation/duplicates.py": 1,
     "training/scores/feature_scores.py": 1,
-    "training/trial/trial_data.py": 1,
 }
 
 

@@ -60,7 +60,9 @@ def match_cells(predicted: np.ndarray, expert: np.ndarray, area: np.ndarray) -> 
     )
 
 
-def match_centres(predicted: np.ndarray, centres: np.ndarray, region: np.ndarray) -> CellMatches:
+def match_centres(
+    predicted: np.ndarray, centres: tuple[np.ndarray, np.ndarray], region: np.ndarray
+) -> CellMatches:
     """Match predicted cells with counted centres: a cell is found if it holds one centre, and one only.
 
     A cell that holds several is made up, and all of its centres are missed. One without a centre is made
@@ -68,12 +70,10 @@ def match_centres(predicted: np.ndarray, centres: np.ndarray, region: np.ndarray
 
     Args:
         predicted: int (H, W), every pixel in a cell numbered from 1.
-        centres: float (n, 2), x and y in pixels, within the image.
+        centres: row and column of the pixel of each, int (n,) both.
         region: bool (H, W), that was read.
     """
-    height, width = predicted.shape
-    columns, rows = np.clip(np.rint(centres).astype(np.int64), 0, (width - 1, height - 1)).T
-    held = np.bincount(predicted[rows, columns], minlength=predicted.max() + 1)
+    held = np.bincount(predicted[centres], minlength=predicted.max() + 1)
     return CellMatches(
         found=int((held == 1).sum()),
         missed=int(held[held > 1].sum()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from skimage.draw import polygon2mask
 
 from training.data.read import DataError, read_grey
 from training.trial.annotated_images import MARGIN, require_size
+from training.trial.cell_matches import density_within
 
 FEWEST_CENTRES = 20
 """An image with fewer is not scored: too few cells were counted to tell a density."""
@@ -49,10 +51,17 @@ class CountedImage:
         )
 
     @property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return row and column of the pixel that holds each centre, int (cells,) each."""
+        height, width = self.pixels.shape
+        columns, rows = np.rint(self.centres).astype(np.int64).T
+        return rows.clip(0, height - 1), columns.clip(0, width - 1)
+
+    @property
     def inner_region(self) -> np.ndarray:
         """Return the hull without the outermost cells, bool (H, W): one cell spacing away from its edge.
 
-        In it, the neighbours of every cell were counted, so that its extent is known.
+        In it, the neighbours of nearly every cell were counted, so that its extent is known.
         """
         return np.asarray(ndimage.distance_transform_edt(np.pad(self.hull, 1))[1:-1, 1:-1] > self.spacing)
 
@@ -70,12 +79,14 @@ class CountedImage:
 
     @property
     def cell_area(self) -> float:
-        """Area of the region that was read over the number of cells in it.
+        """Mean area of a cell, square pixels: one over the density of the territories in the inner region.
 
-        A centre in the middle of the hull stands for a whole cell, one on its edge for half of one.
+        Where that is empty it is the area of a hexagon whose neighbours are as near as the cells'.
         """
-        hull = ConvexHull(self.centres)
-        return float(hull.volume) / (len(self.centres) - len(hull.vertices) / 2 - 1)
+        region = self.inner_region
+        if not region.any():
+            return math.sqrt(0.75) * self.spacing**2
+        return 1 / density_within(self.territories, region)
 
     def digest(self) -> str:
         """Return a digest of everything in it but the name."""

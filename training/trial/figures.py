@@ -105,10 +105,10 @@ def plot_curve(report: TrialReport, path: Path) -> bool:
 
 
 def plot_validation(report: TrialReport, path: Path) -> None:
-    """Draw the loss on the images set aside over the steps, a line per segmenter, into a PNG.
+    """Draw the loss on the images set aside over the steps, a line per arm and seed, into a PNG.
 
-    The arms are judged on different images: a flat end means that an arm has converged, a lower loss does
-    not mean that it is better.
+    Of two stages the last one is shown, dashed. The arms are judged on different images: a flat end means
+    that an arm has converged, a lower loss does not mean that it is better.
     """
     figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
@@ -116,16 +116,15 @@ def plot_validation(report: TrialReport, path: Path) -> None:
     labels = [arm.label for arm in report.arms]
     for result in report.results:
         color = f"C{labels.index(result.label) % 10}"
-        for k, stage in enumerate(result.stages):
-            validations = stage.convergence.validations
-            axes.plot(
-                [validation.step for validation in validations],
-                [validation.loss for validation in validations],
-                lw=1,
-                ls="-" if k == 0 else "--",
-                color=color,
-                label=result.label if k == len(result.stages) - 1 else None,
-            )
+        validations = result.stages[-1].convergence.validations
+        axes.plot(
+            [validation.step for validation in validations],
+            [validation.loss for validation in validations],
+            lw=1,
+            ls="-" if len(result.stages) == 1 else "--",
+            color=color,
+            label=result.label,
+        )
     lines, names = axes.get_legend_handles_labels()
     handles = dict(zip(names, lines, strict=True))
     axes.set(xlabel="step", ylabel="loss on images set aside", ylim=(0, None))
@@ -164,9 +163,8 @@ def _overlay(image: TestImage, probability: np.ndarray) -> np.ndarray:
         picture[predicted & near] = _BOTH
     else:
         picture[predicted] = _ONLY_PREDICTED
-        columns, rows = np.rint(image.centres).astype(int).T
         marks = np.zeros(area.shape, dtype=bool)
-        marks[np.clip(rows, 0, len(marks) - 1), np.clip(columns, 0, marks.shape[1] - 1)] = True
+        marks[image.places] = True
         picture[thick(marks)] = _ONLY_EXPERT
     return picture
 

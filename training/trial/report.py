@@ -92,6 +92,15 @@ class Number(BaseModel):
         """Sample standard deviation over the seeds; None for one."""
         return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else None
 
+    def turned_round(self) -> Number:
+        """Return the difference of the same two arms, the other one first."""
+        found = self.over_images
+        ends = [None if end is None else -end for end in (found.high, found.low)]
+        return Number(
+            over_images=found.model_copy(update={"value": -found.value, "low": ends[0], "high": ends[1]}),
+            by_seed=tuple(-value for value in self.by_seed),
+        )
+
 
 class ArmSummary(BaseModel):
     """One arm on one test set."""
@@ -218,9 +227,9 @@ def _summary(test_set: str, label: str, values: _Values) -> ArmSummary:
         over_images = estimate(_over_seeds([values[seed][name] for seed in values]), measure.statistic)
         if over_images is None:
             continue
-        each = [estimate(values[seed][name], measure.statistic) for seed in values]
         numbers[name] = Number(
-            over_images=over_images, by_seed=tuple(one.value for one in each if one is not None)
+            over_images=over_images,
+            by_seed=tuple(_plain(values[seed][name], measure.statistic) for seed in values),
         )
     return ArmSummary(test_set=test_set, label=label, seeds=tuple(values), numbers=numbers)
 
@@ -236,11 +245,20 @@ def _difference(test_set: str, label: str, against: str, one: _Values, other: _V
         )
         if over_images is None:
             continue
-        each = [difference(one[seed][name], other[seed][name], measure.statistic) for seed in seeds]
         numbers[name] = Number(
-            over_images=over_images, by_seed=tuple(found.value for found in each if found is not None)
+            over_images=over_images,
+            by_seed=tuple(
+                _plain(one[seed][name], measure.statistic) - _plain(other[seed][name], measure.statistic)
+                for seed in seeds
+            ),
         )
     return ArmDifference(test_set=test_set, label=label, against=against, numbers=numbers)
+
+
+def _plain(values: np.ndarray, statistic: Statistic) -> float:
+    """Return a statistic of the values that are known; not a number without any."""
+    known = values[~np.isnan(values)]
+    return float(statistic(known)) if len(known) else float("nan")
 
 
 def _over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:

@@ -45,8 +45,8 @@ def markdown_report(report: TrialReport, against: Sequence[str] = ()) -> str:
                 _score_table(report),
                 "Means over images (medians where it says so), in brackets the 95 % interval over images "
                 f"({RESAMPLES:,} bootstrap samples), ± the standard deviation over seeds. Errors are "
-                "relative to the reader's value; bias is signed, positive where too many cells are counted. "
-                f"{ANCHORS}",
+                "relative to the reader's value; bias is signed, positive where too many cells are "
+                f"counted. {ANCHORS}",
                 _difference_table(report, reference or [report.arms[0].label]),
                 "Differences on the same images, in points (of 100), with their 95 % interval over images; "
                 "± the standard deviation over seeds. A higher F1 and a lower error are better.",
@@ -86,24 +86,28 @@ def _score_table(report: TrialReport) -> str:
 
 
 def _difference_table(report: TrialReport, against: Sequence[str]) -> str:
-    rows = [
-        [
-            found.test_set,
-            found.label,
-            found.against,
-            *(
-                _text(found.numbers[name], 1, 100.0, "", signed=True) if name in found.numbers else ""
-                for name in _COMPARED
-            ),
-        ]
-        for found in report.differences
-        if found.against in against
-    ]
+    rows = []
+    for found in report.differences:
+        if found.against in against:
+            rows.append(_difference_row(found.test_set, found.label, found.against, found.numbers))
+        if found.label in against:
+            turned = {name: number.turned_round() for name, number in found.numbers.items()}
+            rows.append(_difference_row(found.test_set, found.against, found.label, turned))
     return _table(["test set", "trained on", "minus", *(_COLUMNS[name][0] for name in _COMPARED)], rows)
 
 
+def _difference_row(test_set: str, label: str, against: str, numbers: dict[str, Number]) -> list[str]:
+    texts = [
+        _text(numbers[name], 1, 100.0, "", signed=True) if name in numbers else "" for name in _COMPARED
+    ]
+    return [test_set, label, against, *texts]
+
+
 def _convergence_table(report: TrialReport) -> str:
-    rows = [_convergence_row(result, k) for result in report.results for k in range(len(result.stages))]
+    rows: dict[str, list[str]] = {}
+    for result in report.results:
+        for k, stage in enumerate(result.stages):  # a stage that arms share stands here once
+            rows.setdefault(stage.digest, _convergence_row(result, k))
     return _table(
         [
             "trained on",
@@ -116,7 +120,7 @@ def _convergence_table(report: TrialReport) -> str:
             "ended by",
             "minutes",
         ],
-        rows,
+        list(rows.values()),
     )
 
 
@@ -140,9 +144,9 @@ def _how_known(settings: TrialSettings) -> str:
         "How it is known that a segmenter no longer gains: every "
         f"{settings.validate_every} steps its loss is computed on images that it does not learn from; "
         f"after {settings.patience} times in a row without a fall by {100 * settings.least_gain:g} % the "
-        f"best weights go on at {settings.drop:g} of the learning rate, and after {settings.drops} such drops "
-        "and as many times more training ends (`no gain`). `step limit` means that it had not ended after "
-        f"{settings.most_steps:,} steps."
+        f"best weights go on at {settings.drop:g} of the learning rate, and after {settings.drops} "
+        "such drops and as many times more training ends (`no gain`). `step limit` means that it had "
+        f"not ended after {settings.most_steps:,} steps."
     )
 
 

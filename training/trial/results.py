@@ -157,14 +157,14 @@ def scoring_text() -> str:
         f"Prediction in windows of 128 overlapping by {segmenter.OVERLAP:g}, at the size of cells that was "
         f"learned if it differs by more than {test_sets.ALIKE:g}. Cells: watershed on the probability "
         f"blurred by {cells.SMOOTHING:g} px, basins at least {cells.DEPTH:g} deep, the same for an "
-        f"expert's borders. Found: overlap (IoU) {cell_matches.IOU:g} with an expert's cell, or one centre "
-        "in it and no other; cells that lie in the annotated area, or the hull of the centres, by less "
-        f"than {cells.SHARE_INSIDE:g} are not held against it. Density: cells over their area; with centres, "
-        "over the hull without its outermost cells, a cell cut by its edge counting in part, against the "
-        f"territories of the centres; images with fewer than {counted_images.FEWEST_CENTRES} centres are "
-        f"left out. Borders: probability at least {segmentation_scores.THRESHOLD:g}, thinned to lines, "
-        f"within {segmentation_scores.TOLERANCE:g} px of the expert's and the other way round. "
-        "Hexagonality of the cells whose neighbours all count."
+        f"expert's borders. Found: overlap (IoU) {cell_matches.IOU:g} with an expert's cell, or one "
+        "centre in it and no other; cells that lie in the annotated area, or the hull of the centres, by "
+        f"less than {cells.SHARE_INSIDE:g} are not held against it. Density: cells over their area; with "
+        "centres, over the hull without its outermost cells, a cell cut by its edge counting in part, "
+        "against the territories of the centres; images with fewer than "
+        f"{counted_images.FEWEST_CENTRES} centres are left out. Borders: probability at least "
+        f"{segmentation_scores.THRESHOLD:g}, thinned to lines, within {segmentation_scores.TOLERANCE:g} px "
+        "of the expert's and the other way round. Hexagonality of the cells whose neighbours all count."
     )
 
 

@@ -41,9 +41,9 @@ def run_trial(
 
     Segmenters and scores lie in the folder under a digest of all that they depend on, so that a stopped
     trial goes on where it was, in this session or in another, and another arm, seed or test set costs only
-    what is new. The report is written after each of them: `trial.json`, `trial.md`, `scores.png`,
-    `validation.png`, and `curve.png` if arms differ in their number of annotated images; `pictures/` shows
-    real images.
+    what is new. The report is written after each of them: `trial.json` and `trial.md`; at the end
+    also `scores.png`, `validation.png`, and `curve.png` if arms differ in their number of annotated images.
+    `pictures/` shows real images.
 
     Args:
         data: what is scored, and the images behind `arms`.
@@ -62,15 +62,22 @@ def run_trial(
     results = ResultFolder(folder)
     done: list[ArmResult] = []
     report = None
-    for seed in seeds:
-        for arm in arms:
-            trained = _trained(results, settings, arm, seed, device, train=train, quiet=quiet)
-            if trained is None:
-                continue
-            sets = {chosen.name: _scored(results, trained[-1], chosen, device) for chosen in data.tests}
-            done.append(ArmResult(label=arm.label, seed=seed, stages=tuple(trained), sets=sets))
-            report = make_trial_report(settings, data, arms, done)
-            _write(results, report, against)
+    try:
+        for seed in seeds:
+            for arm in arms:
+                trained = _trained(results, settings, arm, seed, device, train=train, quiet=quiet)
+                if trained is None:
+                    continue
+                sets = {chosen.name: _scored(results, trained[-1], chosen, device) for chosen in data.tests}
+                done.append(ArmResult(label=arm.label, seed=seed, stages=tuple(trained), sets=sets))
+                report = make_trial_report(settings, data, arms, done)
+                results.write_text("trial.json", report.model_dump_json(indent=1) + "\n")
+                results.write_text("trial.md", markdown_report(report, against))
+    finally:
+        if report is not None:
+            plot_scores(report, folder / "scores.png")
+            plot_curve(report, folder / "curve.png")
+            plot_validation(report, folder / "validation.png")
     return report
 
 
@@ -162,11 +169,3 @@ def _scored(results: ResultFolder, trained: TrainedSegmenter, chosen: TestSet, d
     save_overlays(chosen.images[:_SHOWN], probabilities[:_SHOWN], picture)
     results.add_scores(trained.digest, test_digest, result)
     return result
-
-
-def _write(results: ResultFolder, report: TrialReport, against: Sequence[str]) -> None:
-    results.write_text("trial.json", report.model_dump_json(indent=1) + "\n")
-    results.write_text("trial.md", markdown_report(report, against))
-    plot_scores(report, results.path / "scores.png")
-    plot_curve(report, results.path / "curve.png")
-    plot_validation(report, results.path / "validation.png")

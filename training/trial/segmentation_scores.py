@@ -72,7 +72,8 @@ def border_f1(predicted: np.ndarray, image: AnnotatedImage) -> float:
     """Return the F1 of predicted lines, bool (H, W), within two pixels of the expert's.
 
     In the annotated area, precision is the share of predicted line pixels that have a line of the
-    expert's so near, recall the share of the expert's that have a predicted one; 0 if there is no line on one side.
+    expert's so near, recall the share of the expert's that have a predicted one; 0
+    without a line on one side.
     """
     found, known = predicted & image.area, image.lines & image.area
     if not (found.any() and known.any()):
@@ -95,10 +96,8 @@ def _score_counted(cells: np.ndarray, image: CountedImage) -> ImageScore:
     return ImageScore(
         file=image.file,
         cells=len(image.centres),
-        f1=match_centres(cells, image.centres, image.hull).f1,
-        density_error=relative_error(
-            density_within(cells, region), density_within(image.territories, region)
-        )
+        f1=match_centres(cells, image.places, image.hull).f1,
+        density_error=relative_error(density_within(cells, region), 1 / image.cell_area)
         if enough
         else None,
     )

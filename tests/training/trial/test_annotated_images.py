@@ -10,9 +10,7 @@ from made_up_mosaics import write_annotated
 from PIL import Image
 
 from training.data.read import DataError
-from training.trial.annotated_images import MARGIN, read_annotated, read_foreign
-from training.trial.borders import thick
-from training.trial.cells import cells_from_borders, count_cells
+from training.trial.annotated_images import MARGIN, read_annotated
 
 
 def test_an_image_is_read_with_lines_area_and_number_of_cells(tmp_path: Path) -> None:
@@ -37,28 +35,6 @@ def test_an_image_is_trimmed_to_its_annotated_area_and_a_margin(tmp_path: Path) 
     assert top == MARGIN
     assert image.pixels.shape[1] == 200
     assert (image.pixels == whole[-len(image.pixels) :]).all()
-
-
-def test_another_modality_is_resized_to_the_size_of_cells_trained_on(tmp_path: Path) -> None:
-    folder = write_annotated(tmp_path / "made-up", range(2))
-    native = read_annotated(folder, "0.png")
-    images, factor = read_foreign(folder, cell_area=2 * native.cell_area)
-    assert [image.file for image in images] == ["0.png", "1.png"]
-    assert factor == pytest.approx(2**0.5, rel=0.05)
-    assert images[0].pixels.shape == tuple(round(factor * size) for size in native.pixels.shape)
-    assert images[0].cell_area == pytest.approx(factor**2 * native.cell_area, rel=0.02)
-    # No border has a gap: the cells are those that the expert drew.
-    found = count_cells(cells_from_borders(thick(images[0].lines)), images[0].area)
-    assert found.cells == images[0].cells == native.cells
-
-
-def test_a_folder_without_annotated_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has no folder `images`"):
-        read_foreign(tmp_path, cell_area=400)
-    folder = write_annotated(tmp_path / "made-up", range(1))
-    (folder / "cells" / "0.png").unlink()
-    with pytest.raises(DataError, match="no image of it has a file in `borders` and in `cells`"):
-        read_foreign(folder, cell_area=400)
 
 
 def test_borders_of_another_size_are_refused_by_name(tmp_path: Path) -> None:

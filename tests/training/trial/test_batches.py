@@ -10,9 +10,9 @@ from made_up_mosaics import VoronoiBlocks, write_annotated
 from scipy import ndimage
 
 from training.trial.annotated_images import read_annotated
-from training.trial.batches import BorderBatch, RealBatches, SyntheticBatches
+from training.trial.batches import BLOCKS_OF_SEED, BorderBatch, RealBatches, SyntheticBatches
 from training.trial.borders import thick
-from training.trial.labelled_source import LabelledSource
+from training.trial.labelled_source import ASIDE, LabelledSource
 from training.trial.segmenter_augmentation import augmented
 from training.trial.trial_data import TrainingSet
 
@@ -75,11 +75,11 @@ def test_sources_are_drawn_by_weight(training: list[TrainingSet]) -> None:
 
 def test_synthetic_blocks_are_used_once_and_wholly_annotated() -> None:
     blocks = VoronoiBlocks()
-    source = LabelledSource("voronoi", blocks.block)
-    first, second = (SyntheticBatches(source, seed=seed, steps=3) for seed in (0, 1))
+    source = LabelledSource("voronoi", "1", blocks.block)
+    first, second = (SyntheticBatches(source, seed=seed) for seed in (0, 1))
     batch = first.batch(2)
     second.batch(0)
-    assert blocks.asked == [2, 3]
+    assert blocks.asked == [2, BLOCKS_OF_SEED]
     assert batch.areas.all()
     images, borders = VoronoiBlocks().block(2)
     assert (batch.images == images).all()
@@ -91,7 +91,17 @@ def test_synthetic_blocks_are_used_once_and_wholly_annotated() -> None:
     assert 0.8 < (away == 0).mean() < 0.99  # displaced by a pixel or so of the band's one and a half
     assert 2.0 < batch.borders.sum() / drawn.sum() < 3.2  # lines of one pixel → bands of three
     assert (first.batch(2).borders == batch.borders).all()
-    assert (SyntheticBatches(source, seed=0, steps=9).batch(2).borders == batch.borders).all()
+
+
+def test_no_seed_is_trained_on_what_is_set_aside() -> None:
+    blocks = VoronoiBlocks()
+    source = LabelledSource("voronoi", "1", blocks.block)
+    one, other = (SyntheticBatches(source, seed=seed).aside(2) for seed in (0, 1))
+    assert blocks.asked == [ASIDE, ASIDE + 1] * 2
+    for a, b in zip(one, other, strict=True):
+        assert (a.images == b.images).all()
+        assert (a.borders == b.borders).all()
+    assert 1023 * BLOCKS_OF_SEED + BLOCKS_OF_SEED - 1 < ASIDE
 
 
 def test_a_source_that_breaks_its_promise_is_named() -> None:
@@ -101,7 +111,7 @@ def test_a_source_that_breaks_its_promise_is_named() -> None:
     with pytest.raises(
         ValueError, match=r"wrong: borders must be uint8 \(16, 128, 128\), got uint8 \(16, 64, 64\)"
     ):
-        SyntheticBatches(LabelledSource("wrong", block), seed=0, steps=1).batch(0)
+        SyntheticBatches(LabelledSource("wrong", "1", block), seed=0).batch(0)
 
 
 def test_augmentation_moves_image_and_labels_alike() -> None:

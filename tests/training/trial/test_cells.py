@@ -9,7 +9,7 @@ import pytest
 from made_up_mosaics import hexagon_sites, lines_between, nearest_site
 
 from training.trial.borders import thick, thin
-from training.trial.cells import CellCounts, cells_from_borders, count_cells, pool_counts
+from training.trial.cells import cells_from_borders, count_cells
 
 SPACING = 24.0
 HEXAGON = SPACING**2 * math.sqrt(3) / 2
@@ -79,12 +79,3 @@ def test_cells_cut_by_the_edge_of_the_area_are_left_out() -> None:
 def test_nothing_found_is_told_as_nothing() -> None:
     found = count_cells(cells_from_borders(np.zeros((80, 80))), inside((80, 80), 20))
     assert (found.cells, found.density, found.cv, found.hexagonality) == (0, 0.0, None, None)
-
-
-def test_pooling_adds_counts_and_takes_variation_within_images() -> None:
-    small = CellCounts(cells=30, cell_pixels=3_000, cv=0.3, inner_cells=10, six_sided=6)
-    large = CellCounts(cells=10, cell_pixels=9_000, cv=0.1, inner_cells=6, six_sided=2)
-    none = count_cells(np.ones((9, 9), dtype=int), np.zeros((9, 9), dtype=bool))
-    found = pool_counts([small, large, none])
-    assert (found.cells, found.cell_pixels, found.hexagonality) == (40, 12_000, 0.5)
-    assert found.cv == pytest.approx(math.sqrt((30 * 0.09 + 10 * 0.01) / 40))

@@ -1,4 +1,4 @@
-"""A trial from images on disk to a report: complete, resumed, and refused where it cannot be compared."""
+"""A trial from images on disk to a report: complete, resumed, and with nothing done twice."""
 
 from __future__ import annotations
 
@@ -8,93 +8,141 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_mosaics import VoronoiBlocks, write_annotated
+from made_up_mosaics import VoronoiBlocks, write_annotated, write_counted
 from PIL import Image
 
 from training.data.sources import Sources
 from training.data.split import ImageFolder
 from training.learning.run_folder import RunError
-from training.trial.labelled_source import LabelledSource
-from training.trial.report import SeedSpread, TrialReport, markdown_table
+from training.trial.arms import Arm, make_arms
+from training.trial.labelled_source import ASIDE, LabelledSource
+from training.trial.report import TrialReport
+from training.trial.report_text import markdown_report
 from training.trial.run import run_trial
-from training.trial.settings import ARMS, TrialSettings
-from training.trial.trial_data import TrialData, load_trial_data
+from training.trial.settings import ARM_KINDS, ArmKind, TrialSettings
+from training.trial.test_sets import read_test_folder
+from training.trial.trial_data import TrialData, add_tests, load_split_tests, load_trial_data
 
-TINY = TrialSettings(steps=3)
+TINY = TrialSettings(validate_every=1, most_steps=1, validation_batches=1)
+LABELS = [
+    "real (1)",
+    "real (3)",
+    "ceiling",
+    "own domain (2)",
+    "synthetic voronoi",
+    "synthetic voronoi, then real (1)",
+    "synthetic voronoi, then real (3)",
+]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> TrialData:
     folder = tmp_path_factory.mktemp("data")
-    sources = Sources((ImageFolder(write_annotated(folder / "made-up", range(4))),))
-    return load_trial_data(sources, [write_annotated(folder / "other", range(10, 11))])
+    found = load_trial_data(Sources((ImageFolder(write_annotated(folder / "made-up", range(4))),)))
+    found = add_tests(
+        found, [read_test_folder(write_counted(folder / "counted", range(10, 12)), found.cell_area)], {}
+    )
+    domain = Sources((ImageFolder(write_annotated(folder / "domain", range(20, 23))),))
+    return add_tests(found, *load_split_tests(domain, found.cell_area))
+
+
+def arms_of(
+    data: TrialData, kinds: tuple[ArmKind, ...] = ARM_KINDS, blocks: VoronoiBlocks | None = None
+) -> list[Arm]:
+    source = LabelledSource("voronoi", "1", (blocks or VoronoiBlocks()).block)
+    return make_arms(data, kinds, [source], [0, 1, 3, 10])
+
+
+def run(folder: Path, data: TrialData, arms: list[Arm], **changes: object) -> TrialReport:
+    options: dict = {"seeds": [0], "quiet": True} | changes
+    report = run_trial(data, arms, TINY, folder, **options)
+    assert report is not None
+    return report
 
 
 @pytest.fixture(scope="module")
 def done(data: TrialData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrialReport]:
     """Return the folder and the report of every arm with one seed."""
     folder = tmp_path_factory.mktemp("trial")
-    report = run_trial(
-        data,
-        TINY,
-        folder,
-        arms=ARMS,
-        seeds=[0],
-        source=LabelledSource("voronoi", VoronoiBlocks().block),
-        quiet=True,
-    )
-    return folder, report
+    return folder, run(folder, data, arms_of(data))
 
 
-def test_every_arm_is_scored_on_every_test_set(done: tuple[Path, TrialReport], data: TrialData) -> None:
+def test_every_arm_is_scored_on_every_test_set(done: tuple[Path, TrialReport]) -> None:
     folder, report = done
-    labels = ["real", "ceiling", "synthetic (voronoi)", "synthetic-then-real (voronoi)"]
-    assert [result.label for result in report.results] == labels
+    assert [result.label for result in report.results] == LABELS
     assert [(s.test_set, s.label) for s in report.summaries] == [
-        (name, label) for name in ("made-up", "other") for label in labels
+        (name, label) for name in ("made-up", "counted", "domain") for label in LABELS
     ]
     for result in report.results:
-        assert [image.file for image in result.sets["other"].images] == ["10.png"]
-        assert len(result.losses) == 3
+        assert [image.file for image in result.sets["counted"].images] == ["10.png", "11.png"]
+        assert len(result.stages) == (2 if "then" in result.label else 1)
+    for summary in report.summaries:
+        assert "f1" in summary.numbers
+        assert ("border_f1" in summary.numbers) is (summary.test_set != "counted")
+    pairs = len(LABELS) * (len(LABELS) - 1) // 2
+    assert len(report.differences) == 3 * pairs
     assert TrialReport.model_validate_json((folder / "trial.json").read_text()) == report
-    assert (folder / "trial.md").read_text() == markdown_table(report)
-    assert report.setup.settings == TINY
-    assert report.data["made-up"].tested == tuple(image.file for image in data.tests[0].images)
-    assert set(report.data["made-up"].training).isdisjoint(report.data["made-up"].tested)
+    assert (folder / "trial.md").read_text() == markdown_report(report)
+    assert report.folders["domain"].training
+    assert not set(report.folders["made-up"].training) & set(report.folders["made-up"].tested)
 
 
-def test_pictures_lie_in_the_folder(done: tuple[Path, TrialReport], data: TrialData) -> None:
-    folder, _ = done
-    for name in ("real-seed0", "synthetic-voronoi-seed0", "synthetic-then-real-voronoi-seed0"):
-        for chosen in data.tests:
-            height, width = chosen.images[0].pixels.shape
-            with Image.open(folder / "pictures" / name / f"{chosen.name}.png") as picture:
-                assert picture.size == (2 * width, 2 * (2 * height + 6))
-    for name in ("dice.png", "losses.png"):
-        with Image.open(folder / name) as picture:
-            assert np.asarray(picture.convert("L")).std() > 10
+def test_what_arms_have_in_common_is_trained_once(done: tuple[Path, TrialReport]) -> None:
+    folder, report = done
+    synthetic, *later = [result for result in report.results if "voronoi" in result.label]
+    assert {result.stages[0].digest for result in later} == {synthetic.stages[0].digest}
+    assert all(result.stages[1].after == synthetic.stages[0].digest for result in later)
+    assert len(list((folder / "segmenters").iterdir())) == len(LABELS)
+    assert not list(folder.rglob("state.pt"))
     assert not list(folder.rglob("*.tmp"))
 
 
-def test_the_arms_see_what_they_are_named_after(data: TrialData, tmp_path: Path) -> None:
-    source = VoronoiBlocks()
-    run_trial(
-        data,
-        TINY,
-        tmp_path,
-        arms=["synthetic-then-real"],
-        seeds=[0, 2],
-        source=LabelledSource("voronoi", source.block),
-        quiet=True,
-    )
-    assert source.asked == [0, 1, 6, 7]  # half of three steps, rounded up, for each seed blocks of its own
+def test_figures_lie_in_the_folder(done: tuple[Path, TrialReport], data: TrialData) -> None:
+    folder, report = done
+    for result in report.results:
+        for chosen in data.tests:
+            height = max(image.pixels.shape[0] for image in chosen.images)
+            with Image.open(
+                folder / "pictures" / result.stages[-1].digest / f"{chosen.name}.png"
+            ) as picture:
+                assert picture.size[1] == 2 * (2 * height + 6)
+    for name in ("scores.png", "validation.png", "curve.png"):
+        with Image.open(folder / name) as picture:
+            assert np.asarray(picture.convert("L")).std() > 10
 
 
-def test_the_ceiling_learns_from_more_than_the_real_arm(done: tuple[Path, TrialReport]) -> None:
-    _, report = done
-    real, ceiling = report.results[:2]
-    assert (ceiling.arm, ceiling.source) == ("ceiling", None)
-    assert ceiling.losses != real.losses
+def test_nothing_is_done_twice_and_one_more_set_trains_nothing(
+    done: tuple[Path, TrialReport], data: TrialData, tmp_path: Path
+) -> None:
+    folder, report = done
+    blocks = VoronoiBlocks()
+    again = run(folder, data, arms_of(data, blocks=blocks), train=False)
+    assert again == report
+    assert blocks.asked == []
+    other = read_test_folder(write_annotated(tmp_path / "other", range(30, 31)), data.cell_area)
+    arms = arms_of(data, blocks=blocks)
+    more = run(folder, add_tests(data, [other], {}), arms, train=False)
+    assert blocks.asked == []
+    assert [s.label for s in more.summaries if s.test_set == "other"] == LABELS
+    assert more.results[0].stages == report.results[0].stages
+
+
+def test_a_report_tells_of_what_is_done_only(data: TrialData, tmp_path: Path) -> None:
+    arms = arms_of(data, ("real", "synthetic"))
+    assert run_trial(data, arms, TINY, tmp_path, seeds=[0], train=False, quiet=True) is None
+    run(tmp_path, data, arms[:1])
+    found = run(tmp_path, data, arms, train=False, seeds=[0, 1])
+    assert [(result.label, result.seed) for result in found.results] == [("real (1)", 0)]
+
+
+def test_seeds_have_images_of_their_own(data: TrialData, tmp_path: Path) -> None:
+    blocks = VoronoiBlocks()
+    report = run(tmp_path, data, arms_of(data, ("synthetic",), blocks), seeds=[0, 2])
+    assert [block for block in blocks.asked if block < ASIDE] == [0, 2 * 2**20]
+    found = report.summaries[0]
+    assert found.seeds == (0, 2)
+    assert len(found.numbers["f1"].by_seed) == 2
+    assert found.numbers["f1"].deviation is not None
 
 
 def test_a_stopped_session_goes_on_and_ends_with_the_same_results(
@@ -104,82 +152,59 @@ def test_a_stopped_session_goes_on_and_ends_with_the_same_results(
 
     class Stopped(VoronoiBlocks):
         def block(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-            raise KeyboardInterrupt
+            if index < ASIDE:
+                raise KeyboardInterrupt
+            return super().block(index)
 
-    def run(source: VoronoiBlocks) -> TrialReport:
-        named = LabelledSource("voronoi", source.block)
-        return run_trial(
-            data, TINY, tmp_path, arms=["real", "synthetic"], seeds=[0], source=named, quiet=True
-        )
-
+    kinds: tuple[ArmKind, ...] = ("real", "synthetic")
     with pytest.raises(KeyboardInterrupt):
-        run(Stopped())
-    assert [path.name for path in (tmp_path / "results").iterdir()] == ["real-seed0.json"]
-    before = (tmp_path / "results" / "real-seed0.json").stat().st_mtime_ns
-    resumed = run(VoronoiBlocks())
-    assert (tmp_path / "results" / "real-seed0.json").stat().st_mtime_ns == before
-    assert [result.arm for result in resumed.results] == ["real", "synthetic"]
-    same = [result for result in whole.results if result.arm in ("real", "synthetic")]
-    for one, other in zip(resumed.results, same, strict=True):
-        assert one.model_copy(update={"seconds": other.seconds}) == other
+        run(tmp_path, data, arms_of(data, kinds, Stopped()))
+    assert json.loads((tmp_path / "trial.json").read_text())["arms"][-1]["label"] == "real (3)"
+    assert list(tmp_path.rglob("state.pt"))  # of the first validation
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("segmenter.json")}
+    resumed = run(tmp_path, data, arms_of(data, kinds))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    same = [result for result in whole.results if result.label in [r.label for r in resumed.results]]
+    assert [result.sets for result in resumed.results] == [result.sets for result in same]
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        (lambda data: (data, TrialSettings(steps=4)), "settings"),
-        (lambda data: (TrialData(data.training, data.tests[:1]), TINY), "data_digest"),
-    ],
-)
-def test_results_that_cannot_be_compared_are_not_mixed(
-    done: tuple[Path, TrialReport],
-    data: TrialData,
-    change: Callable[[TrialData], tuple[TrialData, TrialSettings]],
-    named: str,
-) -> None:
+def test_another_budget_is_another_segmenter(done: tuple[Path, TrialReport], data: TrialData) -> None:
     folder, _ = done
-    other, settings = change(data)
-    with pytest.raises(RunError, match=f"made with another {named} .*use another folder"):
-        run_trial(other, settings, folder, arms=["real"], seeds=[0], source=None, quiet=True)
+    longer = TINY.model_copy(update={"most_steps": 2})
+    arms = arms_of(data, ("real",))
+    assert run_trial(data, arms, longer, folder, seeds=[0], train=False, quiet=True) is None
 
 
-def test_a_broken_result_is_named(done: tuple[Path, TrialReport], data: TrialData, tmp_path: Path) -> None:
-    folder, _ = done
-    (tmp_path / "setup.json").write_bytes((folder / "setup.json").read_bytes())
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "real-seed0.json").write_text("{}")
-    with pytest.raises(RunError, match=r"real-seed0\.json: not a file of this version; remove it"):
-        run_trial(data, TINY, tmp_path, arms=["real"], seeds=[0], source=None, quiet=True)
-
-
-def test_a_synthetic_arm_needs_a_source(data: TrialData, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="need a labelled source"):
-        run_trial(data, TINY, tmp_path, arms=ARMS, seeds=[0], source=None, quiet=True)
-
-
-def test_the_table_has_mean_and_spread_over_the_seeds(done: tuple[Path, TrialReport]) -> None:
-    _, report = done
-    spread = SeedSpread(mean=0.75, deviation=0.0125)
-    scores = {"dice": spread, "density_error": spread}
-    summary = report.summaries[0].model_copy(update={"seeds": (0, 1), "mean": scores})
-    row = markdown_table(report.model_copy(update={"summaries": (summary,)})).splitlines()[2]
-    assert row.startswith("| made-up | real | 2 | 0.750 ± 0.013 | not known | not known | 75.0 ± 1.2 % |")
-
-
-def test_synthetic_training_is_shown_beside_real_training(done: tuple[Path, TrialReport]) -> None:
-    _, report = done
-    real, _, synthetic, _ = report.summaries[:4]
-    assert real.dice_against_real is None
-    gain = synthetic.mean["dice"].mean - real.mean["dice"].mean
-    assert synthetic.dice_against_real == pytest.approx(gain)
-    rows = markdown_table(report).splitlines()[2:5]
-    assert rows[0].endswith("|  |")
-    assert rows[2].endswith(f"| {100 * gain:+.1f} points |")
+@pytest.mark.parametrize("find", [lambda folder: next(folder.rglob("segmenter.json"))])
+def test_a_broken_result_is_named(data: TrialData, tmp_path: Path, find: Callable[[Path], Path]) -> None:
+    arms = arms_of(data, ("real",))[:1]
+    run(tmp_path, data, arms)
+    find(tmp_path).write_text("{}")
+    with pytest.raises(RunError, match=r"segmenter\.json: not a file of this version; remove it"):
+        run(tmp_path, data, arms)
 
 
 def test_the_json_holds_what_the_scores_depend_on(done: tuple[Path, TrialReport]) -> None:
     folder, _ = done
     found = json.loads((folder / "trial.json").read_text())
-    assert found["setup"]["settings"] == {"steps": 3, "learning_rate": TINY.learning_rate}
-    assert "dilated 3 × 3" in found["setup"]["protocol"]
-    assert set(found["versions"]) == {"torch", "monai", "scikit-image", "scipy"}
+    assert found["settings"]["most_steps"] == 1
+    assert "one centre in it and no other" in found["scoring"]
+    stage = found["results"][0]["stages"][0]
+    assert set(stage["versions"]) == {"torch", "monai", "scikit-image", "scipy"}
+    assert stage["convergence"]["ended"] == "step limit"
+
+
+def test_cells_of_another_size_are_shown_at_the_size_that_was_learned(
+    data: TrialData, tmp_path: Path
+) -> None:
+    class Large(VoronoiBlocks):
+        def block(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+            images, borders = super().block(index)
+            return tuple(  # type: ignore[return-value]
+                part[:, :64, :64].repeat(2, axis=1).repeat(2, axis=2) for part in (images, borders)
+            )
+
+    report = run(tmp_path, data, arms_of(data, ("real", "synthetic"), Large()))
+    zooms = {result.label: result.sets["counted"].zoom for result in report.results}
+    assert zooms["real (3)"] == 1
+    assert zooms["synthetic voronoi"] == pytest.approx(2, abs=0.25)
