@@ -64,7 +64,10 @@ class RealBatches:
 
 
 class SyntheticBatches:
-    """Blocks of a labelled source: step t of seed s takes block s × 2 ** 20 + t. Borders are displaced."""
+    """Blocks of a labelled source: step t of seed s takes block s × 2 ** 20 + t.
+
+    Borders are displaced, unless they are drawn by hand already.
+    """
 
     def __init__(self, source: LabelledSource, seed: int) -> None:
         """Take the blocks of a seed, 0 to 1,023."""
@@ -78,15 +81,15 @@ class SyntheticBatches:
             ValueError: the block is not as `LabelledSource` says.
         """
         rng = stream_of_step(self._seed, Purpose.TRIAL_BORDERS, step)
-        return self._displaced(self._seed * BLOCKS_OF_SEED + step, rng)
+        return self._block(self._seed * BLOCKS_OF_SEED + step, rng)
 
     def aside(self, count: int) -> list[BorderBatch]:
         """Return batches that no seed is trained on."""
         return [
-            self._displaced(ASIDE + k, stream_of_step(0, Purpose.TRIAL_VALIDATION, k)) for k in range(count)
+            self._block(ASIDE + k, stream_of_step(0, Purpose.TRIAL_VALIDATION, k)) for k in range(count)
         ]
 
-    def _displaced(self, index: int, rng: np.random.Generator) -> BorderBatch:
+    def _block(self, index: int, rng: np.random.Generator) -> BorderBatch:
         images, borders = self._source.block(index)
         shape = (BLOCK, IMAGE_SIZE, IMAGE_SIZE)
         for name, part in (("images", images), ("borders", borders)):
@@ -95,7 +98,9 @@ class SyntheticBatches:
                     f"{self._source.name}: {name} must be uint8 {shape}, got {part.dtype} {part.shape}"
                 )
         # Thinned as the experts' borders are, so that the bands learned are as wide, stairs included.
-        bands = np.stack([displaced_borders(thick(thin(lines > 127)), rng) for lines in borders])
+        bands = np.stack([thick(thin(lines > 127)) for lines in borders])
+        if not self._source.by_hand:
+            bands = np.stack([displaced_borders(band, rng) for band in bands])
         return BorderBatch(images, bands, np.ones(shape, dtype=bool))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,11 +49,13 @@ class LabelledSource:
         block: returns block `index` (0 or more): images and borders, both uint8 (16, 128, 128). Borders are
             255 on lines one pixel wide and 0 elsewhere; the whole image is labelled. The same index gives
             the same block, whatever was asked for before.
+        by_hand: whether the borders lie where an expert would draw them, not exactly (`expert_hand`).
     """
 
     name: str
     digest: str
     block: Callable[[int], tuple[np.ndarray, np.ndarray]]
+    by_hand: bool = False
 
 
 def labelled_source(path: Path, device: str, name: str | None = None) -> LabelledSource:
@@ -86,7 +89,8 @@ def checkpoint_source(path: Path, device: str, name: str) -> LabelledSource:
         batch = sampler.batch(images, REGULAR if index % 2 else WITHOUT_GUTTAE)
         return batch.images, np.stack([label.borders for label in batch.labels()])
 
-    digest = f"{checkpoint.generator_sha256} {SEED} {WITHOUT_GUTTAE!r} {REGULAR!r}"
+    asked = [conditions.model_dump_json(exclude_none=True) for conditions in (WITHOUT_GUTTAE, REGULAR)]
+    digest = f"{checkpoint.generator_sha256} {SEED} {asked}"
     return LabelledSource(name, hashlib.sha256(digest.encode()).hexdigest(), block)
 
 
@@ -130,7 +134,16 @@ def folder_source(folder: Path, name: str) -> LabelledSource:
         crops = [_crop(images[k], borders[k], rng) for k in _in_turn(chosen, first)]
         return np.stack([crop for crop, _ in crops]), np.stack([crop for _, crop in crops])
 
-    return LabelledSource(name, content.hexdigest(), block)
+    return LabelledSource(name, content.hexdigest(), block, by_hand=_is_by_hand(folder))
+
+
+def _is_by_hand(folder: Path) -> bool:
+    """Return whether the set's dataset.json says that it was made with `expert_hand`."""
+    try:
+        record = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        return str(record["endotwin"]["conditions"]["expert_hand"]).lower() == "true"
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        return False
 
 
 def _label_of(image: Path, part: str) -> Path:

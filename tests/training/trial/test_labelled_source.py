@@ -14,6 +14,8 @@ from endotwin.generator.sampler import NotLabelledError, Sampler
 from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.parameters import Conditions
 from training.data.read import DataError
+from training.trial.batches import SyntheticBatches
+from training.trial.borders import thick, thin
 from training.trial.labelled_source import ASIDE, REGULAR, SEED, WITHOUT_GUTTAE, labelled_source
 
 
@@ -74,9 +76,23 @@ def test_a_set_that_was_made_is_used_image_by_image(tmp_path: Path, labels: str)
     aside = {image.tobytes() for image in source.block(ASIDE)[0]}
     assert len(aside) == 4
     assert not aside & {image.tobytes() for k in range(3) for image in source.block(k)[0]}
+    assert not source.by_hand
     assert source.digest == labelled_source(tmp_path / "set", "cpu").digest
     write_set(tmp_path / "set" / "train", range(20, 21), labels=labels)
     assert source.digest != labelled_source(tmp_path / "set", "cpu").digest
+
+
+def test_borders_that_a_set_has_by_hand_are_not_displaced_again(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", range(5))
+    (folder / "dataset.json").write_text('{"endotwin": {"conditions": {"expert_hand": "true"}}}')
+    source = labelled_source(folder, "cpu")
+    assert source.by_hand
+    batch = SyntheticBatches(source, seed=0).batch(0)
+    for bands, lines in zip(batch.borders, source.block(0)[1], strict=True):
+        assert (bands == thick(thin(lines > 127))).all()
+    (folder / "dataset.json").write_text('{"endotwin": {"conditions": {}}}')
+    moved = SyntheticBatches(labelled_source(folder, "cpu"), seed=0).batch(0)
+    assert (moved.borders != batch.borders).any()
 
 
 def test_larger_images_of_a_set_are_cropped_with_their_borders(tmp_path: Path) -> None:
