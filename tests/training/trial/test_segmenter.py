@@ -7,13 +7,17 @@ import math
 import numpy as np
 import pytest
 import torch
+from made_up_mosaics import VoronoiBlocks
 
+from training.trial.batches import BorderBatch, SyntheticBatches
+from training.trial.labelled_source import LabelledSource
 from training.trial.segmenter import (
     border_probability,
     masked_loss,
     new_segmenter,
     predict,
     standardised,
+    train_segmenter,
 )
 
 
@@ -86,3 +90,28 @@ def test_an_image_is_seen_at_the_size_that_was_learned(monkeypatch: pytest.Monke
         assert found.shape == shape
         assert found.mean(axis=1) == pytest.approx(np.linspace(0, 1, shape[0]), abs=0.02)
     assert seen[1] is rows
+
+
+def test_a_segmenter_learns_and_training_follows_from_the_seed() -> None:
+    blocks = SyntheticBatches(LabelledSource("voronoi", "1", VoronoiBlocks().block), seed=0)
+    made: list[BorderBatch] = [blocks.batch(step) for step in range(2)]
+
+    def train(steps: int) -> tuple[torch.nn.Module, list[float], list[float]]:
+        reported: list[float] = []
+        segmenter, losses = train_segmenter(
+            lambda step: made[step % 2],
+            seed=1,
+            steps=steps,
+            learning_rate=1e-2,
+            device="cpu",
+            progress=reported.append,
+        )
+        return segmenter, losses, reported
+
+    segmenter, losses, reported = train(12)
+    assert reported == losses
+    assert len(losses) == 12
+    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+    probability = border_probability(segmenter, made[0].images[0], "cpu")
+    assert probability[made[0].borders[0]].mean() > probability[~made[0].borders[0]].mean() + 0.2
+    assert train(2)[1] == train(2)[1]
