@@ -14,10 +14,9 @@ from training.learning.settings import TrainingSettings
 from training.learning.trainer import ReportIntervals, Trainer
 
 SHOW_EVERY = 180.0
-"""Seconds between two sheets."""
+"""Seconds between two sheets; what a crash loses at most."""
 
 _IMAGES = 10_000_000  # time ends a run, not their number
-_SAVE_EVERY = 1_600
 _BAR = "training {percentage:3.0f}% |{bar}| {elapsed} of this session, {remaining} left{postfix}"
 
 
@@ -40,7 +39,8 @@ def learn(trainer: Trainer, seconds: float, show: Callable[[], None]) -> Learned
     Args:
         trainer: the run.
         seconds: of this session, above 0.
-        show: writes what a person looks at; called at the first step, and every few minutes.
+        show: saves the state and writes what a person looks at; called at the first step, and every few
+            minutes.
     """
     started = time.monotonic()
     shown = -SHOW_EVERY
@@ -58,7 +58,7 @@ def learn(trainer: Trainer, seconds: float, show: Callable[[], None]) -> Learned
 
         trainer.train(
             _IMAGES,
-            ReportIntervals(save=_SAVE_EVERY, samples=0, score=0),
+            ReportIntervals(save=0, samples=0, score=0),
             max_seconds=seconds,
             each_step=each_step,
             quiet=True,

@@ -80,6 +80,7 @@ def adapt(request: AdaptRequest, say: Callable[[str], None], *, dry_run: bool) -
         return
 
     def show() -> None:
+        trainer.save()
         checkpoint = _save(request, trainer, plan)
         write_sheet(work.sheet, first_batch(checkpoint, trainer.device), dataset)
 
