@@ -86,7 +86,7 @@ def make_plan(found: Population, given: GivenValues) -> Plan:
         "cv": _value("cv", found.cv, given.cv, found),
         "hexagonality": _value("hexagonality", found.hexagonality, given.hexagonality, found),
         "guttae": _value("guttae", found.guttae_share, given.guttae, found),
-        "clarity": _value("clarity", found.clarity, None, found),
+        "clarity": _clarity(found),
     }
     if found.stretch is not None:
         values["stretch"] = MeasuredValue(value=round(found.stretch, 3), origin="measured")
@@ -149,6 +149,13 @@ def _value(name: str, measured: float | None, given: float | None, found: Popula
         )
         raise AdaptError(f"{error.words} has to be given with {error.option}: {why}")
     return MeasuredValue(value=round(measured, 4), error=error.largest, origin="measured")
+
+
+def _clarity(found: Population) -> MeasuredValue:
+    """Return the clarity, or the usual one where no border is clear enough: nothing else depends on it."""
+    if found.clarity is None:
+        return MeasuredValue(value=ClarityPopulation().median, origin="not measured")
+    return MeasuredValue(value=round(found.clarity, 2), origin="measured")
 
 
 def _scale(area: float, log_sd: float, given: float | None) -> float:

@@ -17,7 +17,11 @@ _WORDS = {
     "cv": ("variation", "coefficient {:.2f} of the areas", False),
     "hexagonality": ("hexagons", "share {:.2f} of the cells", False),
     "clarity": ("clarity", "borders {:.1f} grey levels darker than cells", True),
-    "guttae": ("guttae", "in a share of {:.2f} of the images", False),
+    "guttae": (
+        "guttae",
+        "in a share of {:.2f} of the images, by dark spots (--guttae if you know better)",
+        False,
+    ),
     "stretch": ("stretch", "cells {:.2f} times as wide as high", False),
 }
 """Title, words, and whether the error is relative."""
@@ -77,6 +81,8 @@ def plan_in_words(
 def _error(value: MeasuredValue, relative: bool) -> str:
     if value.origin == "given":
         return " (given)"
+    if value.origin == "not measured":
+        return " (not measured: the usual one)"
     if value.error is None:
         return ""
     return f" ± {value.error:.0%}" if relative else f" ± {value.error:.2f}"

@@ -15,7 +15,7 @@ class MeasureError:
     Attributes:
         words: what is measured, for a person.
         option: that gives the value instead.
-        largest: largest error of a set of images; relative for the area and the clarity.
+        largest: largest error of a set of images, relative for the area; None: no set has known values.
         asked: it is too large: the value is asked for.
     """
 
@@ -30,5 +30,4 @@ ERRORS = {
     "cv": MeasureError("the coefficient of variation of the cells' areas", "--cv", 0.05),
     "hexagonality": MeasureError("the share of cells with six neighbours", "--hexagonality", 0.08),
     "guttae": MeasureError("the share of images with guttae", "--guttae", None),
-    "clarity": MeasureError("the clarity", "--clarity", None),
 }
