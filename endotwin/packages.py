@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-GENERATING = ("torch", "numpy", "scipy", "numba", "PIL", "safetensors")
+GENERATING = ("torch", "numpy", "numba", "PIL", "safetensors")
 """Names under which is imported what images take."""
 
 SERVING = ("bentoml", "fastapi", "starlette", "uvicorn", "prometheus_client")

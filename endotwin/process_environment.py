@@ -20,7 +20,7 @@ MEMORY = {
 """Environment variables, by name."""
 
 GENERATING = {**MEMORY, "OPENBLAS_NUM_THREADS": "1"}
-"""The same for processes that only generate images. OpenBLAS, which does scipy's linear algebra, would
+"""The same for processes that only generate images. OpenBLAS, which does numpy's linear algebra, would
 start a team of threads beside the one of torch, and the two would fight over the cores."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from endotwin.quoting import shorten
 
-if TYPE_CHECKING:  # it brings scipy, and the command line does without until it generates
+if TYPE_CHECKING:  # it takes pydantic, and the command line does without until it generates
     from endotwin.mosaic.parameters import Conditions, Range
 
 LABELS: dict[str, str] = {

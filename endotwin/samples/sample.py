@@ -17,7 +17,7 @@ from endotwin.generator.batch import Batch
 from endotwin.samples.labelling import IMAGE_LABELS, PLAIN, Labelling
 from endotwin.samples.png import encode_pngs
 
-if TYPE_CHECKING:  # it imports scipy, which the command line does without until it generates
+if TYPE_CHECKING:  # it takes pydantic, which the command line does without until it generates
     from endotwin.mosaic.labels import Label
 
 _SAMPLE_FILE = re.compile(rf"\d+-\d{{8,}}\.((({'|'.join(IMAGE_LABELS)})\.)?png|json)")

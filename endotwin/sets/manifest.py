@@ -41,7 +41,8 @@ class ShardEntry(_Entry):
     device: str
     torch: str
     numpy: str
-    scipy: str
+    numba: str | None = None
+    scipy: str | None = None
     pillow: str
 
     @classmethod

@@ -36,3 +36,20 @@ def test_one_line(tmp_path: Path, code: str, arguments: list[str], absent: list[
         check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"Error: {line}\n")
+
+
+def test_labelled_images_take_nothing_of_the_extras(tmp_path: Path) -> None:
+    extras = ["scipy", "skimage", "matplotlib", "bentoml", "fastapi", "boto3", "ray", "torchvision"]
+    output = tmp_path / "images.tar"
+    options = ["--n", "1", "--model", "labelled", "--labels", "borders,instances,cells", "--guttae", "0.2"]
+    subprocess.run(
+        [
+            *[sys.executable, "-c", without_packages(extras, COMMAND_LINE)],
+            *["generate", "--output", str(output), *options],
+        ],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        timeout=PATIENCE_SECONDS,
+        check=True,
+    )
+    assert output.stat().st_size > 0

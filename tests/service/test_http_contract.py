@@ -84,7 +84,7 @@ def test_headers_say_where_images_come_from(fifty: dict[str, Reply], tiny_checkp
     assert headers["X-Endotwin-Generator"] == load_checkpoint(tiny_checkpoint).generator_sha256
     assert headers["X-Endotwin-Fid"] == "123.50"
     assert headers["X-Endotwin-Torch"] == torch.__version__
-    for name in ("numpy", "scipy", "pillow"):
+    for name in ("numpy", "numba", "pillow"):
         assert headers[f"X-Endotwin-{name.title()}"] == version(name)
     assert headers["X-Endotwin-Device"].startswith(("cpu ", "cuda "))
     assert [headers[f"X-Endotwin-{name}"] for name in ("Seed", "Start", "Count")] == ["7", "0", "50"]

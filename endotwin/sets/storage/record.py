@@ -40,7 +40,8 @@ class ShardRecord(ObjectRecord):
     device: str = Field(description="such as `cpu AVX512`")
     torch: str = Field(description="version of torch: like the device it may decide a grey level")
     numpy: str = Field(description="version of numpy: it may decide a grey level or a label")
-    scipy: str = Field(description="version of scipy: it may decide a label")
+    numba: str | None = Field(default=None, description="version of Numba: it may decide a label")
+    scipy: str | None = Field(default=None, description="the same, where it drew labels: before Numba did")
     pillow: str = Field(description="version of Pillow: it may decide how an image is compressed")
 
 

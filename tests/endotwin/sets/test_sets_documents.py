@@ -98,7 +98,7 @@ def test_the_card_states_checkpoint_score_and_terms(
 def test_the_size_category_is_that_of_hugging_face(n: int, category: str, workshop: Workshop) -> None:
     entry = ShardEntry(
         key="train/shard-000000.tar", bytes=1, sha256="0" * 64, start=0, samples=1,
-        pixels_sha256="0" * 64, device="cpu", torch="2", numpy="2", scipy="1", pillow="11",
+        pixels_sha256="0" * 64, device="cpu", torch="2", numpy="2", numba="0", pillow="11",
     )  # fmt: skip
     text = build_documents(workshop.spec(n=n, shard_size=10**6), workshop.card, [entry])[
         "README.md"
