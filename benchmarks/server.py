@@ -97,7 +97,7 @@ def running_server(settings: Mapping[str, str], log: Path, *, files: int | None 
     with closing(socket.socket()) as probe:
         probe.bind((_HOST, 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "endotwin.cli.main", "serve", "--host", _HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "endotwin", "serve", "--host", _HOST, "--port", str(port)]
     if files is not None:
         command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
     with log.open("wb") as output:

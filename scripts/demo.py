@@ -95,7 +95,7 @@ def running_service(log: Path) -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
-    command = [sys.executable, "-m", "endotwin.cli.main", "serve", "--host", HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "endotwin", "serve", "--host", HOST, "--port", str(port)]
     with log.open("wb") as file:
         # In a session of its own: Ctrl-C is for the demo, which then stops the service in order.
         server = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)

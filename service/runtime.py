@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from endotwin.catalogue import choose_default, load_checkpoints
 from endotwin.generator.device import describe_device, resolve_devices
@@ -13,10 +14,12 @@ from service.access.keyring import Keyring
 from service.access.quota import Quota, usage_path
 from service.admission import Admission
 from service.device_queue import DeviceQueue
-from service.jobs.runner import JobRunner
 from service.jobs.store import JobStore
 from service.model_folder import ModelFolder, Reading
 from service.models import Models
+
+if TYPE_CHECKING:
+    from service.jobs.runner import JobRunner
 
 
 class Runtime:
@@ -67,6 +70,8 @@ class Runtime:
         self.quota = None if usage is None else Quota(usage)
         self.jobs: JobRunner | None = None
         if settings.jobs_store is not None:
+            from service.jobs.runner import JobRunner  # noqa: PLC0415 - most services have no jobs
+
             store = JobStore(settings.jobs_store)
             self.jobs = JobRunner(store, models, device, device_name, settings)
 

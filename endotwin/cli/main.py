@@ -37,8 +37,7 @@ app.command()(doctor)
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:2] != ["serve"]:  # which becomes another process, with these variables
-        restart_with(GENERATING)
+    restart_with(GENERATING)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up as Ctrl-C does
     try:
         app()

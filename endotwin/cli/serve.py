@@ -44,3 +44,10 @@ def serve(
         environment[_CHECKPOINT_DIR] = str(Path(folder).resolve())  # the server runs in another folder
     os.chdir(_ROOT)  # there `-m service` finds the package that belongs to this one
     os.execve(sys.executable, command, environment)
+
+
+serve_app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+"""A command line that has no other command."""
+
+serve_app.callback()(lambda: None)  # or the name of the only command would be left out
+serve_app.command()(serve)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import partial
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
@@ -22,10 +23,12 @@ from service.errors import ApiError, invalid_parameter
 from service.jobs.job import ENDED, WAITING, Job, State, StoredJob, UnreadableJob
 from service.jobs.job_body import KEY_PATTERN, LARGEST_BODY, check_idempotency_key, parse_body, parse_job
 from service.jobs.job_view import JobPage, JobView, view_job
-from service.jobs.runner import JobRunner
 from service.jobs.store import KeyReusedError, OccupiedError, TooManyJobsError
 from service.request_record import current_record
 from service.runtime import Runtime
+
+if TYPE_CHECKING:
+    from service.jobs.runner import JobRunner
 
 _PAGE = 50
 _LARGEST_PAGE = 200

@@ -346,12 +346,25 @@ def test_a_sheet_of_nothing(run: Run, tmp_path: Path) -> None:
     assert entries(tmp_path) == []
 
 
+def test_serve_takes_nothing_of_the_other_commands() -> None:
+    code = (
+        "import sys; from endotwin.__main__ import main; sys.argv = ['endotwin', 'serve', '--help']\n"
+        "try: main()\n"
+        "finally: assert not {'numpy', 'endotwin.cli.main'} & set(sys.modules)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    same = CliRunner().invoke(app, ["serve", "--help"], prog_name="endotwin").output
+    assert ended.stdout.split() == same.split()  # lines are as long as the terminal allows
+
+
 def test_serve_serves_from_any_folder(tiny_checkpoint: Path, tmp_path: Path) -> None:
     """The checkpoint folder is named relative to where the command runs, which is not the repository."""
     port = free_port()
     variables = environment(tmp_path / "home", checkpoint_dir=tiny_checkpoint.parent.name)
     variables["PYTHONPATH"] = str(ROOT)
-    command = [sys.executable, "-m", "endotwin.cli.main", "serve"]
+    command = [sys.executable, "-m", "endotwin", "serve"]
     process = subprocess.Popen(
         [*command, "--port", str(port), "--grace-seconds", str(GRACE_SECONDS)],
         cwd=tiny_checkpoint.parent.parent,
