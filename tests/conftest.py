@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from browsers import BROWSERS, browser_path, running_browser
 from hypothesis import settings
 from live_server import MAX_STREAMS, LiveServer
 from set_tools import without_aws_configuration
 from swift_server import ACCESS_KEY, SECRET_KEY, Swift, missing, running_swift
 from tiny_checkpoints import TINY_LABELLED, make_card, save_tiny
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Threads of two workers would wait for each other. Processes that tests start inherit the variable.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -81,6 +86,16 @@ def server(labelled_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) 
     )
     yield live
     live.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Yield a browser, or skip the test."""
+    found = browser_path()
+    if found is None:
+        pytest.skip(f"no browser here ({', '.join(BROWSERS)})")
+    with running_browser(found) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

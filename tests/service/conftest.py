@@ -1,4 +1,4 @@
-"""Servers for the tests over HTTP: a real one for the whole session, and ones within this process."""
+"""Servers for the tests over HTTP, of the whole session or within this process; pages of the gallery."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from fake_samplers import FakeSampler
@@ -21,6 +22,10 @@ from service.models import Model, Models
 from service.request_log import RequestLog
 from service.runtime import Runtime
 from service.server import StoppableServer
+
+if TYPE_CHECKING:
+    from gallery_page import GalleryPage, Open
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +79,27 @@ def serve_sampler(
         return serve_runtime(Runtime(Settings(**settings), models, DeviceQueue(), "test"))
 
     return serve
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Yield a running service as it comes: of the checkpoints that ship."""
+    live = LiveServer(tmp_path_factory.mktemp("home"))
+    yield live
+    live.stop()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Return a function that opens pages of a gallery; at the end each is closed without faults."""
+    from gallery_page import GalleryPage  # noqa: PLC0415 (tests without a browser do without Playwright)
+
+    pages: list[GalleryPage] = []
+
+    def open_page(server: Client, query: str = "", **device: object) -> GalleryPage:
+        pages.append(GalleryPage(browser, server.port, **device))
+        return pages[-1].open(query)
+
+    yield open_page
+    for page in pages:
+        page.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @dataclass
@@ -29,11 +26,6 @@ class Server:
         """End it as a loss of power would."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-
-
-def browser_path() -> str | None:
-    """Return the path of a browser that Playwright can drive; None without one."""
-    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ export class SideControls {
 
   _describe(models, offered) {
     this._note.replaceChildren();
-    if (offered.length) return;
+    if (offered.length || !models.some(({ name }) => name === this._model)) return;
     const able = models.find((one) => Object.keys(one.conditions).length > 0);
     this._note.append(`${this._model} draws cells as its training images have them; there is nothing to set. `);
     if (able) {

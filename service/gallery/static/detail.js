@@ -143,7 +143,7 @@ class View {
   async _fetch(asked, index, labels) {
     this._controller?.abort();
     this._controller = new AbortController();
-    const complete = this._sample !== null && labels.every((label) => (label === "parameters" ? this._sample.record : this._sample[label]) !== undefined);
+    const complete = this._sample !== null && labels.every((label) => (label === "parameters" ? this._sample.record?.parameters : this._sample[label]) !== undefined);
     if (complete) return;
     try {
       const { body } = await ask("POST", asked, { signal: this._controller.signal });

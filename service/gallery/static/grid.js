@@ -23,6 +23,7 @@ export class Grid {
     this._current = null;
     this._frame = 0;
     this._columns = 1;
+    this._pitch = 0; // from one row or column to the next, in pixels of the screen; 0 until it is laid out
     this.images = new Images((index, sample) => this._receive(index, sample), listeners.onproblem);
     this._space = element("div", { class: "space", role: "presentation" });
     this.list = element("div", { class: "grid", role: "listbox", tabIndex: 0 }, this._space);
@@ -39,8 +40,11 @@ export class Grid {
     this._watch.observe(this.list);
   }
 
-  /** Show a setting: see `Images.use`; and how large, with which overlays. */
-  show(setting, zoom, overlays) {
+  /**
+   * Show a setting: see `Images.use`; how large, with which overlays; and if `place` is not null, from which
+   * image on.
+   */
+  show(setting, zoom, overlays, place) {
     const before = this._shown;
     const identity = this.images.identity;
     this._shown = { ...setting, zoom, overlays };
@@ -49,8 +53,8 @@ export class Grid {
     if (identity !== this.images.identity) this._outdate();
     if (before === null || before.zoom !== zoom || before.start !== setting.start || before.count !== setting.count) {
       if (before !== null && before.start !== setting.start) this._dropAll();
-      this._measure();
-    }
+      this._measure(place);
+    } else if (place !== null) this.scrollTo(place);
     for (const tile of this._tiles.values()) this._draw(tile);
     this._render();
   }
@@ -89,27 +93,17 @@ export class Grid {
     this.element.remove();
   }
 
-  get _tile() {
-    return SIZE * this._shown.zoom;
-  }
-
-  get _pitch() {
-    return this._tile + GAP;
-  }
-
-  /** Fit columns to the width, and keep the first image in view. */
-  _measure() {
+  /** Fit columns to the width, and keep the first image in view, or bring the one of `place` there. */
+  _measure(place = null) {
     if (this._shown === null || this.list.clientWidth === 0) return;
-    const first = this._laidOut ? this.firstInView : null;
-    const columns = Math.max(1, Math.floor((this.list.clientWidth + GAP) / this._pitch));
-    const changed = columns !== this._columns || this._laidOut !== this._pitch;
-    this._columns = columns;
-    this._laidOut = this._pitch;
-    this._space.style.height = `${Math.ceil(this._shown.count / columns) * this._pitch - GAP}px`;
-    if (changed) {
-      this._dropAll();
-      if (first !== null) this.scrollTo(first);
-    }
+    const first = place ?? (this._pitch ? this.firstInView : null); // as it was laid out until now
+    const pitch = SIZE * this._shown.zoom + GAP;
+    const columns = Math.max(1, Math.floor((this.list.clientWidth + GAP) / pitch));
+    const changed = columns !== this._columns || pitch !== this._pitch;
+    Object.assign(this, { _columns: columns, _pitch: pitch });
+    this._space.style.height = `${Math.ceil(this._shown.count / columns) * pitch - GAP}px`;
+    if (changed) this._dropAll();
+    if (first !== null && (changed || place !== null)) this.scrollTo(first);
     this._render();
   }
 
@@ -123,7 +117,7 @@ export class Grid {
   }
 
   _render() {
-    if (!this._laidOut) return;
+    if (!this._pitch) return;
     const { start, count } = this._shown;
     const beside = ROWS_BESIDE * this._columns;
     const first = Math.max(start, this.firstInView - beside);
@@ -144,7 +138,7 @@ export class Grid {
     Object.assign(tile, { index, sample: null, drawn: "" });
     const { node } = tile;
     node.id = `image-${this._name || "A"}-${index}`;
-    node.style.width = node.style.height = `${this._tile}px`;
+    node.style.width = node.style.height = `${this._pitch - GAP}px`;
     node.style.transform = `translate(${column * this._pitch}px, ${row * this._pitch}px)`;
     node.setAttribute("aria-label", `Image ${index}`);
     node.setAttribute("aria-posinset", at + 1);
@@ -201,7 +195,7 @@ export class Grid {
     this._current = Math.min(Math.max(index, start), start + count - 1);
     const top = Math.floor((this._current - start) / this._columns) * this._pitch;
     if (top < this.list.scrollTop) this.list.scrollTop = top;
-    const bottom = top + this._tile - this.list.clientHeight;
+    const bottom = top + this._pitch - GAP - this.list.clientHeight;
     if (bottom > this.list.scrollTop) this.list.scrollTop = bottom;
     this._render();
     for (const tile of this._tiles.values()) {

@@ -205,8 +205,7 @@ function showGrids(wanted, moved) {
     const isNew = !grids[at].isShown;
     grids[at].images.most = mostImages;
     grids[at].caption.textContent = name ? `${name}: ${describe(side, model)}` : "";
-    grids[at].show({ side, seed: wanted.seed, start: wanted.start, count: wanted.count, labels: all }, wanted.zoom, wanted.overlay);
-    if ((isNew || moved) && grids[at].firstInView !== placeOf(wanted)) grids[at].scrollTo(placeOf(wanted));
+    grids[at].show({ side, seed: wanted.seed, start: wanted.start, count: wanted.count, labels: all }, wanted.zoom, wanted.overlay, isNew || moved ? placeOf(wanted) : null);
   });
 }
 
@@ -237,8 +236,7 @@ function showControls() {
   }
   if (models === null) return;
   sides.forEach(({ side, model }, at) => {
-    if (model !== null) controls[at].show(models, model, side.conditions);
-    else tell(`side ${at}`, new ServiceError("unknown_model", `there is no model ${side.model}; there are ${models.map((one) => one.name).join(", ")}`));
+    controls[at].show(models, model ?? { name: side.model, conditions: {} }, side.conditions);
   });
 }
 

@@ -17,7 +17,7 @@ export const USUAL = {
 };
 
 const listeners = [];
-let state = read(location.search);
+let state = read(location.search, rollSeed());
 let dragging = false;
 let timer = 0;
 
@@ -28,7 +28,9 @@ export const current = () => state;
 export const listen = (listener) => listeners.push(listener);
 
 /** Roll a seed that is easy to say. */
-export const rollSeed = () => String(crypto.getRandomValues(new Uint32Array(1))[0]);
+export function rollSeed() {
+  return String(crypto.getRandomValues(new Uint32Array(1))[0]);
+}
 
 /** Return a seed as it is written, or null if it is none. */
 export function parseSeed(text) {
@@ -86,7 +88,7 @@ export function write(wanted) {
   return `?${query}`.replaceAll("%3A", ":").replaceAll("%2C", ",");
 }
 
-function read(search) {
+function read(search, usualSeed) {
   const query = new URLSearchParams(search);
   const take = (name, parse, usual) => {
     const text = query.get(name);
@@ -96,7 +98,7 @@ function read(search) {
   const one = (values) => (text) => (values.includes(text) ? text : null);
   const found = {
     view: take("view", one(["images", "jobs"]), USUAL.view),
-    seed: take("seed", parseSeed, null) ?? state?.seed ?? rollSeed(),
+    seed: take("seed", parseSeed, usualSeed),
     start: take("start", (text) => parseWhole(text, 0, MAX_INDEX), USUAL.start),
     count: take("count", (text) => parseWhole(text, 1, MOST_SHOWN), USUAL.count),
     at: take("at", (text) => parseWhole(text, 0, MAX_INDEX), USUAL.at),
@@ -122,7 +124,7 @@ window.addEventListener("popstate", () => {
   const before = state;
   clearTimeout(timer);
   dragging = false;
-  state = read(location.search);
+  state = read(location.search, state.seed);
   for (const listener of listeners) listener(state, before);
 });
 

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from blind_server import BROWSERS, browser_path, serving
+from blind_server import serving
 from blind_sets import build_set
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from browsers import BROWSER_PATIENCE_MS as PATIENCE_MS
+from browsers import PHONE
+from playwright.sync_api import Browser, Page, expect
 from scripted_expert import ScriptedExpert, other
 
 from training.blind_test.answers import AnswerStore
 from training.blind_test.blind_set import ANSWERS_FILE, Origin
 from training.blind_test.scores import score_answers
 
-PATIENCE_MS = 120_000
 GENERATED, REAL = 11, 9
 TABLET = {"viewport": {"width": 820, "height": 1180}, "has_touch": True, "device_scale_factor": 2}
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "device_scale_factor": 3}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = browser_path()
-    if found is None:
-        pytest.skip(f"no browser here ({', '.join(BROWSERS)}); test_blind_session plays the same session")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox"], timeout=PATIENCE_MS
-        )
-        yield started
-        started.close()
 
 
 def open_page(browser: Browser, address: str, **device: object) -> Page:
