@@ -5,7 +5,7 @@ import { Images } from "./images.js";
 import { paint } from "./labels.js";
 
 const SIZE = 128;
-const GAP = 4;
+const GAP = 2;
 const ROWS_BESIDE = 1; // drawn above and below what is in view
 
 export class Grid {

@@ -116,10 +116,12 @@ function bars(heights, top, at) {
   return drawing("path", { d: `${path}L${WIDTH} ${HEIGHT}Z`, class: `bars side-${at}` });
 }
 
+const short = (value) => value.toLocaleString("en", { maximumSignificantDigits: 3 });
+
 /** Return mean and standard deviation in words. */
 function summary(values) {
   if (values.length === 0) return "none";
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const spread = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
-  return `${readable(mean)} ± ${readable(spread)}`;
+  return `${short(mean)} ± ${short(spread)}`;
 }

@@ -115,7 +115,7 @@ export class Images {
   /** Whether nothing that a request still brings is near what is in view. */
   _isAway(request) {
     const [first, last] = this._ahead();
-    return request.last < first || request.next > last;
+    return request.last < first || request.next > last + LONGEST;
   }
 
   /** End a request: that of another place at once, that of another setting when its first batch is there. */

@@ -185,7 +185,7 @@ def test_histograms_are_of_what_was_measured(open_page: Open, shipped: LiveServe
     records = [json.loads(content) for name, content in members.items() if name.endswith(".json")]
     cells = [record["parameters"]["measured"]["cells"] for record in records]
     shown = panel.locator("figure[data-name=cells]")
-    expect(shown).to_contain_text(f"{np.mean(cells):.4g} ± {np.std(cells):.4g}")
+    expect(shown).to_contain_text(f"{np.mean(cells):.3g} ± {np.std(cells):.3g}")
     assert "Cells, " in (shown.locator("svg").get_attribute("aria-label") or "")
     assert gallery.state()["histograms"] == "1"
 
