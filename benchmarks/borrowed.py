@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+from browsers import browser_path, running_browser  # noqa: E402, F401
 from set_tools import without_aws_configuration  # noqa: E402
 from swift_server import ACCESS_KEY, SECRET_KEY, Swift, missing, running_swift  # noqa: E402
 from tiny_checkpoints import make_card, save_tiny  # noqa: E402

@@ -51,7 +51,8 @@ export class ServiceError extends Error {
   }
 }
 
-const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+// Not with a capital: it often begins with the name of a parameter.
+const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 function when(ms) {
   if (ms === null) return "at midnight UTC";
@@ -107,7 +108,11 @@ async function describe(response) {
   }
 }
 
-export const askJson = async (method, path, options) => (await ask(method, path, options)).json();
+/** Ask for JSON; a seed that is no exact number of this language becomes its digits. */
+export async function askJson(method, path, options) {
+  const text = await (await ask(method, path, options)).text();
+  return JSON.parse(text.replace(/("seed":\s*)(\d{16,})/g, '$1"$2"'));
+}
 
 /** Return the query of images: what each setting of a side, a range and a format make of it. */
 export function imageQuery({ model, conditions }, seed, start, count, format, labels = []) {

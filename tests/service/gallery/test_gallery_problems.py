@@ -169,7 +169,7 @@ def test_an_operator_that_allows_few_images_is_asked_for_few(open_page: Open, se
 
 def test_a_model_that_is_not_there_is_named(open_page: Open, serve_sampler: Serve) -> None:
     gallery = open_page(serve_sampler(Numbered()), "seed=7&model=nothing")
-    expect(gallery.notice()).to_contain_text("Model must be one of tiny, got 'nothing'")
+    expect(gallery.notice()).to_contain_text("model must be one of tiny, got 'nothing'")
     gallery.choose_model("tiny")
     gallery.wait_for_images(0)
     expect(gallery.notice()).to_have_count(0)
