@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from endotwin.catalogue import conditions_of
 from endotwin.generator.card import Card
 from endotwin.mosaic.parameters import ImagePopulation
+from endotwin.samples.conditions import SWITCHES
 from endotwin.samples.labelling import LABELS
 from service.models import Model, Models
 
@@ -37,6 +38,7 @@ class ModelSummary(BaseModel):
     labels: bool = Field(description="whether its images come with labels, and meet conditions")
     label_names: list[str] = Field(description="the labels; none for a model without")
     conditions: dict[str, Limits] = Field(description="the conditions that it takes, by name")
+    switches: list[str] = Field(description="the conditions that it takes and that are true or false")
     population: ImagePopulation | None = Field(
         description="what is drawn where a request sets no condition; null for a model without labels"
     )
@@ -80,5 +82,6 @@ def _summary(model: Model, models: Models) -> ModelSummary:
             name: Limits(least=least, most=most)
             for name, (least, most) in conditions_of(model.card).items()
         },
+        switches=[] if model.population is None else sorted(SWITCHES),
         population=model.population,
     )

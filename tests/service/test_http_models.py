@@ -32,6 +32,7 @@ def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path, labelled_c
                 "labels": False,
                 "label_names": [],
                 "conditions": {},
+                "switches": [],
                 "population": None,
             },
             {
@@ -45,6 +46,7 @@ def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path, labelled_c
                 "conditions": {
                     name: {"least": least, "most": most} for name, (least, most) in CONDITION_LIMITS.items()
                 },
+                "switches": ["expert_hand"],
                 "population": labelled.card.architecture.population.model_dump(mode="json"),
             },
         ],

@@ -11,11 +11,15 @@ const KNOWN = {
   clarity: ["Clarity", "grey levels", 0.5],
   pixel_size: ["Pixel size", "micrometres", 0.05],
 };
+const SWITCHES = { expert_hand: "Labels as an expert's hand draws them" };
 const PLAIN = new Set(["pixel_size"]); // a number, never a range
 const STEPS = 100;
 
 /** Return the name of a condition or a measured parameter, as people say it. */
 export const titleOf = (name) => KNOWN[name]?.[0] ?? (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll("_", " ");
+
+/** Whether a model takes a condition. */
+export const takes = (model, name) => name in model.conditions || model.switches.includes(name);
 
 export class SideControls {
   /**
@@ -26,6 +30,7 @@ export class SideControls {
   constructor(name, listeners) {
     this._listeners = listeners;
     this._sliders = [];
+    this._switches = [];
     this._conditions = {};
     this._offered = "";
     const heading = name ? `Setting ${name}` : "Model and cells";
@@ -61,9 +66,10 @@ export class SideControls {
     if (this._offered !== JSON.stringify(model.conditions)) {
       this._offered = JSON.stringify(model.conditions);
       this._sliders = offered.map((name) => new Condition(name, model.conditions[name], (value, how) => this._set(name, value, how)));
-      this._list.replaceChildren(...this._sliders.map((slider) => slider.element));
+      this._switches = model.switches.map((name) => new Switch(name, (value) => this._set(name, value, "push")));
+      this._list.replaceChildren(...[...this._sliders, ...this._switches].map((one) => one.element));
     }
-    for (const slider of this._sliders) slider.show(conditions[slider.name]);
+    for (const one of [...this._sliders, ...this._switches]) one.show(conditions[one.name]);
     this._reset.hidden = offered.length === 0;
     this._reset.disabled = Object.keys(conditions).length === 0;
     this._describe(models, offered);
@@ -96,6 +102,19 @@ export class SideControls {
 function describe(model) {
   const fid = model.fid === null ? "no FID" : `FID ${model.fid.toFixed(1)}`;
   return `${model.name} (${fid}${model.labels ? ", with labels" : ""})`;
+}
+
+/** A condition that is true or false. */
+class Switch {
+  constructor(name, onset) {
+    this.name = name;
+    this._box = element("input", { type: "checkbox", onchange: () => onset(this._box.checked ? "true" : null) });
+    this.element = element("label", { class: "switch", "data-name": name }, this._box, SWITCHES[name] ?? titleOf(name));
+  }
+
+  show(value) {
+    this._box.checked = value === "true";
+  }
 }
 
 /** One condition: the model's own distribution, a value, or a range. */

@@ -1,6 +1,6 @@
 // The page: what the state says goes to the parts, and what people do with the parts goes to the state.
 
-import { SideControls } from "./controls.js";
+import { SideControls, takes } from "./controls.js";
 import { byId, element, later, openDialog, say } from "./dom.js";
 import { Grid } from "./grid.js";
 import { labelsFor, OVERLAYS } from "./labels.js";
@@ -25,7 +25,7 @@ function modelOf(side) {
   if (side.model) return models.find(({ name }) => name === side.model) ?? null;
   const usual = models.find((model) => model.default);
   if (Object.keys(side.conditions).length === 0 || usual.labels) return usual;
-  const able = models.filter((model) => model.labels && Object.keys(side.conditions).every((name) => name in model.conditions));
+  const able = models.filter((model) => model.labels && Object.keys(side.conditions).every((name) => takes(model, name)));
   return able.sort((one, other) => (one.fid ?? Infinity) - (other.fid ?? Infinity))[0] ?? usual;
 }
 
@@ -51,7 +51,7 @@ function tell(part, error) {
   controls.forEach((control, at) => control.showProblem(problems.get(`side ${at}`) ?? null));
   const shown = [...problems].map(([name, problem]) => {
     const where = state.current().sides.length > 1 && name.startsWith("side") ? `Setting ${state.SIDE_NAMES[name.slice(5)]}: ` : "";
-    const again = element("button", { type: "button", onclick: () => retry() }, "Try again");
+    const again = problem.code === "field" ? null : element("button", { type: "button", onclick: () => retry() }, "Try again");
     const key = ["missing_scope", "unauthorized", "quota_exhausted", "over_limit"].includes(problem.code)
       ? element("button", { type: "button", onclick: () => askForKey(null) }, "Use another key…") : null;
     return element("p", { class: "notice", "data-code": problem.code }, element("span", { class: "grow" }, where + problem.words), again, key);
@@ -219,8 +219,9 @@ function describe(side, model) {
 function makeControls(name, at) {
   return new SideControls(name, {
     onmodel: (model) => {
-      const taken = Object.entries(state.current().sides[at].conditions).filter(([one]) => one in (models.find((other) => other.name === model)?.conditions ?? {}));
-      state.updateSide(at, { model, conditions: Object.fromEntries(taken) });
+      const chosen = models.find(({ name: one }) => one === model);
+      const kept = Object.entries(state.current().sides[at].conditions).filter(([one]) => takes(chosen, one));
+      state.updateSide(at, { model, conditions: Object.fromEntries(kept) });
     },
     onconditions: (conditions, how) => state.updateSide(at, { conditions, model: modelOf(state.current().sides[at]).name }, how),
     oncard: showCard,
@@ -236,7 +237,7 @@ function showControls() {
   }
   if (models === null) return;
   sides.forEach(({ side, model }, at) => {
-    controls[at].show(models, model ?? { name: side.model, conditions: {} }, side.conditions);
+    controls[at].show(models, model ?? { name: side.model, conditions: {}, switches: [] }, side.conditions);
   });
 }
 

@@ -7,7 +7,7 @@ export const ZOOMS = [0.5, 1, 2, 4];
 const MAX_SEED = 2n ** 64n - 1n;
 const URL_PAUSE_MS = 200; // browsers refuse more than some changes a second
 const CONDITION = /^[a-z_]{1,40}$/;
-const VALUE = /^[0-9.:]{1,50}$/;
+const VALUE = /^([0-9.:]{1,50}|true|false)$/;
 const SIDES = ["", "b."];
 export const SIDE_NAMES = ["A", "B"];
 

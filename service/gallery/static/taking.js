@@ -135,12 +135,14 @@ const writers = {
     const options = [
       `--n ${count}`, `--seed ${seed}`, ...(start ? [`--start ${start}`] : []), ...(setting.model ? [`--model ${setting.model}`] : []),
       ...(labels.length ? [`--labels ${labels.join(",")}`] : []),
-      ...Object.entries(setting.conditions).map(([name, value]) => `--${name.replaceAll("_", "-")} ${value}`),
+      ...Object.entries(setting.conditions).filter(([, value]) => value !== "false").map(([name, value]) => option(name.replaceAll("_", "-"), value)),
       `-o ${fileOf(what)}`,
     ];
     return `endotwin generate ${options.join(" ")}`;
   },
 };
+
+const option = (name, value) => (value === "true" ? `--${name}` : `--${name} ${value}`);
 
 const ABOUT = { curl: "curl", Python: "Python", shell: "Shell, without a service" };
 

@@ -36,7 +36,7 @@ def tiles(gallery: GalleryPage) -> int:
 
 
 def test_it_shows_the_images_of_a_seed_as_they_are(open_page: Open, shipped: LiveServer) -> None:
-    gallery = open_page(shipped, "seed=7")
+    gallery = open_page(shipped, "seed=7&count=32")
     gallery.wait_for_images(0, 1, 17)
     expected = grey(shipped, "seed=7&n=18")
     for index in (0, 1, 17):
@@ -47,7 +47,7 @@ def test_it_shows_the_images_of_a_seed_as_they_are(open_page: Open, shipped: Liv
 
 
 def test_a_seed_is_typed_or_rolled(open_page: Open, shipped: LiveServer) -> None:
-    gallery = open_page(shipped)
+    gallery = open_page(shipped, "count=16")
     rolled = gallery.state()["seed"]
     assert gallery.page.locator("#seed").input_value() == rolled
     gallery.wait_for_images(0)
@@ -110,7 +110,7 @@ def test_images_are_larger_or_smaller_and_the_first_stays(open_page: Open, shipp
 
 
 def test_a_closer_look_shows_every_pixel(open_page: Open, shipped: LiveServer) -> None:
-    gallery = open_page(shipped, "seed=7&model=labelled&overlay=cells")
+    gallery = open_page(shipped, "seed=7&count=16&model=labelled&overlay=cells")
     gallery.wait_for_images(3)
     gallery.image(3).click()
     page, reading = gallery.page, gallery.page.locator("dialog .reading")
@@ -144,7 +144,7 @@ def test_a_closer_look_shows_every_pixel(open_page: Open, shipped: LiveServer) -
 
 
 def test_borders_and_cells_lie_over_the_images(open_page: Open, shipped: LiveServer) -> None:
-    gallery = open_page(shipped, "seed=7&model=labelled")
+    gallery = open_page(shipped, "seed=7&count=16&model=labelled")
     gallery.wait_for_images(0)
     plain = gallery.pixels(0)
     gallery.page.get_by_label("Borders").check()
@@ -190,6 +190,7 @@ def test_histograms_are_of_what_was_measured(open_page: Open, shipped: LiveServe
     assert gallery.state()["histograms"] == "1"
 
 
+@pytest.mark.long
 def test_more_is_measured_without_being_shown(open_page: Open, shipped: LiveServer) -> None:
     gallery = open_page(shipped, "seed=7&count=120&model=labelled&histograms=1&zoom=4")
     gallery.page.get_by_role("button", name="Measure the first 500").click()
@@ -213,9 +214,9 @@ def test_two_settings_lie_side_by_side_and_scroll_together(open_page: Open, ship
     gallery.wait_until(lambda: other.evaluate("it => it.scrollTop") == 3000, "the other to scroll")
 
 
-@pytest.mark.parametrize("name", ["compact", "labelled"])
+@pytest.mark.parametrize("name", [pytest.param("compact", marks=pytest.mark.long), "labelled"])
 def test_the_card_of_a_model_is_shown(open_page: Open, shipped: LiveServer, name: str) -> None:
-    gallery = open_page(shipped, f"seed=7&model={name}")
+    gallery = open_page(shipped, f"seed=7&count=16&model={name}")
     gallery.page.get_by_role("button", name="Card…").click()
     card = json.loads(shipped.request(f"/models/{name}", "GET").body)["card"]
     dialog = gallery.page.locator("dialog")

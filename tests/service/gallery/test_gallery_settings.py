@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsers import PHONE
 from gallery_page import GalleryPage, Open
 from live_server import LiveServer
+from PIL import Image
 from playwright.sync_api import expect
 
 GRAVE = ("serious", "critical")
 
 
 def test_a_model_has_sliders_for_the_conditions_that_it_takes(open_page: Open, shipped: LiveServer) -> None:
-    gallery = open_page(shipped, "seed=7")
+    gallery = open_page(shipped, "seed=7&count=16")
     for model in json.loads(shipped.request("/models", "GET").body)["models"]:
         gallery.choose_model(model["name"])
         sliders = gallery.page.locator(".condition")
@@ -27,6 +30,8 @@ def test_a_model_has_sliders_for_the_conditions_that_it_takes(open_page: Open, s
             slider = gallery.condition(name).locator("input[type=range]").first
             assert float(slider.get_attribute("min") or 0) == limits["least"]
             assert float(slider.get_attribute("max") or 0) == limits["most"]
+        boxes = gallery.page.locator(".switch").evaluate_all("all => all.map(it => it.dataset.name)")
+        assert boxes == model["switches"]
     gallery.choose_model("compact")
     gallery.page.get_by_role("button", name="Use labelled").click()
     gallery.wait_for_state(model="labelled")
@@ -80,6 +85,17 @@ def test_a_condition_is_the_models_own_or_a_value_or_a_range(open_page: Open, sh
     density.locator("select").select_option("")
     gallery.wait_until(lambda: "density" not in gallery.state(), "the model's own density")
     expect(numbers.first).to_have_value("")
+
+
+def test_labels_are_drawn_as_by_an_experts_hand(open_page: Open, shipped: LiveServer) -> None:
+    gallery = open_page(shipped, "seed=7&model=labelled&count=16&overlay=borders")
+    gallery.page.get_by_label("Labels as an expert's hand draws them").check()
+    gallery.wait_for_state(expert_hand="true")
+    gallery.wait_for_images(0)
+    yellow = (gallery.pixels(0) == (255, 212, 0)).all(axis=-1)
+    query = "seed=7&model=labelled&expert_hand=true&labels=borders"
+    borders = shipped.generate(query).members["7-00000000.borders.png"]
+    assert np.array_equal(yellow, np.asarray(Image.open(io.BytesIO(borders))) == 255)
 
 
 def test_what_no_mosaic_has_is_said_in_the_services_words(open_page: Open, shipped: LiveServer) -> None:
@@ -228,8 +244,15 @@ def show_jobs(gallery: GalleryPage) -> None:
 PLACES: list[Callable[[GalleryPage], None]] = [show_images, show_detail, show_card, show_taking, show_jobs]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
+@pytest.mark.parametrize(
+    ("place", "scheme"),
+    [
+        *((place, "light") for place in PLACES),
+        (show_images, "dark"),
+        *(pytest.param(place, "dark", marks=pytest.mark.long) for place in PLACES[1:]),
+    ],
+    ids=lambda given: given if isinstance(given, str) else given.__name__,
+)
 def test_axe_finds_nothing_grave(
     open_page: Open, shipped: LiveServer, place: Callable[[GalleryPage], None], scheme: str
 ) -> None:
