@@ -21,7 +21,15 @@ PREFERRED = "compact"
 
 
 class ChoiceError(ValueError):
-    """A model, device or set that is not there; the message says which there are."""
+    """A model, device or set that is not there; the message says which there are.
+
+    Attributes:
+        field: the parameter at fault, if it is one.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 def recorded_fid(card: Card) -> float | None:
@@ -182,7 +190,9 @@ def choose_checkpoint(
         return checkpoint
     checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
     if model is not None and model not in checkpoints:
-        raise ChoiceError(f"there is no model {model!r}; there are {', '.join(sorted(checkpoints))}")
+        raise ChoiceError(
+            f"there is no model {model!r}; there are {', '.join(sorted(checkpoints))}", "model"
+        )
     default = model or choose_default(checkpoints, settings.default_model)
     if labelling:
         cards = {name: checkpoint.card for name, checkpoint in checkpoints.items()}
@@ -200,8 +210,8 @@ def with_device(settings: Settings, device: str | None) -> Settings:
         return settings
     problem = f"the device must be auto, cpu, cuda or cuda:INDEX, got {device!r}"
     if "," in device:
-        raise ChoiceError(problem)
+        raise ChoiceError(problem, "device")
     try:
         return Settings(**{**settings.model_dump(), "device": device})
     except ValidationError as error:
-        raise ChoiceError(problem) from error
+        raise ChoiceError(problem, "device") from error

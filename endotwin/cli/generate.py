@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from endotwin.cli.command_line import reported, usage_error
 from endotwin.cli.interruption import noted_signals
 from endotwin.cli.options import (
     Age,
@@ -26,7 +27,6 @@ from endotwin.cli.options import (
     PixelSize,
     check_one_model,
     given,
-    reported,
     warn_if_unscored,
 )
 from endotwin.samples.formats import FORMATS
@@ -150,7 +150,7 @@ def generate_command(
                     stop_if_asked=stop_if_asked,
                 )
             except (ChoiceError, ImageRangeError, LabellingError) as error:
-                raise typer.BadParameter(str(error)) from error
+                raise usage_error(error) from error
     card = generated.checkpoint.card
     warn_if_unscored(card)
     fid = "not recorded" if card.fid is None else f"{card.fid.generated_training.fid:.2f}"

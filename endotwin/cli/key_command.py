@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from endotwin.cli.options import reported
+from endotwin.cli.command_line import reported
 
 if TYPE_CHECKING:
     from endotwin.keys import Key

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
 import typer
 
+from endotwin.cli.command_line import CommandLine, add_completion
 from endotwin.cli.doctor import doctor
 from endotwin.cli.generate import generate_command
 from endotwin.cli.key_command import key_app
@@ -20,6 +22,7 @@ from endotwin.process_environment import GENERATING, restart_with
 # Torch takes seconds to import: a command imports what needs it when it runs.
 
 app = typer.Typer(
+    cls=CommandLine,
     help="Synthetic specular-microscopy images of the human corneal endothelium, by seed.",
     no_args_is_help=True,
     add_completion=False,
@@ -33,14 +36,16 @@ app.command()(models)
 app.command()(serve)
 app.add_typer(key_app, name="key")
 app.command()(doctor)
+add_completion(app, "endotwin")
 
 
 def main() -> None:
     """Run the command line."""
-    restart_with(GENERATING)
+    if "_ENDOTWIN_COMPLETE" not in os.environ:  # a shell waits for what it completes
+        restart_with(GENERATING)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up as Ctrl-C does
     try:
-        app()
+        app(prog_name="endotwin")
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
         if name not in PACKAGES:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -76,13 +74,3 @@ def warn_if_unscored(card: Card) -> None:
     warning = warning_of(card)
     if warning is not None:
         typer.echo(warning, err=True)
-
-
-@contextmanager
-def reported(*failures: type[Exception]) -> Iterator[None]:
-    """Turn an expected failure into one line on standard error and exit code 1."""
-    try:
-        yield
-    except failures as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from error

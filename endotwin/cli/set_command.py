@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from endotwin.cli.command_line import explain, usage_error
 from endotwin.cli.interruption import noted_signals
 from endotwin.cli.options import (
     Age,
@@ -197,9 +198,9 @@ def set_command(
             elif not tasks.verify(context, replace_wrong=replace_wrong):
                 raise typer.Exit(1)
         except (LabellingError, ChoiceError, PlaceError) as error:
-            raise typer.BadParameter(str(error)) from error
+            raise usage_error(error) from error
         except tasks.SET_FAILURES as error:
-            typer.echo(f"Error: {error}", err=True)
+            typer.echo(f"Error: {explain(error)}", err=True)
             raise typer.Exit(1) from error
 
 
@@ -233,7 +234,7 @@ def export_command(
       endotwin set export s3://bucket/sets/second plain --layout masks --validation-every 10
     """
     if layout not in LAYOUTS:
-        raise typer.BadParameter(f"--layout is one of {', '.join(LAYOUTS)}, got {layout!r}")
+        raise typer.BadParameter(f"{layout!r} is not one of {', '.join(LAYOUTS)}", param_hint="'--layout'")
     with noted_signals() as stop_if_asked:
         from endotwin.cli import set_tasks as tasks  # noqa: PLC0415
 
@@ -247,7 +248,7 @@ def export_command(
                 stop_if_asked=stop_if_asked,
             )
         except (LabellingError, PlaceError) as error:
-            raise typer.BadParameter(str(error)) from error
+            raise usage_error(error) from error
         except (*tasks.SET_FAILURES, OutputError) as error:
-            typer.echo(f"Error: {error}", err=True)
+            typer.echo(f"Error: {explain(error)}", err=True)
             raise typer.Exit(1) from error

@@ -55,6 +55,7 @@ class SetContext:
         settings: of the operator.
         model: name of a checkpoint that the service has; None for the one that the service would choose.
         checkpoint_path: a checkpoint file, instead of a name.
+        device_option: the option that names the device, for messages; None for the setting.
         thread: the one thread that works with the checkpoint.
         stop_if_asked: called often; what it raises ends the work.
     """
@@ -64,6 +65,7 @@ class SetContext:
     settings: Settings
     model: str | None
     checkpoint_path: Path | None
+    device_option: str | None
     thread: Executor
     stop_if_asked: Callable[[], None]
 
@@ -74,7 +76,7 @@ class SetContext:
 
     def batch_maker(self, checkpoint: Checkpoint) -> BatchMaker:
         """Move the checkpoint to its device."""
-        return sampler_in(self.thread, checkpoint, resolve_device(self.settings.device))
+        return sampler_in(self.thread, checkpoint, resolve_device(self.settings.device, self.device_option))
 
 
 def open_context(
@@ -102,7 +104,8 @@ def open_context(
     """
     settings = with_device(load_settings(), device)
     destination = open_destination(place, settings, stop_if_asked=stop_if_asked, note=print_note)
-    return SetContext(place, destination, settings, model, checkpoint_path, thread, stop_if_asked)
+    option = None if device is None else "--device"
+    return SetContext(place, destination, settings, model, checkpoint_path, option, thread, stop_if_asked)
 
 
 @dataclass(frozen=True)
@@ -280,7 +283,8 @@ def _build_spec(
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
-            raise ChoiceError(message) from error
+            cause = first.get("ctx", {}).get("error")
+            raise ChoiceError(message, getattr(cause, "field", None)) from error
         field = str(first["loc"][0])
         about = SetSpec.model_fields[field].description
         option = field.replace("_", "-")
@@ -294,7 +298,7 @@ def _choose_shards(spec: SetSpec, choice: ShardChoice) -> list[Shard]:
             return choose_part(shards, choice.shards)
         return shards if choice.share is None else choose_share(shards, choice.share)
     except PartError as error:
-        raise ChoiceError(str(error)) from error
+        raise ChoiceError(str(error), "shards" if choice.share is None else "part") from error
 
 
 def _make(

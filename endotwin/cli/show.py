@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from endotwin.cli.options import Force, reported
+from endotwin.cli.command_line import reported, usage_error
+from endotwin.cli.options import Force
 from endotwin.files import OutputError, new_file
 from endotwin.samples.labelling import IMAGE_LABELS, LabellingError, parse_labels
 from endotwin.samples.sheet import ContactSheetError, draw_contact_sheet, draw_pictures, read_pictures
@@ -40,7 +41,7 @@ def sheet(
     try:
         wanted = () if labels is None else parse_labels(labels, IMAGE_LABELS)
     except LabellingError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise usage_error(error) from error
     with reported(ContactSheetError, OutputError, OSError):
         pictures = read_pictures(images, limit=n)
         drawn = draw_pictures(images, pictures, wanted)

@@ -84,7 +84,7 @@ def generate(
     elif kind == "npz":
         check_npz(labelling.labels)
     settings = with_device(load_settings(), device)
-    target = resolve_device(settings.device)
+    target = resolve_device(settings.device, None if device is None else "--device")
     with ThreadPoolExecutor(1, "generator") as thread:
         checkpoint = thread.submit(choose_checkpoint, settings, labelling, model, checkpoint_path).result()
         maker = sampler_in(thread, checkpoint, target)

@@ -7,6 +7,7 @@ import warnings
 
 import typer
 
+from endotwin.cli.command_line import CommandLine, add_completion
 from training.adapt.command import EPILOG as ADAPT_EPILOG
 from training.adapt.command import adapt_command
 from training.blind_test.command import blind_test_app
@@ -19,6 +20,7 @@ from training.trial.command import EPILOG as TRIAL_EPILOG
 from training.trial.command import trial_command
 
 app = typer.Typer(
+    cls=CommandLine,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -33,13 +35,14 @@ app.command(name="evaluate", epilog=EVALUATE_EPILOG)(evaluate_command)
 app.command(name="curate", epilog=CURATE_EPILOG)(curate_command)
 app.add_typer(blind_test_app, name="blind-test")
 app.command(name="trial", epilog=TRIAL_EPILOG)(trial_command)
+add_completion(app, "endotwin-training")
 
 
 def main() -> None:
     """Run the command line; an expected error is one message on standard error, not a traceback."""
     warnings.filterwarnings("ignore", message=".*weights.*are None.*")
     try:
-        app()
+        app(prog_name="endotwin-training")
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "endotwin", "training"):

@@ -196,7 +196,7 @@ def test_bad_usage_is_explained(arguments: list[str], message: str, run: Run, tm
     ("arguments", "message"),
     [
         (["--checkpoint", "none.safetensors"], "none.safetensors: no such file"),
-        (["--device", "cuda:99"], "ENDOTWIN_DEVICE=cuda:99"),
+        (["--device", "cuda:99"], "--device=cuda:99, but"),
     ],
 )
 def test_a_failure_is_one_line(arguments: list[str], message: str, run: Run, tmp_path: Path) -> None:
