@@ -12,7 +12,7 @@ def main() -> None:
     if sys.argv[1:2] == ["serve"]:
         from endotwin.cli.serve import serve_app  # noqa: PLC0415 - without the other commands
 
-        serve_app()
+        serve_app(prog_name="endotwin")
     restart_with(GENERATING)
     from endotwin.cli.main import main as run  # noqa: PLC0415 - not before `restart_with`
 

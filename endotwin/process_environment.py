@@ -27,8 +27,11 @@ start a team of threads beside the one of torch, and the two would fight over th
 def restart_with(variables: Mapping[str, str]) -> None:
     """Start this process again, with the same number and command, with variables that it lacks (Linux).
 
-    Call it first: what the process did is lost. A variable that is set already stays as it is.
+    Call it first: what the process did is lost. A variable that is set already stays as it is, and so does
+    a process that completes a command for a shell, which waits for it.
     """
+    if any(name.startswith("_ENDOTWIN_") and name.endswith("_COMPLETE") for name in os.environ):
+        return
     missing = {name: value for name, value in variables.items() if name not in os.environ}
     if missing and sys.platform == "linux":
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **missing})

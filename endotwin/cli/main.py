@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 
@@ -41,8 +40,7 @@ add_completion(app, "endotwin")
 
 def main() -> None:
     """Run the command line."""
-    if "_ENDOTWIN_COMPLETE" not in os.environ:  # a shell waits for what it completes
-        restart_with(GENERATING)
+    restart_with(GENERATING)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up as Ctrl-C does
     try:
         app(prog_name="endotwin")

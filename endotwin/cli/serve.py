@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from endotwin.cli.command_line import CommandLine
 from endotwin.packages import GENERATING, INSTALL_SERVICE, SERVING, missing_packages
 from endotwin.process_environment import GENERATING as VARIABLES
 
@@ -46,7 +47,9 @@ def serve(
     os.execve(sys.executable, command, environment)
 
 
-serve_app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+serve_app = typer.Typer(
+    cls=CommandLine, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
 """A command line that has no other command."""
 
 serve_app.callback()(lambda: None)  # or the name of the only command would be left out

@@ -20,7 +20,7 @@ from endotwin.cli.command_line import CommandLine, explain, reported, usage_erro
 from endotwin.cli.main import app
 from endotwin.samples.labelling import LabellingError
 
-PROGRAMS = {"endotwin": "endotwin.cli.main", "endotwin-training": "training"}
+PROGRAMS = {"endotwin": "endotwin", "endotwin-training": "training"}
 DOCUMENT = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 
 
