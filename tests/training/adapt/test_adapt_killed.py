@@ -44,7 +44,7 @@ def test_killed_in_every_stage(labelled_checkpoint: Path, tmp_path: Path) -> Non
     output, work = tmp_path / "mine.safetensors", tmp_path / "mine.private"
     arguments = adapt_arguments(images, output, labelled_checkpoint, "--hours", "0.004")
     stages = {
-        "curation": lambda: list(work.glob("curation/work.private/**/*.json")),
+        "curation": lambda: list(work.glob("curation/work.private/**/*.npz")),
         "measuring": lambda: work.joinpath("measured.json").exists(),
         "training": lambda: list(work.glob("runs/*/state.pt")),
         "the search for copies": lambda: work.joinpath("trained.json").exists(),
