@@ -26,6 +26,9 @@ from training.trial.borders import thick
 from training.trial.cells import cells_from_borders, count_cells
 
 
+_FEWEST_CENTRES = 80
+
+
 @dataclass(frozen=True)
 class Known:
     """What the annotation of an image says."""
@@ -47,9 +50,9 @@ def annotated(folder: Path) -> Iterator[Known]:
 
 def with_centres(folder: Path, step: int) -> Iterator[Known]:
     for path in sorted((folder / "centres").glob("*.csv"))[::step]:
-        centres = np.genfromtxt(path, delimiter=",", skip_header=1)
-        if centres.ndim < 2 or len(centres) < 80:
+        if len(path.read_text(encoding="utf-8").split()) <= _FEWEST_CENTRES:
             continue
+        centres = np.genfromtxt(path, delimiter=",", skip_header=1)
         pixels = read_grey(folder / "images" / f"{path.stem}.jpg")
         areas = inner_areas(centres, pixels.shape)
         left, top = np.maximum(centres.min(axis=0).astype(int) - 8, 0)

@@ -31,7 +31,7 @@ def found_in_words(found: Population, plan: Plan, dataset: Dataset, left_out: in
     """Return what was found, several lines."""
     sizes = Counter((image.pixels.shape[1], image.pixels.shape[0]) for image in dataset.training)
     (width, height), _ = sizes.most_common(1)[0]
-    others = f", {len(sizes)} sizes" if len(sizes) > 1 else ""
+    others = f" and {len(sizes) - 1} other sizes" if len(sizes) > 1 else ""
     scaled = "" if plan.scale == 1.0 else f", resized by {plan.scale:g}"
     lines = [
         f"Found    {len(dataset.training)} images to learn from and {len(dataset.held_out)} held out, "

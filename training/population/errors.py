@@ -26,8 +26,8 @@ class MeasureError:
 
 
 ERRORS = {
-    "cell_area": MeasureError("the mean area of a cell", "--cell-area", 0.1),
-    "cv": MeasureError("the coefficient of variation of the cells' areas", "--cv", 0.05),
-    "hexagonality": MeasureError("the share of cells with six neighbours", "--hexagonality", 0.08),
+    "cell_area": MeasureError("the mean area of a cell", "--cell-area", 0.03),
+    "cv": MeasureError("the coefficient of variation of the cells' areas", "--cv", 0.03),
+    "hexagonality": MeasureError("the share of cells with six neighbours", "--hexagonality", 0.05),
     "guttae": MeasureError("the share of images with guttae", "--guttae", None),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -169,3 +170,29 @@ def test_another_card_is_the_same_generator_and_other_weights_are_another(
         next(iter(checkpoint.generator.parameters())).add_(0.5)
     other = generated_features(Sampler(replace(checkpoint)), 5, 0, 2, model, digest, cache=tmp_path)
     assert np.abs(other - found - 1).max() > 0.01
+
+
+class _MeanLevels(torch.nn.Module):
+    """As quick as can be: the mean level, 2,048 times."""
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        return [images.mean(dim=(1, 2, 3), keepdim=True).expand(-1, 2048, 1, 1)]
+
+
+def test_images_are_generated_while_the_bar_moves(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampler = Sampler(load_checkpoint(tiny_checkpoint))
+    events: list[int] = []
+    draw = Sampler.batch
+
+    def noted(self: Sampler, *arguments: Any) -> Any:
+        events.append(0)
+        return draw(self, *arguments)
+
+    monkeypatch.setattr(Sampler, "batch", noted)
+    found = generated_features(
+        sampler, 5, 0, 40, _MeanLevels(), "digest", cache=None, progress=events.append
+    )
+    assert events == [0, 0, 32, 0, 8]
+    np.testing.assert_allclose(found[:, 0], sampler.images(5, 40).mean(axis=(1, 2)) / 255, rtol=1e-5)
