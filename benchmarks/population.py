@@ -25,7 +25,6 @@ from training.population.population import ImageMeasures, Population, summarise
 from training.trial.borders import thick
 from training.trial.cells import cells_from_borders, count_cells
 
-
 _FEWEST_CENTRES = 80
 
 
