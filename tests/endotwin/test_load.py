@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from absent_packages import without_packages
 
 import endotwin
 from endotwin.catalogue import ChoiceError
@@ -57,3 +58,11 @@ def test_the_import_loads_nothing_heavy() -> None:
     code = "import sys, endotwin; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "numpy", "scipy", "pydantic", "PIL"} & set(done.stdout.split())
+
+
+def test_a_client_takes_neither_torch_nor_the_service() -> None:
+    absent = ["torch", "scipy", "numba", "bentoml", "fastapi", "starlette", "monai", "boto3"]
+    code = without_packages(
+        absent, "import endotwin; endotwin.Client; endotwin.AsyncClient; endotwin.Sample"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

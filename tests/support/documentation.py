@@ -1,4 +1,4 @@
-"""The Python examples of docs/layouts.md, run as they stand there."""
+"""The Python examples of docs/, run as they stand there."""
 
 from __future__ import annotations
 
@@ -6,13 +6,22 @@ import re
 from pathlib import Path
 from typing import Any
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "layouts.md"
+_DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def python_blocks(page: str) -> list[str]:
+    """Return the Python examples of a page, in their order."""
+    return re.findall(r"```python\n(.*?)```", (_DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def run_block(block: str, page: str, names: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Run an example in the current folder, and return its names with those that it was given."""
+    names = {"__name__": "example"} if names is None else names
+    exec(compile(block, str(_DOCS / page), "exec"), names)
+    return names
 
 
 def snippet(mark: str) -> dict[str, Any]:
-    """Run the one example that contains `mark`, in the current folder, and return its names."""
-    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    (chosen,) = [block for block in blocks if mark in block]
-    names: dict[str, Any] = {"__name__": "example"}
-    exec(compile(chosen, str(DOCUMENT), "exec"), names)
-    return names
+    """Run the one example of layouts.md that contains `mark`, and return its names."""
+    (chosen,) = [block for block in python_blocks("layouts.md") if mark in block]
+    return run_block(chosen, "layouts.md")

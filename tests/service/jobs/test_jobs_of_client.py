@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from documentation import python_blocks, run_block
 from fake_samplers import FakeSampler
 from job_tools import Held, Serve
 from live_server import wait_for
@@ -86,3 +87,13 @@ def test_a_client_knows_every_field(ours: type, theirs: type) -> None:
 
 def test_a_client_knows_every_end() -> None:
     assert {state.value for state in State if state not in (*WAITING, State.CANCELLING)} == views.ENDED
+
+
+def test_the_example_of_the_page(
+    serve_jobs: Serve, bucket: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [block] = [block for block in python_blocks("python.md") if "start_job" in block]
+    address = f"http://127.0.0.1:{serve_jobs(FakeSampler()).port}"
+    block = block.replace("http://127.0.0.1:3000", address).replace("s3://data/", f"s3://{bucket}/")
+    run_block(block, "python.md", {"endotwin": endotwin})
+    assert capsys.readouterr().out.endswith("complete: 1000 of 1000 images\n")
