@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from endotwin.smooth_noise import smooth_noise
+from endotwin.smooth_noise import gaussian_blur, smooth_noise
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -78,9 +78,7 @@ def change_light(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     grey = (grey - 0.5) * np.exp(rng.uniform(-_CONTRAST, _CONTRAST)) + 0.5
     grey += rng.uniform(-_BRIGHTNESS, _BRIGHTNESS)
     if rng.integers(2):
-        from scipy.ndimage import gaussian_filter  # noqa: PLC0415
-
-        grey = gaussian_filter(grey, rng.uniform(0, _BLUR))
+        grey = gaussian_blur(grey, rng.uniform(0, _BLUR), "symmetric")
     grey = grey + rng.uniform(0, _NOISE) * rng.standard_normal(grey.shape, dtype=np.float32)
     return np.asarray(grey.clip(0, 1).astype(np.float32))
 

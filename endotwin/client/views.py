@@ -28,6 +28,7 @@ class ModelInfo(_View):
         name: for `model=`.
         generator_sha256: digest of what decides pixels.
         fid: recorded FID; None for an unscored model.
+        scored: whether an FID is recorded.
         default: whether a call gets it that names no model.
         labels: whether its images come with labels, and meet conditions.
         label_names: the labels.
@@ -39,6 +40,7 @@ class ModelInfo(_View):
     name: str
     generator_sha256: str
     fid: float | None
+    scored: bool
     default: bool
     labels: bool
     label_names: list[str]

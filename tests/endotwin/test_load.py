@@ -62,7 +62,5 @@ def test_the_import_loads_nothing_heavy() -> None:
 
 def test_a_client_takes_neither_torch_nor_the_service() -> None:
     absent = ["torch", "scipy", "numba", "bentoml", "fastapi", "starlette", "monai", "boto3"]
-    code = without_packages(
-        absent, "import endotwin; endotwin.Client; endotwin.AsyncClient; endotwin.Sample"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    use = "import endotwin; endotwin.Client; endotwin.AsyncClient; endotwin.Sample"
+    subprocess.run([sys.executable, "-c", without_packages(absent, use)], check=True)
