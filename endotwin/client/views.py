@@ -33,6 +33,7 @@ class ModelInfo(_View):
         labels: whether its images come with labels, and meet conditions.
         label_names: the labels.
         conditions: the least and the greatest value of each condition that it takes, by name.
+        switches: the conditions that it takes and that are true or false.
         population: what is drawn where a call sets no condition; None for a model without labels.
         card: the whole card, in the answer for one model only.
     """
@@ -45,6 +46,7 @@ class ModelInfo(_View):
     labels: bool
     label_names: list[str]
     conditions: dict[str, Limits]
+    switches: list[str]
     population: dict[str, Any] | None
     card: dict[str, Any] | None = None
 
