@@ -90,10 +90,11 @@ def test_a_client_knows_every_end() -> None:
 
 
 def test_the_example_of_the_page(
-    serve_jobs: Serve, bucket: str, capsys: pytest.CaptureFixture[str]
+    serve_jobs: Serve, bucket: str, held: Held, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    held.release()
     [block] = [block for block in python_blocks("python.md") if "start_job" in block]
-    address = f"http://127.0.0.1:{serve_jobs(FakeSampler()).port}"
+    address = f"http://127.0.0.1:{serve_jobs(held).port}"
     block = block.replace("http://127.0.0.1:3000", address).replace("s3://data/", f"s3://{bucket}/")
     run_block(block, "python.md", {"endotwin": endotwin})
     assert capsys.readouterr().out.endswith("complete: 1000 of 1000 images\n")
