@@ -20,8 +20,9 @@ from endotwin.sets.storage.place import parse_bucket
 logger = logging.getLogger("endotwin")
 
 PREFIX = "ENDOTWIN_"
-FOREIGN_VARIABLES = frozenset({"ENDOTWIN_DATA"})
-"""Variables with the prefix that others read: the tests look for real images under ENDOTWIN_DATA."""
+FOREIGN_VARIABLES = frozenset({"ENDOTWIN_DATA", "ENDOTWIN_KEY"})
+"""Variables with the prefix that others read: the tests look for real images under ENDOTWIN_DATA, and the
+commands that call a service take its key from ENDOTWIN_KEY."""
 
 _KUBERNETES = re.compile(
     r"""ENDOTWIN_(\w+_)?(

@@ -29,10 +29,13 @@ from endotwin.cli.options import (
     given,
     warn_if_unscored,
 )
+from endotwin.cli.remote import KeyFile, Url, connected, download, require_without_url
 from endotwin.samples.formats import FORMATS
 from endotwin.samples.labelling import Labelling, LabellingError
 from endotwin.samples.layouts.writing import LAYOUTS
 from endotwin.samples.npz import NPZ_SUFFIX
+
+_FROM_A_SERVICE = ("folder", "tar", "npy")
 
 
 class FormatName(StrEnum):
@@ -90,6 +93,8 @@ def generate_command(
     checkpoint: CheckpointFile = None,
     device: Device = None,
     force: Force = False,
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Generate images to a folder, tar, zip, npy or npz file, without a server.
 
@@ -105,6 +110,7 @@ def generate_command(
       endotwin generate --n 16 --checkpoint mine.safetensors -o sample.zip
       endotwin generate --n 500 --seed 7 --labels borders,instances --density 1500:2500 -o labelled
       endotwin generate --n 500 --seed 7 --layout nnunet -o nnUNet_raw/Dataset501_Endotwin
+      endotwin generate --n 500 --seed 7 --url https://endotwin.example -o images.tar
     """
     check_one_model(model, checkpoint)
     if layout is not None and kind is not None:
@@ -124,6 +130,27 @@ def generate_command(
         pixel_size=pixel_size,
         expert_hand="true" if expert_hand else None,
     )
+    chosen_seed = secrets.randbits(64) if seed is None else seed
+    if url is not None:
+        require_without_url({"layout": layout, "checkpoint": checkpoint, "device": device})
+        if (kind or _format_of(output)) not in _FROM_A_SERVICE or (kind and kind != _format_of(output)):
+            raise typer.BadParameter("with --url the output is a folder, NAME.tar or NAME.npy")
+        with noted_signals() as stop_if_asked, connected(url, key_file) as client:
+            from endotwin.image_range import ImageRange  # noqa: PLC0415
+
+            download(
+                client,
+                ImageRange(chosen_seed, start, n),
+                output,
+                labels=labels,
+                conditions=conditions,
+                model=model,
+                replace=force,
+                stop_if_asked=stop_if_asked,
+            )
+        typer.echo(f"{n} images of seed {chosen_seed}, from index {start} on, of {url}, in {output}")
+        return
+
     with noted_signals() as stop_if_asked:
         from endotwin.catalogue import ChoiceError  # noqa: PLC0415
         from endotwin.image_range import ImageRange, ImageRangeError  # noqa: PLC0415
@@ -136,7 +163,7 @@ def generate_command(
                 if layout is not None:
                     chosen = LAYOUTS[layout].choose_labels(labelling.labels)
                     labelling = Labelling(chosen, labelling.conditions)
-                images = ImageRange(secrets.randbits(64) if seed is None else seed, start, n)
+                images = ImageRange(chosen_seed, start, n)
                 generated = generate(
                     images,
                     labelling,

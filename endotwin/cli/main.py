@@ -10,6 +10,7 @@ import typer
 from endotwin.cli.command_line import CommandLine, add_completion
 from endotwin.cli.doctor import doctor
 from endotwin.cli.generate import generate_command
+from endotwin.cli.job_command import job_app
 from endotwin.cli.key_command import key_app
 from endotwin.cli.serve import serve
 from endotwin.cli.set_command import set_app
@@ -34,6 +35,7 @@ app.command()(sheet)
 app.command()(models)
 app.command()(serve)
 app.add_typer(key_app, name="key")
+app.add_typer(job_app, name="job")
 app.command()(doctor)
 add_completion(app, "endotwin")
 

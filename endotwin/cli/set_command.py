@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -27,7 +27,9 @@ from endotwin.cli.options import (
     check_one_model,
     given,
 )
+from endotwin.cli.remote import KeyFile, Url, connected, follow_job, require_without_url
 from endotwin.files import OutputError
+from endotwin.samples.arguments import ConditionArguments
 from endotwin.samples.labelling import Labelling, LabellingError, parse_labels
 from endotwin.samples.layouts.writing import LAYOUTS
 from endotwin.sets import LARGEST_USUAL_SHARD, USUAL_SHARDS
@@ -117,9 +119,12 @@ def set_command(
             "--replace-wrong", help="Replace files with the set's names that are damaged or not of the set."
         ),
     ] = False,
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Make a large set: shards, manifest, data set card, in a folder or in S3-compatible storage.
 
+    With --url a service makes it, in a job that is followed here; Ctrl-C leaves the job running.
     `endotwin set export` writes a finished set as folders for other software; see its own --help.
 
     Stopped at any moment, the same command continues: only what is missing is made. With a larger --n it
@@ -136,8 +141,9 @@ def set_command(
       endotwin set --n 1000000 --seed 7 --ray local s3://bucket/sets/first
       endotwin set --verify s3://bucket/sets/first
       endotwin set --n 100000 --seed 7 --dry-run sets/first
+      endotwin set --n 1000000 --seed 7 --url https://endotwin.example s3://bucket/sets/first
     """
-    options = given(
+    options: dict[str, Any] = given(
         n=n,
         seed=seed,
         start=start,
@@ -171,6 +177,37 @@ def set_command(
         raise typer.BadParameter("--dry-run measures this machine; give it without --ray")
     if ray_cpus is not None and ray is None:
         raise typer.BadParameter("--ray-cpus takes --ray")
+
+    if url is not None:
+        require_without_url(
+            {
+                "start": start,
+                "name": name,
+                "checkpoint": checkpoint,
+                "device": device,
+                "validation-every": validation_every,
+                "shards": shards,
+                "part": part,
+                "ray": ray,
+                "verify": verify,
+                "dry-run": dry_run,
+                "replace-wrong": replace_wrong,
+            }
+        )
+        with connected(url, key_file) as client:
+            job = client.start_job(
+                destination,
+                options["seed"],
+                options["n"],
+                labels=labels or (),
+                model=model,
+                format="zip" if kind == "zip" else "tar",
+                shard_size=shard_size,
+                **cast("ConditionArguments", conditions),
+            )
+            typer.echo(f"job {job.id} of {url}", err=True)
+            follow_job(client, job, url)
+        return
 
     with noted_signals() as stop_if_asked, ThreadPoolExecutor(1, "device") as thread:
         from endotwin.catalogue import ChoiceError  # noqa: PLC0415

@@ -9,6 +9,7 @@ import typer
 
 from endotwin.cli.command_line import reported, usage_error
 from endotwin.cli.options import Force
+from endotwin.cli.remote import KeyFile, Url, connected, list_models
 from endotwin.files import OutputError, new_file
 from endotwin.samples.labelling import IMAGE_LABELS, LabellingError, parse_labels
 from endotwin.samples.sheet import ContactSheetError, draw_contact_sheet, draw_pictures, read_pictures
@@ -56,15 +57,21 @@ def sheet(
     typer.echo(f"{len(drawn)} images on {output}{hint}")
 
 
-def models() -> None:
-    """List the models that are here, with their recorded FID and terms of use.
+def models(url: Url = None, key_file: KeyFile = None) -> None:
+    """List the models that are here, or those of a service, with their recorded FID and terms of use.
 
     They are the checkpoints of the folder `checkpoints` in the repository, or of ENDOTWIN_CHECKPOINT_DIR.
 
     \b
-    Example:
+    Examples:
       endotwin models
+      endotwin models --url https://endotwin.example
     """
+    if url is not None:
+        with connected(url, key_file) as client:
+            typer.echo("\n".join(list_models(client)))
+        return
+
     from endotwin.catalogue import choose_default, load_checkpoints, population_of  # noqa: PLC0415
     from endotwin.generator.checkpoint import CheckpointError  # noqa: PLC0415
     from endotwin.settings import SettingsError, load_settings  # noqa: PLC0415

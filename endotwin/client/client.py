@@ -153,6 +153,7 @@ class Client:
         labels: LabelNames = (),
         model: str | None = None,
         replace: bool = False,
+        on_images: Callable[[int], None] = lambda _: None,
         **conditions: Unpack[ConditionArguments],
     ) -> None:
         """Write a tar or an npy, the same one as `endotwin generate`; it appears when it is complete.
@@ -165,6 +166,7 @@ class Client:
             labels: names; of a tar only.
             model: a name from `models`.
             replace: replace a file that is there.
+            on_images: called with the number of images that have arrived; what it raises ends the work.
             conditions: what every image meets.
 
         Raises:
@@ -180,9 +182,11 @@ class Client:
                 stream = calls.sample_stream(images, model, labels, conditions)
                 for _, data in self._receive(stream):
                     download.add(data)
+                    on_images(1)
             else:
                 for image in self._receive(calls.image_stream(images, model, conditions)):
                     download.add(image.tobytes())
+                    on_images(1)
             download.finish()
 
     def models(self) -> list[ModelInfo]:
