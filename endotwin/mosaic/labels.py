@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +74,7 @@ class Label:
         cells: the table of cells, by id.
         asked: the parameters that were drawn with.
         measured: what came out.
+        image: uint8 (128, 128), the image that the label is of, if there is one.
     """
 
     borders: np.ndarray
@@ -82,6 +84,24 @@ class Label:
     cells: tuple[Cell, ...]
     asked: Parameters
     measured: Measured
+    image: np.ndarray | None = None
+
+    @functools.cached_property
+    def visible(self) -> np.ndarray:
+        """Where an expert could have drawn the border: uint8 (128, 128), 255 there, 0 elsewhere.
+
+        0 under guttae. It is read off the image, and images that differ by a grey level can differ in it
+        at the edge of what can be seen. The same image has the same map on every machine.
+
+        Raises:
+            ValueError: the label is of no image.
+        """
+        if self.image is None:
+            raise ValueError("what is visible is read off an image, and this label was made without one")
+        from endotwin.mosaic.visibility import load_reader  # noqa: PLC0415
+
+        seen = load_reader().read(self.image) & (self.guttae == 0)
+        return np.where(seen, 255, 0).astype(np.uint8)
 
 
 def make_label(
@@ -90,6 +110,7 @@ def make_label(
     guttae: np.ndarray,
     parameters: Parameters,
     clarity: float | None = None,
+    image: np.ndarray | None = None,
 ) -> Label:
     """Make the label of a mosaic.
 
@@ -99,6 +120,7 @@ def make_label(
         guttae: bool (128, 128).
         parameters: of this image.
         clarity: measured on this image, if there is one.
+        image: uint8 (128, 128), if there is one.
     """
     on_border = draw_borders(raster)
     shown = np.flatnonzero(np.bincount(raster.owner[~on_border]))
@@ -113,6 +135,7 @@ def make_label(
         cells=_list_cells(mosaic, shown, id_of),
         asked=parameters,
         measured=_measure(mosaic, guttae, parameters, clarity),
+        image=image,
     )
 
 

@@ -60,7 +60,7 @@ class Scene:
         """Make the label of this scene, and of its image, uint8 (128, 128), if that is given."""
         clarity = None if image is None else measure_clarity(image, self.clarity_weights)
         drawn = self.raster if self.hand is None else rasterise(self.mosaic, self.hand.displacement())
-        return make_label(self.mosaic, drawn, self.guttae, self.parameters, clarity)
+        return make_label(self.mosaic, drawn, self.guttae, self.parameters, clarity, image)
 
     @functools.cached_property
     def clarity_weights(self) -> np.ndarray | None:

@@ -18,13 +18,18 @@ LABELS: dict[str, str] = {
     "soft": "255 on a border, fading out within a few pixels",
     "instances": "the number of a cell at each of its pixels, 16 bit, 0 on borders",
     "guttae": "255 under a gutta, else 0",
+    "visible": "255 where an expert could have drawn the border in the image, else 0",
     "cells": "the table of cells, in the JSON record",
     "parameters": "of the image, as asked for and as measured, in the JSON record",
 }
 """Every label, in the order in which they are listed and written, and what it is."""
 
-IMAGE_LABELS = ("borders", "soft", "instances", "guttae")
+IMAGE_LABELS = ("borders", "soft", "instances", "guttae", "visible")
 """Labels that are images, of the size of the image they label; a `Label` has them under the same names."""
+
+
+IGNORED = 255
+"""The class of a pixel where no border could have been drawn, for losses that leave a class out."""
 
 
 class LabellingError(ValueError):
@@ -106,6 +111,20 @@ def parse_labels(text: str, allowed: Iterable[str] = tuple(LABELS)) -> tuple[str
             "labels", f"labels must be one or more of {', '.join(known)}, each once, got {shorten(text)}"
         )
     return tuple(name for name in LABELS if name in names)
+
+
+def training_classes(borders: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Return what a segmenter is to learn: 1 on a border, 0 in a cell, `IGNORED` where neither is visible.
+
+    Args:
+        borders: of a label, any shape.
+        visible: of the same label.
+
+    Returns:
+        uint8 of their shape.
+    """
+    classes = np.where(visible > 0, borders > 0, IGNORED)
+    return classes.astype(np.uint8)
 
 
 def write_condition(value: Range | float) -> str:

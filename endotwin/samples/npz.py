@@ -9,7 +9,7 @@ import numpy as np
 
 from endotwin.generator.batch import Batch
 from endotwin.image_range import IMAGE_SIZE, ImageRange
-from endotwin.samples.labelling import LABELS, LabellingError
+from endotwin.samples.labelling import LABELS, LabellingError, training_classes
 from endotwin.samples.sample import Provenance, labels_of
 
 NPZ_SUFFIX = ".npz"
@@ -39,9 +39,10 @@ def check_npz(labels: Iterable[str]) -> None:
 def write_npz(images: ImageRange, provenance: Provenance, batches: Iterable[Batch], file: BinaryIO) -> None:
     """Write an npz file: `images`, `index`, and one array for every label. All are held in memory.
 
-    Labels that are images are arrays of their name, uint8 or (`instances`) uint16, (count, 128, 128); every
-    parameter is one, such as `asked_density`, float64 (count,), with nan for what does not exist. `seed`,
-    `model`, `generator_sha256` and `conditions` (as in a query) are single values.
+    Labels that are images are arrays of their name, uint8 or (`instances`) uint16, (count, 128, 128); with
+    `borders` and `visible` there are `classes`, see `training_classes`. Every parameter is one, such as
+    `asked_density`, float64 (count,), with nan for what does not exist. `seed`, `model`, `generator_sha256`
+    and `conditions` (as in a query) are single values.
     """
     labelling = provenance.labelling
     shape = (images.count, IMAGE_SIZE, IMAGE_SIZE)
@@ -66,4 +67,6 @@ def write_npz(images: ImageRange, provenance: Provenance, batches: Iterable[Batc
         for name, (part, field) in parameters.items():
             values = [getattr(getattr(label, part), field) for label in labels]
             arrays[name][at] = np.array(values, "<f8")  # None becomes nan
+    if {"borders", "visible"} <= arrays.keys():
+        arrays["classes"] = training_classes(arrays["borders"], arrays["visible"])
     np.savez(file, **arrays)

@@ -50,8 +50,8 @@ def pixels(png: bytes) -> np.ndarray:
 
 def test_the_tar_holds_what_the_sampler_makes(tar: Reply, expected: list[tuple[np.ndarray, Label]]) -> None:
     members = tar.members
-    suffixes = ["png", "borders.png", "soft.png", "instances.png", "guttae.png", "json"]
-    assert list(members)[:6] == [f"7-00000000.{suffix}" for suffix in suffixes]
+    suffixes = ["png", "borders.png", "soft.png", "instances.png", "guttae.png", "visible.png", "json"]
+    assert list(members)[:7] == [f"7-00000000.{suffix}" for suffix in suffixes]
     assert len(members) == N * len(suffixes)
     for at, (image, label) in enumerate(expected):
         name = f"7-{at:08d}"
@@ -71,7 +71,7 @@ def test_the_zip_holds_the_files_of_the_tar(server: LiveServer, tar: Reply) -> N
 @pytest.mark.parametrize(("start", "n"), [(0, 3), (13, 5), (19, 1)])
 def test_labels_do_not_depend_on_n_and_start(server: LiveServer, tar: Reply, start: int, n: int) -> None:
     part = server.generate(f"n={n}&seed=7&start={start}&{ALL}").members
-    assert list(part.items()) == list(tar.members.items())[start * 6 : (start + n) * 6]
+    assert list(part.items()) == list(tar.members.items())[start * 7 : (start + n) * 7]
 
 
 def test_labels_beside_other_streams(server: LiveServer, tar: Reply) -> None:
@@ -144,8 +144,8 @@ def test_models_say_which_has_labels(server: LiveServer, labelled_checkpoint: Pa
 @pytest.mark.parametrize(
     ("query", "field", "allowed"),
     [
-        ("labels=border", "labels", "borders, soft, instances, guttae, cells, parameters"),
-        ("labels=", "labels", "borders, soft, instances, guttae, cells, parameters"),
+        ("labels=border", "labels", "borders, soft, instances, guttae, visible, cells, parameters"),
+        ("labels=", "labels", "borders, soft, instances, guttae, visible, cells, parameters"),
         ("labels=soft,soft", "labels", "each once"),
         ("labels=soft&format=npy", "format", "tar, zip have one"),
         ("labels=soft&format=npz", "format", "format must be one of tar, zip, npy, got 'npz'"),

@@ -21,7 +21,7 @@ def run_block(block: str, page: str, names: dict[str, Any] | None = None) -> dic
     return names
 
 
-def snippet(mark: str) -> dict[str, Any]:
-    """Run the one example of layouts.md that contains `mark`, and return its names."""
-    (chosen,) = [block for block in python_blocks("layouts.md") if mark in block]
-    return run_block(chosen, "layouts.md")
+def snippet(mark: str, page: str = "layouts.md") -> dict[str, Any]:
+    """Run the one example of a page that contains `mark`, and return its names."""
+    (chosen,) = [block for block in python_blocks(page) if mark in block]
+    return run_block(chosen, page)

@@ -1,6 +1,7 @@
 """Plain folders: images/KEY.png, masks/KEY.png (borders, 0 or 255), instances/KEY.png (16 bit).
 
-Other labels have a folder of their own name; parameters.csv has a row for each image. With a validation
+Other labels have a folder of their own name; with `visible` there is classes/KEY.png: 1 on a border,
+0 in a cell and 255 where neither is visible. parameters.csv has a row for each image. With a validation
 part, all of these are in train/ and in validation/. dataset.json says where the set comes from.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from endotwin.samples.labelling import IMAGE_LABELS
+from endotwin.samples.labelling import IMAGE_LABELS, training_classes
 from endotwin.samples.layouts.layout import Layout, LayoutSample, write_json, write_pngs
 
 LABEL_FOLDERS = {"borders": "masks"}
@@ -35,6 +36,9 @@ class MasksLayout(Layout):
             images[part / "images" / f"{sample.name}.png"] = sample.image
             for label, pixels in sample.labels.items():
                 images[part / LABEL_FOLDERS.get(label, label) / f"{sample.name}.png"] = pixels
+            if "visible" in sample.labels:
+                classes = training_classes(sample.labels["borders"], sample.labels["visible"])
+                images[part / "classes" / f"{sample.name}.png"] = classes
             if "parameters" in sample.record:
                 part.mkdir(exist_ok=True)
                 _add_row(part / "parameters.csv", sample)

@@ -2,7 +2,9 @@
 
 Classes are 0 background (the cells), 1 border and, with the label guttae, 2 guttae. Classes exclude each
 other: where a border runs under a gutta the pixel is border, as experts draw it through, so class 1 is the
-same set of pixels with guttae and without. Validation images are nnU-Net's test set, imagesTs and labelsTs:
+same set of pixels with guttae and without. With the label visible what an expert could not have drawn is of
+class ignore, the last one, which nnU-Net leaves out of losses and scores, unless it is guttae. Validation
+images are nnU-Net's test set, imagesTs and labelsTs:
 it makes five folds of its own of the training images.
 """
 
@@ -29,7 +31,7 @@ class NnunetLayout(Layout):
 
     name: ClassVar[str] = "nnunet"
     usual: ClassVar[tuple[str, ...]] = ("borders",)
-    holds: ClassVar[frozenset[str]] = frozenset({"borders", "guttae"})
+    holds: ClassVar[frozenset[str]] = frozenset({"borders", "guttae", "visible"})
 
     @classmethod
     def check_path(cls, path: Path) -> None:
@@ -58,6 +60,8 @@ class NnunetLayout(Layout):
         classes = {"background": 0, "border": BORDER}
         if "guttae" in self._set.labelling.labels:
             classes["guttae"] = GUTTAE
+        if "visible" in self._set.labelling.labels:
+            classes["ignore"] = len(classes)  # nnU-Net wants it last, without a gap
         content = {
             "description": "Synthetic specular-microscopy images of the corneal endothelium, by Endotwin",
             "licence": self._set.terms,
@@ -72,7 +76,10 @@ class NnunetLayout(Layout):
 
     def _classes(self, sample: LayoutSample) -> np.ndarray:
         classes = np.zeros(sample.image.shape, dtype=np.uint8)
-        if "guttae" in self._set.labelling.labels:
-            classes[sample.labels["guttae"] > 0] = GUTTAE
         classes[sample.labels["borders"] > 0] = BORDER
+        with_guttae = "guttae" in sample.labels
+        if "visible" in sample.labels:
+            classes[sample.labels["visible"] == 0] = GUTTAE + 1 if with_guttae else BORDER + 1
+        if with_guttae:
+            classes[(sample.labels["guttae"] > 0) & (sample.labels["borders"] == 0)] = GUTTAE
         return classes

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import webdataset
+from documentation import snippet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -176,6 +177,11 @@ def test_an_npz_holds_what_the_sampler_makes(
         array = read.pop(name)
         assert array.dtype == getattr(wanted[0][1], name).dtype
         assert np.array_equal(array, [getattr(label, name) for _, label in wanted])
+    if {"borders", "visible"} <= set(labels):
+        classes = read.pop("classes")
+        for found, (_, label) in zip(classes, wanted, strict=True):
+            assert np.array_equal(found == 255, label.visible == 0)
+            assert np.array_equal(found == 1, (label.visible > 0) & (label.borders > 0))
     if "parameters" in labels:
         for part_name in ("asked", "measured"):
             for field in asdict(getattr(wanted[0][1], part_name)):
@@ -236,5 +242,16 @@ def test_an_npz_has_no_place_for_a_table_of_cells() -> None:
 
 
 def test_label_files_are_told_from_images() -> None:
-    assert [is_label_file(f"7-00000000.{kind}.png") for kind in IMAGE_LABELS] == [True] * 4
+    assert [is_label_file(f"7-00000000.{kind}.png") for kind in IMAGE_LABELS] == [True] * 5
     assert not any(map(is_label_file, ["7-00000000.png", "7-00000000.json", "soft.png", "a.b.png"]))
+
+
+def test_the_documented_loss_ignores_what_is_not_visible(
+    make: Make, checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = generate(make, checkpoint, "npz", 0, 2, Labelling(("borders", "visible")))
+    (tmp_path / "labelled.npz").write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    names = snippet("ignore_index", "data-user.md")
+    assert names["loss"].isfinite()
+    assert names["classes"].shape == (2, 128, 128)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from urllib.parse import parse_qsl
@@ -33,7 +34,7 @@ def test_labels_are_read_in_any_order_and_listed_in_one(names: list[str], count:
 )
 def test_other_lists_of_labels_are_refused(text: str) -> None:
     with pytest.raises(
-        LabellingError, match="borders, soft, instances, guttae, cells, parameters"
+        LabellingError, match="borders, soft, instances, guttae, visible, cells, parameters"
     ) as caught:
         parse_labels(text)
     assert caught.value.field == "labels"
@@ -41,7 +42,8 @@ def test_other_lists_of_labels_are_refused(text: str) -> None:
 
 
 def test_image_labels_are_fields_of_a_label() -> None:
-    assert set(IMAGE_LABELS) <= Label.__dataclass_fields__.keys()
+    assert set(IMAGE_LABELS) <= Label.__dataclass_fields__.keys() | {"visible"}
+    assert isinstance(Label.visible, functools.cached_property)
 
 
 @st.composite

@@ -67,3 +67,16 @@ def test_the_documented_dataset_reads_them(
         assert np.array_equal(mask[i, 0].numpy(), label.borders // 255)
         assert np.array_equal(instances[i].numpy(), label.instances)
         assert torch.equal(mask[i, 0] > 0, instances[i] == 0)
+
+
+def test_what_is_not_visible_has_a_class_that_losses_ignore(
+    write: Callable[..., None], made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("masks", tmp_path / "visible", "borders", "visible")
+    for i, label in enumerate(made.labels):
+        with Image.open(tmp_path / "visible" / "classes" / f"{sample_name(SEED, START + i)}.png") as image:
+            classes = np.asarray(image)
+        assert np.array_equal(classes == 255, label.visible == 0)
+        assert np.array_equal(classes[label.visible > 0], label.borders[label.visible > 0] // 255)
+    monkeypatch.chdir(tmp_path)
+    assert torch.isfinite(snippet("visible/classes")["loss"])

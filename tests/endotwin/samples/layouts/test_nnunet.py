@@ -61,6 +61,22 @@ def test_guttae_are_background_unless_asked_for(
     assert content["labels"] == {"background": 0, "border": 1}
 
 
+@pytest.mark.parametrize("labels", [("visible",), ("guttae", "visible")])
+def test_what_is_not_visible_is_ignored(
+    labels: tuple[str, ...], write: Callable[..., None], made: Made, tmp_path: Path
+) -> None:
+    write("nnunet", tmp_path / FOLDER, *labels)
+    content = json.loads((tmp_path / FOLDER / "dataset.json").read_text())
+    ignore = content["labels"]["ignore"]
+    assert ignore == max(content["labels"].values()) == len(labels) + 1
+    for i, label in enumerate(made.labels):
+        classes = read(tmp_path / FOLDER / "labelsTr" / f"{sample_name(SEED, START + i)}.png")
+        gutta = (label.guttae > 0) & (label.borders == 0) if "guttae" in labels else label.guttae < 0
+        assert np.array_equal(classes == 2, gutta) == ("guttae" in labels)
+        assert np.array_equal(classes == ignore, (label.visible == 0) & ~gutta)
+        assert np.array_equal(classes == 1, (label.visible > 0) & (label.borders > 0))
+
+
 @pytest.mark.parametrize("name", ["set", "Dataset_1", "Dataset1_Cells", "Dataset0501_Cells", "Dataset501"])
 def test_a_name_that_nnunet_does_not_find_is_refused(
     name: str, write: Callable[..., None], tmp_path: Path
