@@ -31,7 +31,8 @@ def sheet(
     """Draw a contact sheet: the first images of a set on one, with labels over them if wanted.
 
     It reads everything that Endotwin writes: files and folders of `generate`, sets, layouts. Cells are
-    tinted, each in a colour of its own; guttae are blue, soft borders orange, borders red.
+    tinted, each in a colour of its own; guttae are blue, soft borders orange, borders red; what is not
+    visible is dimmed.
 
     \b
     Examples:

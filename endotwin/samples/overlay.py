@@ -15,6 +15,7 @@ _TINTS: dict[str, tuple[tuple[int, int, int], float]] = {
 """Colour and strength of each label but the cells, in the order of drawing."""
 
 _CELL_STRENGTH = 0.35
+_HIDDEN_STRENGTH = 0.6
 _GOLDEN_RATIO = 0.6180339887498949  # neighbouring numbers get hues far apart
 
 
@@ -22,12 +23,15 @@ def draw_labels(image: np.ndarray, labels: Mapping[str, np.ndarray]) -> np.ndarr
     """Return an image with labels over it, uint8 (H, W, 3).
 
     Cells are tinted, each in a colour of its own; over them guttae blue, soft borders orange, borders red.
+    What is not visible is dimmed.
 
     Args:
         image: uint8 grey levels (H, W).
         labels: of `endotwin.samples.labelling.IMAGE_LABELS`, by name, each (H, W).
     """
     drawn = np.repeat(image[:, :, None], 3, axis=2).astype(float)
+    if "visible" in labels:
+        _tint(drawn, np.zeros(3), np.where(labels["visible"] > 0, 0.0, _HIDDEN_STRENGTH))
     if "instances" in labels:
         cells = labels["instances"].astype(int)
         colours = _cell_colours(int(cells.max(initial=0)))

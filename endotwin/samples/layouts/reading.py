@@ -32,14 +32,16 @@ def read_layout(folder: Path) -> Iterator[Picture] | None:
 
 
 def _read_nnunet(folder: Path) -> Iterator[Picture]:
+    numbers = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))["labels"]
     for part in ("Tr", "Ts"):
         for path in sorted((folder / f"images{part}").glob("*_0000.png")):
             classes = folder / f"labels{part}" / path.name.replace("_0000.png", ".png")
-            yield _picture(
-                path,
-                borders=partial(_class_pixels, classes, nnunet.BORDER),
-                guttae=partial(_class_pixels, classes, nnunet.GUTTAE),
-            )
+            labels = {"borders": partial(_class_pixels, classes, nnunet.BORDER)}
+            if "guttae" in numbers:
+                labels["guttae"] = partial(_class_pixels, classes, nnunet.GUTTAE)
+            if "ignore" in numbers:
+                labels["visible"] = partial(_class_pixels, classes, 0, nnunet.BORDER)
+            yield _picture(path, **labels)
 
 
 def _read_folders(folder: Path) -> Iterator[Picture]:
@@ -114,8 +116,8 @@ def _pixels(path: Path) -> np.ndarray:
     return read_pixels(path.read_bytes(), path.name)
 
 
-def _class_pixels(path: Path, number: int) -> np.ndarray:
-    return np.where(_pixels(path) == number, np.uint8(255), np.uint8(0))
+def _class_pixels(path: Path, *numbers: int) -> np.ndarray:
+    return np.where(np.isin(_pixels(path), numbers), np.uint8(255), np.uint8(0))
 
 
 def _outlined(

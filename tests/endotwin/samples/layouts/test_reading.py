@@ -29,7 +29,7 @@ RANGE = ImageRange(SEED, START, BATCH)
 def check(
     pictures: list[Picture], made: Made, labels: set[str], order: list[int], *, classes: bool = False
 ) -> None:
-    """Check images and labels; with classes a pixel on a border is no pixel of guttae."""
+    """Check images and labels; with classes a border hides guttae and the ignored class borders."""
     assert len(pictures) == len(order)
     for picture, i in zip(pictures, order, strict=True):
         assert np.array_equal(picture.image, made.images[i])
@@ -38,6 +38,8 @@ def check(
             label = getattr(made.labels[i], name)
             if name == "guttae" and classes:
                 label = np.where(made.labels[i].borders > 0, 0, label)
+            if name == "borders" and classes:
+                label = np.where(made.labels[i].visible > 0, label, 0)
             assert np.array_equal(read(), label)
 
 
@@ -100,6 +102,7 @@ def test_labels_are_drawn_where_they_are() -> None:
     assert red > green > blue
     assert not np.array_equal(drawn[1, 0], drawn[1, 1])
     assert (drawn[1, 2] == 100).all()
+    labels["visible"] = np.array([[255, 255, 255], [255, 255, 0]], dtype=np.uint8)
     for name in IMAGE_LABELS:  # each of them shows
         assert not np.array_equal(draw_labels(image, {name: labels[name]}), draw_labels(image, {}))
 
@@ -124,4 +127,4 @@ def test_the_command(write: Callable[..., None], made: Made, tmp_path: Path) -> 
         assert np.array_equal(np.asarray(pixels), draw_labels(made.images[0], labels))
     wrong = CliRunner().invoke(app, [*command, "--labels", "cells"])
     assert wrong.exit_code == 2
-    assert "one or more of borders, soft, instances, guttae, each once" in " ".join(wrong.output.split())
+    assert "one or more of borders, soft, instances, guttae, visible, each once" in " ".join(wrong.output.split())
