@@ -127,4 +127,6 @@ def test_the_command(write: Callable[..., None], made: Made, tmp_path: Path) -> 
         assert np.array_equal(np.asarray(pixels), draw_labels(made.images[0], labels))
     wrong = CliRunner().invoke(app, [*command, "--labels", "cells"])
     assert wrong.exit_code == 2
-    assert "one or more of borders, soft, instances, guttae, visible, each once" in " ".join(wrong.output.split())
+    assert "one or more of borders, soft, instances, guttae, visible, each once" in " ".join(
+        wrong.output.split()
+    )
