@@ -103,7 +103,7 @@ def _opened(browser: Browser, server: Server, query: str) -> Iterator[Page]:
     page = context.new_page()
     page.set_default_timeout(_PATIENCE_MS)
     page.goto(f"http://127.0.0.1:{server.port}/gallery?{query}")
-    page.wait_for_function(_FIRST)
+    page.locator(".tile.there").first.wait_for()
     yield page
     context.close()
 

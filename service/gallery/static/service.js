@@ -2,7 +2,7 @@
 
 const KEY = "endotwin-key";
 const RETRY_MS = 3000;
-const CALLER_RETRY_MS = 1000;
+const SOON_MS = 1000;
 
 /** Codes after which the same request may succeed a little later. */
 const PASSING = new Set(["not_ready", "too_many_streams", "too_many_streams_of_caller", "timeout", "no_answer", "cut"]);
@@ -30,7 +30,7 @@ export class ServiceError extends Error {
 
   /** Milliseconds until then. */
   get pause() {
-    if (this.code === "too_many_streams_of_caller") return CALLER_RETRY_MS;
+    if (["too_many_streams_of_caller", "cut"].includes(this.code)) return SOON_MS;
     return Math.min(this.retryMs ?? RETRY_MS, 30_000);
   }
 
