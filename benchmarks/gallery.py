@@ -22,7 +22,7 @@ from benchmarks.server import Server, running_server
 from endotwin.settings import variable
 
 _MIB = 1024 * 1024
-_ROUNDS = 9
+_ROUNDS = 7
 _PATIENCE_MS = 600_000
 _FIRST = 'performance.getEntriesByName("first-image")[0]?.startTime'
 _SCREENS = """async screens => {
@@ -66,12 +66,21 @@ def main(
 
 
 def _time_first_image(server: Server, browser: Browser) -> None:
-    bare, page_ms = [], []
+    bare, page_ms, busy = [], [], []
     for seed in range(_ROUNDS + 1):
+        server.fetch(1, 0, "npy")  # behind which nothing of the page before is left
         bare.append(1000 * server.fetch(1, seed, "npy"))
-        with _opened(browser, server, f"seed={seed + 1000}") as page:
+        with _tab(browser) as page:
+            before = _processor_ms(server)
+            _open(page, server, f"seed={seed + 1000}")
             page_ms.append(float(page.evaluate(_FIRST)))
-    for name, taken in (("bare /generate?n=1", bare), ("first image of the page", page_ms)):
+            busy.append(_processor_ms(server) - before)
+    rows = {
+        "bare /generate?n=1": bare,
+        "first image of the page": page_ms,
+        "processor time of service and browser until then": busy,
+    }
+    for name, taken in rows.items():
         times = sorted(taken[1:])
         print(f"{name}: {statistics.median(times):.0f} ms ({times[0]:.0f} to {times[-1]:.0f})")
     differences = [page - alone for page, alone in zip(page_ms[1:], bare[1:], strict=True)]
@@ -80,7 +89,8 @@ def _time_first_image(server: Server, browser: Browser) -> None:
 
 def _scroll(server: Server, browser: Browser, images: int) -> None:
     largest = {"process": 0.0, "heap": 0.0}
-    with _opened(browser, server, f"seed=7&count={images}") as page:
+    with _tab(browser) as page:
+        _open(page, server, f"seed=7&count={images}")
         renderer = _renderer()
         metrics = page.context.new_cdp_session(page)
         metrics.send("Performance.enable")
@@ -97,21 +107,38 @@ def _scroll(server: Server, browser: Browser, images: int) -> None:
 
 
 @contextmanager
-def _opened(browser: Browser, server: Server, query: str) -> Iterator[Page]:
-    """Open a page in a browser that has nothing of it yet; yield it with its first image there."""
+def _tab(browser: Browser) -> Iterator[Page]:
+    """Yield an empty tab of a browser that has nothing of the page yet."""
     context = browser.new_context(viewport={"width": 1280, "height": 850})
     page = context.new_page()
     page.set_default_timeout(_PATIENCE_MS)
-    page.goto(f"http://127.0.0.1:{server.port}/gallery?{query}")
-    page.locator(".tile.there").first.wait_for()
     yield page
     context.close()
 
 
+def _open(page: Page, server: Server, query: str) -> None:
+    """Load the gallery and return when its first image is there."""
+    page.goto(f"http://127.0.0.1:{server.port}/gallery?{query}")
+    page.locator(".tile.there").first.wait_for()
+
+
+def _processor_ms(server: Server) -> float:
+    """Return the processor time that the service and the browser have taken so far, in milliseconds."""
+    total = 0.0
+    for process in (psutil.Process(server.pid), *_browser_processes()):
+        times = process.cpu_times()
+        total += times.user + times.system
+    return 1000 * total
+
+
+def _browser_processes() -> list[psutil.Process]:
+    children = psutil.Process().children(recursive=True)
+    return [process for process in children if "chrom" in process.name()]
+
+
 def _renderer() -> psutil.Process:
     """Return the process of the page: of the browser's renderers, the largest."""
-    children = psutil.Process().children(recursive=True)
-    renderers = [process for process in children if "--type=renderer" in " ".join(process.cmdline())]
+    renderers = [one for one in _browser_processes() if "--type=renderer" in " ".join(one.cmdline())]
     return max(renderers, key=lambda process: process.memory_full_info().uss)
 
 
