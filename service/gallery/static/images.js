@@ -5,6 +5,7 @@ import { ask, broken, imageQuery, ServiceError, withStream } from "./service.js"
 
 const BATCH = 16; // the service computes whole batches
 const LONGEST = 64; // images of a request: the service keeps places free for small ones
+const FIRST = 4; // images of the first request: where rows of a batch cost by themselves they come at once
 const FEWEST_KEPT = 480;
 const SCREENS_KEPT = 3;
 const SCROLL_PAUSE_MS = 70;
@@ -24,6 +25,7 @@ export class Images {
     this._active = null;
     this._blocked = null;
     this._timer = 0;
+    this._fresh = true; // nothing has come yet
     /** Measured parameters by index, of all images that came with them. */
     this.measured = new Map();
     this.most = LONGEST;
@@ -142,6 +144,7 @@ export class Images {
     let begin = first;
     while (begin <= last && !missing(begin)) begin += 1;
     if (begin > last) return null;
+    if (this._fresh) return [begin, Math.min(last, begin + Math.min(this.most, FIRST) - 1)];
     begin = Math.max(this._setting.start, begin - (begin % BATCH));
     const end = this._setting.start + this._setting.count - 1;
     const most = Math.min(this.most, LONGEST) - 1;
@@ -184,6 +187,7 @@ export class Images {
 
   _receive(request, sample) {
     request.next = sample.index + 1;
+    this._fresh = false;
     if (request.identity === this._identity && this._setting !== null) {
       this._samples.set(sample.index, sample);
       this.note(sample);
