@@ -9,7 +9,8 @@ ARG TORCH=cuda
 WORKDIR /build
 COPY deploy/requirements.txt deploy/requirements-cpu.txt ./
 # With TORCH=cpu, torch's build without CUDA takes the place of the other one and of the packages that are CUDA.
-# What only their developers need goes at once: headers, compilers, tests; and pip.
+# What nothing here needs goes at once: headers, compilers, tests; what torch takes to compile networks; all services of
+# AWS but storage and those that credentials come from; and pip.
 RUN python3 -m venv /opt/endotwin \
     && case ${TORCH} in \
         cuda) cp requirements.txt others.txt ;; \
@@ -19,9 +20,11 @@ RUN python3 -m venv /opt/endotwin \
     esac \
     && /opt/endotwin/bin/pip install --no-cache-dir --require-hashes -r others.txt \
     && /opt/endotwin/bin/pip check \
-    && /opt/endotwin/bin/pip uninstall --yes --quiet pip \
+    && /opt/endotwin/bin/pip uninstall --yes --quiet sympy mpmath networkx pip \
     && rm -rf /opt/endotwin/lib/python3.*/site-packages/torch/include /opt/endotwin/lib/python3.*/site-packages/torch/test \
     && find /opt/endotwin/lib -type d -name tests -prune -exec rm -r {} + \
+    && find /opt/endotwin/lib/python3.*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
+        ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -r {} + \
     && find /opt/endotwin/lib/python3.*/site-packages/torch/bin -type f ! -name torch_shm_manager -delete
 # The bill of materials, written by a tool that does not go into the image.
 COPY deploy/requirements-sbom.txt pyproject.toml ./

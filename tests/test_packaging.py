@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import tomllib
+from pathlib import Path
 
+import botocore
 import pytest
 from bentoml._internal.bento.build_config import BentoPathSpec
+from botocore.loaders import Loader
 from packages import BENTOFILE, PROJECT, ROOT, arguments, base, instructions
 
 from endotwin import __version__
@@ -127,6 +131,18 @@ def test_image_runs_as_an_ordinary_user_with_a_fixed_number() -> None:
     assert f"--uid {number[1]} " in " ".join(arguments("RUN"))
     assert keywords.index("USER") < keywords.index("CMD")
     assert "RUN" not in keywords[keywords.index("USER") :]
+
+
+def test_image_keeps_the_services_of_aws_that_storage_and_credentials_take(tmp_path: Path) -> None:
+    [command] = [text for text in arguments("RUN") if "botocore/data" in text]
+    [others] = re.findall(r"find \S+/botocore/data (-mindepth 1.*?-exec rm -r \{\} \+)", command)
+    copy = tmp_path / "botocore"
+    shutil.copytree(Path(botocore.__file__).parent / "data", copy)
+    subprocess.run(["sh", "-c", f"find {shlex.quote(str(copy))} {others}"], check=True)
+    loader = Loader(extra_search_paths=[str(copy)], include_default_search_paths=False)
+    assert loader.list_available_services("service-2") == ["s3", "signin", "sso", "sso-oidc", "sts"]
+    for name in ("endpoints", "partitions", "_retry", "sdk-default-configuration"):
+        assert loader.load_data(name)
 
 
 def test_image_asks_its_own_port_whether_it_is_ready() -> None:

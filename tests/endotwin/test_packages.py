@@ -38,13 +38,14 @@ def test_one_line(tmp_path: Path, code: str, arguments: list[str], absent: list[
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"Error: {line}\n")
 
 
-def test_labelled_images_take_nothing_of_the_extras(tmp_path: Path) -> None:
-    extras = ["scipy", "skimage", "matplotlib", "bentoml", "fastapi", "boto3", "ray", "torchvision"]
+def test_labelled_images_take_nothing_of_the_extras_nor_what_the_image_leaves_out(tmp_path: Path) -> None:
+    absent = ["scipy", "skimage", "matplotlib", "bentoml", "fastapi", "boto3", "ray", "torchvision"]
+    absent += ["sympy", "mpmath", "networkx"]
     output = tmp_path / "images.tar"
     options = ["--n", "1", "--model", "labelled", "--labels", "borders,instances,cells", "--guttae", "0.2"]
     subprocess.run(
         [
-            *[sys.executable, "-c", without_packages(extras, COMMAND_LINE)],
+            *[sys.executable, "-c", without_packages(absent, COMMAND_LINE)],
             *["generate", "--output", str(output), *options],
         ],
         cwd=ROOT,
