@@ -11,21 +11,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from endotwin.image_range import BATCH, ImageRange
 from service import metrics
+from service.device_work import DeviceFailedError, DeviceUnavailableError, Work, record_waits, run_work
 from service.device_worker import DeviceWorker
-from service.error_codes import ErrorCode
-from service.errors import ApiError
-from service.request_record import RequestRecord, current_record
 
 if TYPE_CHECKING:
     from endotwin.generator.batch import Batch
-    from endotwin.generator.device import DeviceProblem
-    from endotwin.generator.sampler import Drawing
     from endotwin.mosaic.parameters import Conditions
     from service.models import Model
 
@@ -41,54 +36,6 @@ _GONE_SECONDS = 60.0
 """How long all devices may be in a state that only a new process leaves before `needs_restart` says so."""
 
 _EXIT_SECONDS = 5.0
-_RETRY_AFTER_SECONDS = 5
-
-
-class DeviceUnavailableError(ApiError):
-    """No device of the service can generate now."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(
-            ErrorCode.NOT_READY,
-            f"nothing can be generated now: {problem}; try again in a few seconds",
-            headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
-        )
-
-
-@dataclass(eq=False)
-class _Work:
-    """Images of one aligned batch, and who waits for them.
-
-    Attributes:
-        model: makes them.
-        part: which images.
-        conditions: that they meet.
-        drawing: of a job, which draws in a thread of its own; else None.
-        future: of the batch.
-        begun: whether the future says that it runs: it can no longer be cancelled.
-        tried: whether a device has failed on it.
-        record: of the request that it is for.
-        queued: when it was (`time.perf_counter`).
-    """
-
-    model: Model
-    part: ImageRange
-    conditions: Conditions | None
-    drawing: Drawing | None = None
-    future: Future[Batch] = field(default_factory=Future)
-    begun: bool = False
-    tried: bool = False
-    record: RequestRecord = field(default_factory=current_record)
-    queued: float = field(default_factory=time.perf_counter)
-
-    def begin(self) -> bool:
-        """Return whether the work is to be done: whoever waited may have left."""
-        self.begun = self.begun or self.future.set_running_or_notify_cancel()
-        return self.begun
-
-    def fail(self, error: BaseException) -> None:
-        if self.begin():
-            self.future.set_exception(error)
 
 
 class DeviceQueue:
@@ -107,8 +54,8 @@ class DeviceQueue:
     def __init__(self, devices: int = 1) -> None:
         """Start a thread for each of the devices."""
         self._changed = threading.Condition()
-        self._streams: deque[_Work] = deque()
-        self._jobs: deque[_Work] = deque()
+        self._streams: deque[Work] = deque()
+        self._jobs: deque[Work] = deque()
         self._streams_running = 0
         self._streams_since_job = 0
         self._closed = False
@@ -147,7 +94,7 @@ class DeviceQueue:
         Returns:
             A future. Cancelled while it is still queued, the batch is not generated.
         """
-        return self._queue(self._streams, _Work(model, part, conditions))
+        return self._queue(self._streams, Work(model, part, conditions))
 
     def generate_for_job(self, model: Model, part: ImageRange, conditions: Conditions | None) -> Batch:
         """Generate images of one aligned batch for a job, when its turn comes: not for the event loop.
@@ -161,7 +108,7 @@ class DeviceQueue:
         drawing = model.samplers[0].draw(part, conditions, self.wait_for_streams)
         while True:
             try:
-                return self._queue(self._jobs, _Work(model, part, conditions, drawing)).result()
+                return self._queue(self._jobs, Work(model, part, conditions, drawing)).result()
             except DeviceUnavailableError as error:
                 with self._changed:
                     works = self._changed.wait_for(
@@ -201,7 +148,7 @@ class DeviceQueue:
         for worker in self._workers:
             worker.join(_EXIT_SECONDS)
 
-    def _queue(self, queue: deque[_Work], work: _Work) -> Future[Batch]:
+    def _queue(self, queue: deque[Work], work: Work) -> Future[Batch]:
         with self._changed:
             if self._closed:
                 work.future.cancel()
@@ -223,11 +170,11 @@ class DeviceQueue:
             if self._closed:
                 return False
             call = worker.calls.popleft() if worker.calls else None
-            group: list[_Work] = []
+            group: list[Work] = []
             if call is None and worker.failure is None:
                 group = self._take()
                 self._count_waiting()
-                _record_waits(group)
+                record_waits(group)
         if call is not None:
             _call(*call)
         elif worker.failure is not None:
@@ -238,12 +185,12 @@ class DeviceQueue:
             self._changed.notify_all()
         return True
 
-    def _take(self) -> list[_Work]:
+    def _take(self) -> list[Work]:
         """Take the work of one batch from the queues. The lock is held."""
         if self._jobs and (not self._streams or self._job_is_due()):
             self._streams_since_job = 0
             return [work for work in [self._jobs.popleft()] if work.begin()]
-        group: list[_Work] = []
+        group: list[Work] = []
         left = BATCH
         waiting = list(self._streams)
         self._streams.clear()
@@ -259,11 +206,11 @@ class DeviceQueue:
             self._streams_since_job += 1
         return group
 
-    def _generate(self, worker: DeviceWorker, group: Sequence[_Work]) -> None:
+    def _generate(self, worker: DeviceWorker, group: Sequence[Work]) -> None:
         worker.busy_since = time.monotonic()
         try:
-            _run(group, worker)
-        except _DeviceFailedError as failed:
+            run_work(group, worker)
+        except DeviceFailedError as failed:
             self._lose(worker, failed)
         finally:
             worker.busy_since = None
@@ -271,7 +218,7 @@ class DeviceQueue:
                 with self._changed:
                     self._streams_running -= 1
 
-    def _lose(self, worker: DeviceWorker, failed: _DeviceFailedError) -> None:
+    def _lose(self, worker: DeviceWorker, failed: DeviceFailedError) -> None:
         """Take a device out of use; its work goes to another one, or fails with all that waits."""
         with self._changed:
             worker.lose(failed.problem, failed.probe)
@@ -306,16 +253,6 @@ class DeviceQueue:
         return self._streams_since_job >= _STREAMS_BEFORE_A_JOB
 
 
-class _DeviceFailedError(Exception):
-    """The device failed on a group of works; `probe` tries the same again."""
-
-    def __init__(self, problem: DeviceProblem, group: Sequence[_Work], probe: Callable[[], object]) -> None:
-        super().__init__(problem.text)
-        self.problem = problem
-        self.group = group
-        self.probe = probe
-
-
 def _call(future: Future[_Result], function: Callable[[], _Result]) -> None:
     if not future.set_running_or_notify_cancel():
         return
@@ -324,62 +261,3 @@ def _call(future: Future[_Result], function: Callable[[], _Result]) -> None:
     except BaseException as error:
         future.set_exception(error)
         del future  # else the error holds this frame, and this frame the error
-
-
-def _record_waits(group: Sequence[_Work]) -> None:
-    for work in group:
-        waited = time.perf_counter() - work.queued
-        metrics.QUEUE_SECONDS.labels("stream" if work.drawing is None else "job").observe(waited)
-        work.record.add("queue", waited)
-
-
-def _run(group: Sequence[_Work], worker: DeviceWorker) -> None:
-    """Generate the images of works of one model in one batch, and hand them over.
-
-    Raises:
-        _DeviceFailedError: nothing is handed over.
-    """
-    from endotwin.generator.device import device_problem  # noqa: PLC0415
-
-    model = group[0].model
-    sampler = model.samplers[worker.index]
-    began = time.perf_counter()
-    alone = False
-
-    def make() -> list[Batch]:
-        drawings = [work.drawing or sampler.draw(work.part, work.conditions) for work in group]
-        return sampler.render(drawings)
-
-    try:
-        batches = make()
-    except Exception as error:
-        problem = device_problem(error)
-        if problem is not None:
-            raise _DeviceFailedError(problem, group, make) from error
-        if len(group) == 1:
-            group[0].fail(error)
-            del group, make  # else the error holds this frame, and this frame the error
-            return
-        alone = True
-    except BaseException as error:  # ends the thread
-        for work in group:
-            work.fail(error)
-        raise
-    if alone:
-        _run_each(group, worker)
-        return
-    taken = time.perf_counter() - began
-    metrics.DEVICE_SECONDS.labels(model.name).observe(taken)
-    metrics.DEVICE_IMAGES.labels(model.name).inc(sum(work.part.count for work in group))
-    for work, batch in zip(group, batches, strict=True):
-        work.record.add("device", taken)
-        work.future.set_result(batch)
-
-
-def _run_each(group: Sequence[_Work], worker: DeviceWorker) -> None:
-    """Do `_run` for one work after the other: the one that fails does not fail the others."""
-    for at, work in enumerate(group):
-        try:
-            _run([work], worker)
-        except _DeviceFailedError as failed:
-            raise _DeviceFailedError(failed.problem, group[at:], failed.probe) from failed

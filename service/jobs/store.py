@@ -1,22 +1,17 @@
 """The store of jobs: safe after every answer that a client got.
 
-Several services of one machine may share it. What a service does with a job it does under a lease: a token
-that no other service has, and a time up to which the job is its own. All times are the machine's clock
-(`time.time`), which all services that can open the file have in common.
+Several services of one machine may share it.
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.place import Bucket
-from service.jobs.database import JobDatabase
 from service.jobs.job import (
     ENDED,
     ERRORS_KEPT,
@@ -32,8 +27,7 @@ from service.jobs.job import (
     read_job,
     write_counts,
 )
-
-logger = logging.getLogger("endotwin")
+from service.jobs.leased_jobs import LeasedJobs, list_states
 
 _ENDED_KEPT = 1000
 """Jobs of an owner that have ended or failed and can still be looked up; older ones are removed."""
@@ -67,25 +61,11 @@ class OccupiedError(Exception):
         self.job = job
 
 
-class JobStore:
+class JobStore(LeasedJobs):
     """The jobs of a file. Usable from several threads and processes at once.
 
     A job that cannot be read is an `UnreadableJob` here, and stops no other.
     """
-
-    def __init__(self, path: Path) -> None:
-        """Open the file, or make it.
-
-        Raises:
-            SettingsError: it cannot be used.
-        """
-        self._database = JobDatabase(path)
-        self._run = self._database.run
-        self._transaction = self._database.transaction
-
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
 
     def add(
         self,
@@ -141,7 +121,7 @@ class JobStore:
             )
             for job in failed:
                 self._abandon(job, "another job has its destination now")
-            over = f"owner = ? AND state IN {_list((*ENDED, *STUCK))}"
+            over = f"owner = ? AND state IN {list_states((*ENDED, *STUCK))}"
             self._run(
                 f"DELETE FROM jobs WHERE {over} AND number NOT IN "
                 f"(SELECT number FROM jobs WHERE {over} ORDER BY finished DESC LIMIT {_ENDED_KEPT})",
@@ -211,7 +191,7 @@ class JobStore:
                 State.QUEUED,
             )
             self._run(
-                f"UPDATE jobs SET state = ?, finished = NULL WHERE id = ? AND state IN {_list(OPEN)}",
+                f"UPDATE jobs SET state = ?, finished = NULL WHERE id = ? AND state IN {list_states(OPEN)}",
                 State.CANCELLING,
                 identity,
             )
@@ -243,91 +223,6 @@ class JobStore:
             self._abandon(job, "its owner gave it up")
             return self.get(identity)
 
-    def take_to_make(self, checkpoints: Sequence[str], lease_seconds: float) -> tuple[Job, str] | None:
-        """Take up a job that no service works on, of checkpoints with these sha256.
-
-        It is the oldest of the owner who has waited longest since a job of theirs was last taken up.
-
-        Returns:
-            the job, now running, and the token of its lease; None if there is nothing to do.
-        """
-        return self._take(_to_make(checkpoints), checkpoints, State.RUNNING, lease_seconds)
-
-    def others_wait(self, owner: str, checkpoints: Sequence[str]) -> bool:
-        """Return whether there is something to take up that is of another owner."""
-        rows = self._run(
-            f"SELECT 1 FROM jobs WHERE {_to_make(checkpoints)} AND CAST(lease_until AS REAL) < ? "
-            "AND owner != ? LIMIT 1",
-            *checkpoints,
-            time.time(),
-            owner,
-        )
-        return bool(rows)
-
-    def take_to_cancel(self, lease_seconds: float) -> tuple[Job, str] | None:
-        """Take up a cancelled job that is still to be cleaned up after; as `take_to_make`."""
-        return self._take("state = ?", [State.CANCELLING], State.CANCELLING, lease_seconds)
-
-    def keep(self, identity: str, token: str, lease_seconds: float, counts: Counts | None) -> State | None:
-        """Renew a lease, and store how far the job is.
-
-        Returns:
-            the job's state; None if the lease is lost.
-        """
-        with self._transaction():
-            if counts is not None:
-                self._run(
-                    "UPDATE jobs SET counts = ? WHERE id = ? AND lease = ?",
-                    write_counts(counts),
-                    identity,
-                    token,
-                )
-            rows = self._run(
-                "UPDATE jobs SET lease_until = ? WHERE id = ? AND lease = ? RETURNING state",
-                time.time() + lease_seconds,
-                identity,
-                token,
-            )
-            return State(rows[0]["state"]) if rows else None
-
-    def remember(self, identity: str, token: str, earlier_n: int | None) -> None:
-        """Store how many images the finished set has that was there before the job."""
-        self._run(
-            "UPDATE jobs SET looked = 1, earlier_n = ? WHERE id = ? AND lease = ?",
-            earlier_n,
-            identity,
-            token,
-        )
-
-    def release(self, identity: str, token: str) -> None:
-        """Release the lease of a job that is not done: the next service that takes it goes on with it."""
-        self._run(
-            "UPDATE jobs SET lease = NULL, lease_until = 0, "
-            "state = CASE WHEN state = ? THEN ? ELSE state END WHERE id = ? AND lease = ?",
-            State.RUNNING,
-            State.QUEUED,
-            identity,
-            token,
-        )
-
-    def end(self, identity: str, token: str, before: State, after: State, counts: Counts) -> bool:
-        """End a job, if it is still in the state `before` and the lease is not lost.
-
-        Returns:
-            whether it is.
-        """
-        rows = self._run(
-            "UPDATE jobs SET state = ?, counts = ?, finished = ?, lease = NULL, lease_until = 0 "
-            "WHERE id = ? AND lease = ? AND state = ? RETURNING id",
-            after,
-            write_counts(counts),
-            time.time(),
-            identity,
-            token,
-            before,
-        )
-        return bool(rows)
-
     def _claim(self, destination: Bucket, owner: str) -> list[Job]:
         """Return the failed jobs of others that have a part of a destination.
 
@@ -335,7 +230,7 @@ class JobStore:
             OccupiedError: another job has it.
         """
         failed = []
-        for row in self._run(f"SELECT * FROM jobs WHERE state IN {_list(OPEN)}"):
+        for row in self._run(f"SELECT * FROM jobs WHERE state IN {list_states(OPEN)}"):
             job = read_job(row)
             if job.destination is None or not _overlap(destination, job.destination):
                 continue
@@ -350,7 +245,7 @@ class JobStore:
         Raises:
             TooManyJobsError: as many do as may.
         """
-        rows = self._run(f"SELECT * FROM jobs WHERE state IN {_list(WAITING)} AND owner = ?", owner)
+        rows = self._run(f"SELECT * FROM jobs WHERE state IN {list_states(WAITING)} AND owner = ?", owner)
         if len(rows) >= max_open:
             jobs = [job for row in rows if isinstance(job := read_job(row), Job)]
             seconds = [job.counts.seconds_left for job in jobs if job.counts.seconds_left is not None]
@@ -367,42 +262,6 @@ class JobStore:
             write_counts(replace(job.counts, errors=errors)),
             job.id,
         )
-
-    def _take(
-        self, condition: str, values: Iterable[str], state: State, lease_seconds: float
-    ) -> tuple[Job, str] | None:
-        while True:
-            now, token = time.time(), uuid4().hex
-            rows = self._run(
-                "UPDATE jobs SET state = ?, lease = ?, lease_until = ?, taken = ?, "
-                "started = coalesce(started, ?) WHERE number = "
-                f"(SELECT number FROM jobs AS waiting WHERE {condition} AND CAST(lease_until AS REAL) < ? "
-                "ORDER BY (SELECT max(taken) FROM jobs WHERE owner = waiting.owner), number LIMIT 1) "
-                "RETURNING *",
-                state,
-                token,
-                now + lease_seconds,
-                now,
-                now,
-                *values,
-                now,
-            )
-            if not rows:
-                return None
-            job = read_job(rows[0])
-            if isinstance(job, Job):
-                return job, token
-            logger.error("job %s: %s", job.id, job.why)
-            self.end(job.id, token, state, State.FAILED, Counts(errors=(JobError(now, job.why),)))
-
-
-def _to_make(checkpoints: Sequence[str]) -> str:
-    """Return the condition, with a value for each checkpoint."""
-    return f"state IN {_list(WAITING)} AND generator_sha256 IN ({', '.join('?' * len(checkpoints))})"
-
-
-def _list(states: Iterable[State]) -> str:
-    return "(" + ", ".join(f"'{state.value}'" for state in states) + ")"
 
 
 def _overlap(one: Bucket, other: Bucket) -> bool:
