@@ -116,7 +116,7 @@ def _train(
     device: str,
     quiet: bool,
 ) -> TrainedSegmenter:
-    with tqdm(desc=f"{label}, seed {seed}", unit="step", total=settings.most_steps, disable=quiet) as bar:
+    with tqdm(desc=f"{label}, seed {seed}", unit=" steps", disable=quiet) as bar:
 
         def progress(step: int, loss: float) -> None:
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
