@@ -65,6 +65,19 @@ def reported(*failures: type[Exception]) -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
+@contextmanager
+def saying(what: str) -> Iterator[None]:
+    """Say on a terminal what takes a while, as long as the block runs; in a script say nothing."""
+    line = f"{what} …" if sys.stderr.isatty() else ""
+    sys.stderr.write(line)
+    sys.stderr.flush()
+    try:
+        yield
+    finally:
+        sys.stderr.write(f"\r{' ' * len(line)}\r" if line else "")
+        sys.stderr.flush()
+
+
 def explain(error: Exception) -> str:
     """Return what is wrong and with which file, without the number of a system error."""
     if not isinstance(error, OSError) or error.strerror is None or str(error) == error.strerror:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from endotwin.cli.command_line import reported, usage_error
+from endotwin.cli.command_line import reported, saying, usage_error
 from endotwin.cli.interruption import noted_signals
 from endotwin.cli.options import (
     Age,
@@ -152,10 +152,11 @@ def generate_command(
         return
 
     with noted_signals() as stop_if_asked:
-        from endotwin.catalogue import ChoiceError  # noqa: PLC0415
-        from endotwin.image_range import ImageRange, ImageRangeError  # noqa: PLC0415
-        from endotwin.samples.conditions import parse_labelling  # noqa: PLC0415
-        from endotwin.samples.write import WRITE_FAILURES, generate  # noqa: PLC0415
+        with saying("loading torch"):
+            from endotwin.catalogue import ChoiceError  # noqa: PLC0415
+            from endotwin.image_range import ImageRange, ImageRangeError  # noqa: PLC0415
+            from endotwin.samples.conditions import parse_labelling  # noqa: PLC0415
+            from endotwin.samples.write import WRITE_FAILURES, generate  # noqa: PLC0415
 
         with reported(*WRITE_FAILURES):
             try:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from endotwin.cli.command_line import explain, usage_error
+from endotwin.cli.command_line import explain, saying, usage_error
 from endotwin.cli.interruption import noted_signals
 from endotwin.cli.options import (
     Age,
@@ -210,8 +210,9 @@ def set_command(
         return
 
     with noted_signals() as stop_if_asked, ThreadPoolExecutor(1, "device") as thread:
-        from endotwin.catalogue import ChoiceError  # noqa: PLC0415
-        from endotwin.cli import set_tasks as tasks  # noqa: PLC0415
+        with saying("loading torch"):
+            from endotwin.catalogue import ChoiceError  # noqa: PLC0415
+            from endotwin.cli import set_tasks as tasks  # noqa: PLC0415
         from endotwin.samples.conditions import parse_conditions  # noqa: PLC0415
 
         try:
@@ -273,7 +274,8 @@ def export_command(
     if layout not in LAYOUTS:
         raise typer.BadParameter(f"{layout!r} is not one of {', '.join(LAYOUTS)}", param_hint="'--layout'")
     with noted_signals() as stop_if_asked:
-        from endotwin.cli import set_tasks as tasks  # noqa: PLC0415
+        with saying("loading torch"):
+            from endotwin.cli import set_tasks as tasks  # noqa: PLC0415
 
         try:
             tasks.export(

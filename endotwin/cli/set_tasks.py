@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from endotwin.catalogue import ChoiceError, choose_checkpoint, with_device
+from endotwin.cli.command_line import saying
 from endotwin.cli.options import warn_if_unscored
 from endotwin.generator.batch import BatchMaker
 from endotwin.generator.checkpoint import Checkpoint, CheckpointError
@@ -72,7 +73,8 @@ class SetContext:
     def checkpoint(self, labelling: Labelling, model: str | None) -> Checkpoint:
         """Load the checkpoint; see `endotwin.catalogue.choose_checkpoint`."""
         work = partial(choose_checkpoint, self.settings, labelling, model, self.checkpoint_path)
-        return self.thread.submit(work).result()
+        with saying("loading the model"):
+            return self.thread.submit(work).result()
 
     def batch_maker(self, checkpoint: Checkpoint) -> BatchMaker:
         """Move the checkpoint to its device."""
@@ -172,8 +174,9 @@ def dry_run(
     checkpoint = context.checkpoint(labelling, context.model)
     spec = _build_spec(context, checkpoint, options, labelling)
     shards = _choose_shards(spec, choice)
-    replaced = check_destination(spec, context.destination, distrusted=frozenset(), replace_wrong=True)
-    states = inspect_shards(spec, context.destination, shards, stop_if_asked=context.stop_if_asked)
+    with saying("looking at what is there"):
+        replaced = check_destination(spec, context.destination, distrusted=frozenset(), replace_wrong=True)
+        states = inspect_shards(spec, context.destination, shards, stop_if_asked=context.stop_if_asked)
     typer.echo(f"{context.place}: {spec.n} images of seed {spec.seed}, from index {spec.start} on,")
     _print_labelling(spec)
     asked = f"{shards[0].key} to {shards[-1].key}" if shards else "none"
@@ -187,7 +190,8 @@ def dry_run(
         return
     images = sum(shard.samples for shard in states.to_make)
     maker = context.batch_maker(checkpoint)
-    cost = estimate(maker, spec, next(group_by_range(states.to_make)))
+    with saying("generating for three seconds, to measure"):
+        cost = estimate(maker, spec, next(group_by_range(states.to_make)))
     typer.echo(
         f"to make: {len(states.to_make)} shards with {images} images, about "
         f"{format_bytes(images * cost.bytes)} and {tqdm.format_interval(images * cost.seconds)} on "

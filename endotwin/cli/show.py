@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from endotwin.cli.command_line import reported, usage_error
+from endotwin.cli.command_line import reported, saying, usage_error
 from endotwin.cli.options import Force
 from endotwin.cli.remote import KeyFile, Url, connected, list_models
 from endotwin.files import OutputError, new_file
@@ -45,8 +45,9 @@ def sheet(
     except LabellingError as error:
         raise usage_error(error) from error
     with reported(ContactSheetError, OutputError, OSError):
-        pictures = read_pictures(images, limit=n)
-        drawn = draw_pictures(images, pictures, wanted)
+        with saying(f"reading {images}"):
+            pictures = read_pictures(images, limit=n)
+            drawn = draw_pictures(images, pictures, wanted)
         try:
             picture = draw_contact_sheet(drawn)
         except ValueError as error:
@@ -73,11 +74,12 @@ def models(url: Url = None, key_file: KeyFile = None) -> None:
             typer.echo("\n".join(list_models(client)))
         return
 
-    from endotwin.catalogue import choose_default, load_checkpoints, population_of  # noqa: PLC0415
-    from endotwin.generator.checkpoint import CheckpointError  # noqa: PLC0415
-    from endotwin.settings import SettingsError, load_settings  # noqa: PLC0415
+    with saying("loading torch"):
+        from endotwin.catalogue import choose_default, load_checkpoints, population_of  # noqa: PLC0415
+        from endotwin.generator.checkpoint import CheckpointError  # noqa: PLC0415
+        from endotwin.settings import SettingsError, load_settings  # noqa: PLC0415
 
-    with reported(SettingsError, CheckpointError):
+    with reported(SettingsError, CheckpointError), saying("loading the models"):
         settings = load_settings()
         checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
         default = choose_default(checkpoints, settings.default_model)

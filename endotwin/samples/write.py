@@ -85,15 +85,18 @@ def generate(
         check_npz(labelling.labels)
     settings = with_device(load_settings(), device)
     target = resolve_device(settings.device, None if device is None else "--device")
-    with ThreadPoolExecutor(1, "generator") as thread:
+    with (
+        tqdm(total=images.count, unit=" images", disable=None) as progress,
+        ThreadPoolExecutor(1, "generator") as thread,
+    ):
+        progress.set_description("loading the model")
         checkpoint = thread.submit(choose_checkpoint, settings, labelling, model, checkpoint_path).result()
         maker = sampler_in(thread, checkpoint, target)
         provenance = Provenance(checkpoint.card.name, checkpoint.generator_sha256, labelling)
+        progress.set_description()
+        progress.reset()  # the rate is that of the images
         began = time.perf_counter()
-        with (
-            tqdm(total=images.count, unit=" images", disable=None) as progress,
-            closing(maker.batches(images, labelling.conditions)) as ahead,
-        ):
+        with closing(maker.batches(images, labelling.conditions)) as ahead:
             batches = _watched(ahead, progress, stop_if_asked)
             if kind == "folder":
                 _write_folder(batches, provenance, output, replace=replace)

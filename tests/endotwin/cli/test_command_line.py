@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import typer
-from live_server import ROOT
+from live_server import PATIENCE_SECONDS, ROOT, environment
 from typer.testing import CliRunner
 
 from endotwin.catalogue import ChoiceError
-from endotwin.cli.command_line import CommandLine, explain, reported, usage_error
+from endotwin.cli.command_line import CommandLine, explain, reported, saying, usage_error
 from endotwin.cli.main import app
 from endotwin.samples.labelling import LabellingError
 
@@ -123,6 +126,51 @@ def test_no_output_has_colours() -> None:
     for arguments in ("--help", "generate --help", "generate", "nope"):
         result = CliRunner().invoke(app, arguments.split(), color=True)
         assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_what_takes_long_is_said_on_a_terminal_only(
+    on_terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: on_terminal)
+    monkeypatch.setattr("sys.stderr", stream)
+    with saying("loading"):
+        assert stream.getvalue() == ("loading …" if on_terminal else "")
+    assert stream.getvalue() == ("loading …\r         \r" if on_terminal else "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "generate -o set.tar",
+        pytest.param("models", marks=pytest.mark.long),
+        pytest.param("set --n 2 --seed 7 --dry-run set", marks=pytest.mark.long),
+    ],
+)
+def test_a_command_on_a_terminal_says_what_it_does(
+    command: str, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    mine, its = os.openpty()
+    termios.tcsetwinsize(its, (24, 80))
+    variables = environment(tmp_path / "home", checkpoint_dir=str(tiny_checkpoint.parent))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "endotwin", *command.split()],
+        cwd=tmp_path,
+        env={**variables, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=its,
+    )
+    os.close(its)
+    said = b""
+    with suppress(OSError):  # the end of a terminal
+        while piece := os.read(mine, 1000):
+            said += piece
+    os.close(mine)
+    assert process.wait(PATIENCE_SECONDS) == 0, said
+    assert "loading torch …".encode() in said
+    assert b"loading the model" in said
+    assert b"\x1b[3" not in said  # no colour
 
 
 @pytest.fixture
