@@ -20,6 +20,8 @@ const COLOURS = Array.from({ length: HUES }, (_, at) => {
   return [wave(0), wave(-1 / 3), wave(1 / 3)];
 });
 
+let sheet = new ImageData(1, 1);
+
 /** Return the labels that overlays need, of those that a model has. */
 export function labelsFor(overlays, offered) {
   const wanted = overlays.map((name) => OVERLAYS[name]?.label);
@@ -36,8 +38,9 @@ export function paint(canvas, sample, overlays) {
   const { width, height, image } = sample;
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
-  const out = new ImageData(width, height);
-  const pixels = out.data;
+  // One for all: else thousands of images leave more behind than is cleared away in time.
+  if (sheet.width !== width || sheet.height !== height) sheet = new ImageData(width, height);
+  const pixels = sheet.data;
   for (let at = 0; at < image.length; at += 1) {
     pixels[4 * at] = pixels[4 * at + 1] = pixels[4 * at + 2] = image[at];
     pixels[4 * at + 3] = 255;
@@ -48,7 +51,7 @@ export function paint(canvas, sample, overlays) {
   tint(pixels, shown("cells"), (value) => (value ? COLOURS[(value * 5) % HUES] : null), CELL_SHARE);
   tint(pixels, shown("guttae"), (value) => (value ? GUTTA : null), TINT_SHARE);
   tint(pixels, shown("borders"), (value) => (value ? BORDER : null), 1);
-  canvas.getContext("2d").putImageData(out, 0, 0);
+  canvas.getContext("2d").putImageData(sheet, 0, 0);
 }
 
 function tint(pixels, label, colourOf, share) {
