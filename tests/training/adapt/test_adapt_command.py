@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from adapt_tools import CELL_AREA, adapt_arguments, write_mosaics
-from failing_system import no_file_larger_than
+from failing_system import as_ordinary_user, folder_for_everyone, no_file_larger_than
 from made_up_images import blobs, write
 from PIL import Image
 
@@ -134,14 +133,16 @@ def test_places_that_cannot_be_written(console: Command, labelled_checkpoint: Pa
     assert "File too large: " in line
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder(console: Command, labelled_checkpoint: Path, tmp_path: Path) -> None:
     images = write_mosaics(tmp_path / "images", 3)
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o500)
-    code, _, err = console(*adapt_arguments(images, closed / "a.safetensors", labelled_checkpoint))
+    with folder_for_everyone() as folder:
+        folder.chmod(0o555)
+        with as_ordinary_user():
+            code, _, err = console(*adapt_arguments(images, folder / "a.safetensors", labelled_checkpoint))
     assert code == 1
-    assert "Permission denied" in err.splitlines()[-1]
+    assert err.startswith("Error: ")
+    assert "Permission denied" in err
+    assert len(err.splitlines()) == 1
 
 
 def test_a_given_value_is_taken_and_a_wrong_one_is_refused(
