@@ -93,10 +93,10 @@ def adapt(request: AdaptRequest, say: Callable[[str], None], *, dry_run: bool) -
                 "the same command goes on"
             )
             return
-        with whole_file(work.trained) as file:
-            file.write(json.dumps({"run": run.path.name, "hours": request.hours}).encode())
     else:
         show()
+    with whole_file(work.trained) as file:
+        file.write(json.dumps({"run": run.path.name, "hours": request.hours}).encode())
     say(f"Trained: {work.sheet} shows real crops above what {request.output} draws (unscored so far)")
     copies = measure_and_report(_save(request, trainer, plan), dataset, work.memorisation)
     say(f"Memorisation: {copies.sentence}")
