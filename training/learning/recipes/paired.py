@@ -12,10 +12,11 @@ from training.learning.recipes.rendered import RenderedRecipe
 _HALF_WIDTH = 1.5
 """Half the width, in pixels, of the borders that the reader learns."""
 
-_AS_READABLE = 0.9
+_AS_READABLE = 0.75
 """Loss of the reader on rendered images over its loss on real ones, above which the generator is penalised.
 Less than 1: part of the loss on real images comes from wavering expert lines, and those of a label do not
-waver. At 1 half of the borders are a pixel or more from their label (docs/trial.md)."""
+waver. How deep borders are is set by the clarity, so the penalty moves them to their place and cannot make
+them clearer."""
 
 
 class PairedRecipe(RenderedRecipe):
@@ -23,8 +24,8 @@ class PairedRecipe(RenderedRecipe):
 
     So a border has to look, where the label has it, as experts see borders; and the reader and the
     generator cannot agree on a way of drawing them that no expert would read. Rendered borders have to be
-    about as easy to read as the experts' are on real images, and no easier: a segmenter that only ever saw
-    clear borders cuts hazy cells in two (docs/trial.md).
+    easy to read, and as clear as was drawn for them, no clearer: a segmenter that only ever saw clear borders
+    cuts hazy cells in two (docs/trial.md).
     """
 
     needs_annotations = True

@@ -81,10 +81,18 @@ class RenderedRecipe(ProjectedRecipe):
             )
         self.update(self.of_reader, loss_r)
         self.reader.requires_grad_(False)
+        of_usual, of_rare = slice(len(draws)), slice(len(draws), None)
         with self.precision():
-            unread = self._read(rendered, borders, seen, randomness)
+            unread, unread_rare = (
+                self._read(rendered[part], borders[part], seen[part], randomness)
+                for part in (of_usual, of_rare)
+            )
+        # Large cells have few borders, so there is less to misread: they may not make up for the others.
+        taught = loss_r.detach()
+        taught_rare = taught * borders[of_rare].mean() / borders[of_usual].mean()
+        excess = self.excess(unread, taught) + self.excess(unread_rare, taught_rare) / _RARE_SHARE
         missed = missing.abs().mean()
-        penalty = _READING_WEIGHT * self.excess(unread, loss_r.detach()) + _CLARITY_WEIGHT * missed
+        penalty = _READING_WEIGHT * excess + _CLARITY_WEIGHT * missed
         generated = Crops(fake, self.labelled.instruments(draws))
         losses = self.compete(real, generated, randomness, penalty)
         self.reader.requires_grad_(True)
