@@ -125,7 +125,19 @@ def download(
             archive = Path(temporary) / "images.tar"
             write(archive)
             with tarfile.open(archive) as tar:
-                tar.extractall(folder, filter="data")
+                for member in tar:
+                    _extract(tar, member, folder)
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Write a file of an archive into a folder; `extractall(filter=…)` needs Python 3.11.4."""
+    from endotwin.files import OutputError  # noqa: PLC0415
+
+    content = tar.extractfile(member)
+    if content is None or Path(member.name).name != member.name:
+        raise OutputError(f"the service sent {member.name!r}, which is no plain file")
+    with content:
+        (folder / member.name).write_bytes(content.read())
 
 
 def list_models(client: Client) -> list[str]:

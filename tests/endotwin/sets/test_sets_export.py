@@ -142,7 +142,11 @@ def test_a_set_without_labels_has_no_layout(workshop: Workshop, run: Run, tmp_pa
     ("arguments", "code", "message"),
     [
         (["work/plain"], 2, "Missing option '--layout'"),
-        (["work/plain", "--layout", "voc"], 2, "cellpose, got 'voc'"),
+        (
+            ["work/plain", "--layout", "voc"],
+            2,
+            "'voc' is not one of nnunet, masks, imagefolder, coco, yolo-seg, cellpose",
+        ),
         (["work/plain", "--layout", "yolo-seg"], 2, "yolo-seg takes validation images"),
         (["work/plain", "--layout", "nnunet"], 1, "a folder name such as Dataset501_Endotwin"),
         (["work/plain", "--layout", "masks", "--labels", "soft"], 2, "is to hold soft, but this set has"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -264,10 +264,12 @@ def test_a_shard_of_which_every_worker_dies_ends_the_run(
     cluster: Any, ray_run: RayRun, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Dying(Worker):  # here, so that it is sent to the nodes by value
-        def make(self, shard: Shard, checkpoint: bytes) -> ShardRecord | WorkerFailure | None:
-            if shard.number == 3:
+        def make(
+            self, shards: Sequence[Shard], checkpoint: bytes
+        ) -> dict[Shard, ShardRecord | None] | WorkerFailure:
+            if any(shard.number == 3 for shard in shards):
                 os._exit(1)
-            return super().make(shard, checkpoint)
+            return super().make(shards, checkpoint)
 
     monkeypatch.setattr(ray_workers, "Worker", Dying)
     with pytest.raises(
@@ -306,7 +308,7 @@ def worker(workshop: Workshop, tmp_path: Path) -> LocalWorker:
 
 def test_a_worker_refuses_other_versions(worker: LocalWorker, workshop: Workshop) -> None:
     shard, checkpoint = plan_set(workshop.spec())[0], workshop.checkpoint.path.read_bytes()
-    failure = worker(versions={**versions_here(), "torch": "1.0"}).make(shard, checkpoint)
+    failure = worker(versions={**versions_here(), "torch": "1.0"}).make([shard], checkpoint)
     assert isinstance(failure, SetError)
     assert "worker on " in str(failure)
     assert "instead of 1.0; install the same everywhere" in str(failure)
@@ -316,7 +318,7 @@ def test_a_worker_refuses_a_folder_that_is_not_shared(
     worker: LocalWorker, workshop: Workshop, tmp_path: Path
 ) -> None:
     shard = plan_set(workshop.spec())[0]
-    failure = worker(place=Folder(tmp_path / "elsewhere")).make(shard, b"")
+    failure = worker(place=Folder(tmp_path / "elsewhere")).make([shard], b"")
     assert "does not see set.json of this set in" in str(failure)
     assert "one that all nodes share" in str(failure)
 
@@ -324,7 +326,7 @@ def test_a_worker_refuses_a_folder_that_is_not_shared(
 def test_a_worker_refuses_another_checkpoint(
     worker: LocalWorker, workshop: Workshop, labelled_checkpoint: Path
 ) -> None:
-    failure = worker().make(plan_set(workshop.spec())[0], labelled_checkpoint.read_bytes())
+    failure = worker().make(plan_set(workshop.spec())[:1], labelled_checkpoint.read_bytes())
     assert isinstance(failure, SetError)
     assert "it was changed meanwhile" in str(failure)
 
@@ -336,7 +338,7 @@ def test_a_worker_says_what_is_wrong_with_a_shard(
     path = tmp_path / "set" / shard.key
     path.parent.mkdir()
     path.write_text("years of work")
-    failure = made.make(shard, workshop.checkpoint.path.read_bytes())
+    failure = made.make([shard], workshop.checkpoint.path.read_bytes())
     assert isinstance(failure, SetError)
     assert "no record of Endotwin's" in str(failure)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from blind_server import browser_path, serving
+from blind_server import serving
 from blind_sets import build_set
+from browsers import browser_path
 from scripted_expert import ScriptedExpert, other
 
 from training.blind_test.answers import AnswerStore

@@ -24,8 +24,8 @@ class PairedRecipe(RenderedRecipe):
 
     So a border has to look, where the label has it, as experts see borders; and the reader and the
     generator cannot agree on a way of drawing them that no expert would read. Rendered borders have to be
-    easy to read, and as clear as was drawn for them, no clearer: a segmenter that only ever saw clear borders
-    cuts hazy cells in two (docs/trial.md).
+    easy to read, and as clear as was drawn for them, no clearer: a segmenter that only ever saw clear
+    borders cuts hazy cells in two (docs/trial.md).
     """
 
     needs_annotations = True
