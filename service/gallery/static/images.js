@@ -159,6 +159,7 @@ export class Images {
     const [first, last] = range;
     const request = {
       identity: this._identity, setting: this._setting, labels: this._setting.labels, next: first, last,
+      count: last - first + 1,
       firstBatchEnd: Math.min(last + 1, first - (first % BATCH) + BATCH), useless: false,
       controller: new AbortController(),
     };
@@ -202,6 +203,7 @@ export class Images {
     this._active = null;
     if (error !== null && error.name !== "AbortError" && this._answers(request)) {
       if (!(error instanceof ServiceError)) throw error;
+      if (request.count > this.most) return this._pump(); // asked before it was known how many are allowed
       this._blocked = error;
       this._onproblem(error);
       if (error.passing || error.retryMs !== null) {
