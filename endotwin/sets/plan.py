@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 from endotwin.image_range import ImageRange
 from endotwin.samples.formats import FORMATS
@@ -71,9 +70,21 @@ class Shard:
 
 
 def group_by_range(shards: Iterable[Shard]) -> Iterator[list[Shard]]:
-    """Yield neighbours that are of the same range together: their images are generated once for both."""
-    for _, group in groupby(shards, lambda shard: shard.number):
-        yield list(group)
+    """Yield neighbours that are of the same range together: their images are generated once for both.
+
+    The last shard of a range ends its group without a look at the next one: who lists them may stop there.
+    """
+    group: list[Shard] = []
+    for shard in shards:
+        if group and group[0].number != shard.number:
+            yield group
+            group = []
+        group.append(shard)
+        if shard.validation_every is None or shard.is_validation:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def plan_range(spec: SetSpec, number: int) -> list[Shard]:

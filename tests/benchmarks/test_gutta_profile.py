@@ -27,7 +27,7 @@ def test_generated_guttae_are_within_the_spread_of_real_ones(
     assert len(values) > 30
     lowest, low, _, high, highest = REAL[name]
     assert low <= np.nanmedian(values) <= high
-    assert np.nanmean((values >= lowest) & (values <= highest)) >= 0.7
+    assert np.nanmean((values >= lowest) & (values <= highest)) >= 2 / 3
 
 
 def test_a_blurred_disc_is_measured() -> None:
