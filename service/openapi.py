@@ -71,6 +71,8 @@ def describe_service(app: FastAPI, models: Models, settings: Settings) -> dict[s
             paths[path]["get"]["responses"]["200"]["headers"] = {
                 name: {"required": True, "schema": {"const": value}} for name, value in fixed.items()
             }
+    if GALLERY in pages:
+        _describe_revalidation(paths[GALLERY]["get"])
     for path, operations in paths.items():
         for operation in operations.values():
             # A name with a slash in it, however it is encoded, makes another path.
@@ -114,3 +116,10 @@ def _describe_page(path: str, media_type: str, meaning: str) -> dict[str, Any]:
     responses |= {str(status): error for status, error in errors.describe().items()}
     name = path.strip("/") or "index"
     return {"tags": ["service"], "summary": meaning, "operationId": f"show_{name}", "responses": responses}
+
+
+def _describe_revalidation(operation: dict[str, Any]) -> None:
+    """Describe that the page may be kept, and has to be asked for again each time."""
+    headers = operation["responses"]["200"]["headers"]
+    headers["Cache-Control"] = {"required": True, "schema": {"const": "no-cache"}}
+    headers["ETag"] = {"required": True, "schema": {"type": "string"}}
