@@ -15,7 +15,7 @@ from endotwin.settings import Settings
 from service import errors
 from service.access.control import errors_of
 from service.error_codes import ErrorCode
-from service.gallery.pages import GALLERY, SECURITY_HEADERS
+from service.gallery.pages import GALLERY, page_headers
 from service.jobs.job_body import describe_body
 from service.jobs.job_view import JobPage
 from service.model_view import ModelDetails, ModelList
@@ -66,13 +66,11 @@ def describe_service(app: FastAPI, models: Models, settings: Settings) -> dict[s
     name["schema"]["enum"] = models.names
     pages = other_pages(settings)
     paths |= {path: {"get": _describe_page(path, *page)} for path, page in pages.items()}
-    for path, fixed in {"/": PAGE_HEADERS, GALLERY: SECURITY_HEADERS}.items():
+    for path, fixed in {"/": PAGE_HEADERS, GALLERY: page_headers()}.items():
         if path in pages:
             paths[path]["get"]["responses"]["200"]["headers"] = {
                 name: {"required": True, "schema": {"const": value}} for name, value in fixed.items()
             }
-    if GALLERY in pages:
-        _describe_revalidation(paths[GALLERY]["get"])
     for path, operations in paths.items():
         for operation in operations.values():
             # A name with a slash in it, however it is encoded, makes another path.
@@ -116,10 +114,3 @@ def _describe_page(path: str, media_type: str, meaning: str) -> dict[str, Any]:
     responses |= {str(status): error for status, error in errors.describe().items()}
     name = path.strip("/") or "index"
     return {"tags": ["service"], "summary": meaning, "operationId": f"show_{name}", "responses": responses}
-
-
-def _describe_revalidation(operation: dict[str, Any]) -> None:
-    """Describe that the page may be kept, and has to be asked for again each time."""
-    headers = operation["responses"]["200"]["headers"]
-    headers["Cache-Control"] = {"required": True, "schema": {"const": "no-cache"}}
-    headers["ETag"] = {"required": True, "schema": {"type": "string"}}

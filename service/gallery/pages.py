@@ -62,6 +62,11 @@ def is_gallery(path: str) -> bool:
     return path == GALLERY or path.startswith(f"{GALLERY}/")
 
 
+def page_headers() -> dict[str, str]:
+    """Return the headers of the page, but for its type."""
+    return {name: value for name, value in _read(_PAGE).headers.items() if name != "Content-Type"}
+
+
 def static_files() -> list[str]:
     """Return the names of the page and its files, sorted."""
     folder = files("service.gallery") / "static"

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_run import Run, command_in
 from live_server import LiveServer, free_port
-from typer.testing import CliRunner, Result
 
-from endotwin.cli.main import app
 from endotwin.cli.remote import describe_job
 from endotwin.client.views import Job
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture
 def run(labelled_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs the command in an empty folder, with the models of the service."""
-    for name in [name for name in os.environ if name.startswith("ENDOTWIN_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("ENDOTWIN_CHECKPOINT_DIR", str(labelled_checkpoint.parent))
-    monkeypatch.setenv("ENDOTWIN_DEFAULT_MODEL", "tiny")
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return command_in(tmp_path, labelled_checkpoint, monkeypatch)
 
 
 @pytest.fixture

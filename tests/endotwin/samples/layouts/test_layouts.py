@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from command_run import Run, command_in
 from hypothesis import given
 from hypothesis import strategies as st
 from layout_batches import layout_set
-from typer.testing import CliRunner, Result
 
 from endotwin.cli.generate import LayoutName
-from endotwin.cli.main import app
 from endotwin.files import OutputError
 from endotwin.image_range import MAX_INDEX, ImageRange
 from endotwin.samples.labelling import LABELS, LabellingError
@@ -22,7 +20,6 @@ from endotwin.samples.layouts.layout import Layout, LayoutSample, LayoutSet
 from endotwin.samples.layouts.writing import LAYOUTS, write_layout
 from endotwin.samples.sample import Provenance
 
-Run = Callable[..., Result]
 FOLDER = "Dataset501_Endotwin"
 """A name that every layout takes."""
 
@@ -30,12 +27,7 @@ FOLDER = "Dataset501_Endotwin"
 @pytest.fixture
 def run(labelled_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs the command in an empty folder."""
-    for name in [name for name in os.environ if name.startswith("ENDOTWIN_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("ENDOTWIN_CHECKPOINT_DIR", str(labelled_checkpoint.parent))
-    monkeypatch.setenv("ENDOTWIN_DEFAULT_MODEL", "tiny")
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return command_in(tmp_path, labelled_checkpoint, monkeypatch)
 
 
 def files(folder: Path) -> dict[str, bytes]:
