@@ -108,12 +108,19 @@ async def generate(request: Request) -> Response:
 
 
 def _add_models(app: FastAPI) -> None:
-    app.get("/models", tags=["models"], response_model=ModelList, responses=errors.describe())(list_models)
+    app.get(
+        "/models",
+        tags=["models"],
+        response_model=ModelList,
+        response_description="the models",
+        responses=errors.describe(),
+    )(list_models)
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
     app.get(
         "/models/{name}",
         tags=["models"],
         response_model=ModelDetails,
+        response_description="the model",
         responses=errors.describe(ErrorCode.UNKNOWN_MODEL),
         openapi_extra={"parameters": [name]},
     )(show_model)
