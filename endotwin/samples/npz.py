@@ -14,7 +14,7 @@ from endotwin.samples.sample import Provenance, labels_of
 
 NPZ_SUFFIX = ".npz"
 
-_PARAMETERS = {
+PARAMETER_ARRAYS = {
     f"{part}_{field}": (part, field)
     for part, fields in {
         "asked": ("density", "cv", "hexagonality", "guttae", "age", "pixel_size", "clarity"),
@@ -56,7 +56,7 @@ def write_npz(images: ImageRange, provenance: Provenance, batches: Iterable[Batc
     }
     for name in labelling.image_labels:
         arrays[name] = np.empty(shape, "<u2" if name == "instances" else "|u1")
-    parameters = _PARAMETERS if "parameters" in labelling.labels else {}
+    parameters = PARAMETER_ARRAYS if "parameters" in labelling.labels else {}
     arrays |= {name: np.empty(images.count, "<f8") for name in parameters}
     for batch in batches:
         at = slice(batch.range.start - images.start, batch.range.start - images.start + batch.range.count)
