@@ -13,6 +13,7 @@ from endotwin.cli.command_line import reported, saying, usage_error
 from endotwin.cli.interruption import noted_signals
 from endotwin.cli.options import (
     Age,
+    Appearance,
     CheckpointFile,
     Clarity,
     Cv,
@@ -88,6 +89,7 @@ def generate_command(
     guttae: Guttae = None,
     age: Age = None,
     pixel_size: PixelSize = None,
+    appearance: Appearance = None,
     expert_hand: ExpertHand = False,
     model: ModelName = None,
     checkpoint: CheckpointFile = None,
@@ -128,6 +130,7 @@ def generate_command(
         guttae=guttae,
         age=age,
         pixel_size=pixel_size,
+        appearance=appearance,
         expert_hand="true" if expert_hand else None,
     )
     chosen_seed = secrets.randbits(64) if seed is None else seed

@@ -31,6 +31,12 @@ Age = Annotated[str | None, _condition("Years, 5 to 105: the rest follows publis
 PixelSize = Annotated[
     str | None, typer.Option(help="Side of a pixel in micrometres, 0.3 to 3. Default: 0.9.")
 ]
+Appearance = Annotated[
+    str | None,
+    typer.Option(
+        metavar="INTEGER", help="Which look of the same mosaics and labels, 0 to 999. Default: 0."
+    ),
+]
 ExpertHand = Annotated[
     bool,
     typer.Option(

@@ -13,6 +13,7 @@ from endotwin.cli.command_line import explain, saying, usage_error
 from endotwin.cli.interruption import noted_signals
 from endotwin.cli.options import (
     Age,
+    Appearance,
     CheckpointFile,
     Clarity,
     Cv,
@@ -75,6 +76,7 @@ def set_command(
     guttae: Guttae = None,
     age: Age = None,
     pixel_size: PixelSize = None,
+    appearance: Appearance = None,
     expert_hand: ExpertHand = False,
     model: ModelName = None,
     checkpoint: CheckpointFile = None,
@@ -160,6 +162,7 @@ def set_command(
         guttae=guttae,
         age=age,
         pixel_size=pixel_size,
+        appearance=appearance,
         expert_hand="true" if expert_hand else None,
     )
     check_one_model(model, checkpoint)

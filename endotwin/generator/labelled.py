@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from endotwin.generator.instruments import Instrument, choose, one_hot, per_image
+from endotwin.generator.latents import FIRST_STREAM_OF_APPEARANCES, draw_normals
 from endotwin.generator.renderer import (
     LIGHT_CHANNELS,
     LIGHT_SIZE,
@@ -28,7 +29,7 @@ from endotwin.generator.renderer import (
     light_fields,
     video_fields,
 )
-from endotwin.image_range import IMAGE_SIZE
+from endotwin.image_range import IMAGE_SIZE, ImageRange
 from endotwin.mosaic.guttae import soften
 from endotwin.mosaic.parameters import (
     PARAMETER_NUMBERS,
@@ -36,7 +37,7 @@ from endotwin.mosaic.parameters import (
     Conditions,
     ImagePopulation,
 )
-from endotwin.mosaic.scene import SCENE_NUMBERS, Scene, draw_scene
+from endotwin.mosaic.scene import SCENE_NUMBERS, Scene, draw_scene, numbers_of_appearance
 
 _MOSAIC_CHANNELS = 6
 GUTTAE_CHANNELS = 3
@@ -107,6 +108,23 @@ class LabelledGenerator(RenderingNetwork):
         """Map standard normal numbers (B, draws) to images (B, 1, 128, 128) in -1..1, unconditionally."""
         scenes = self.draw_scenes(draws.detach().cpu().numpy(), Conditions())
         return self.render_scenes(draws, scenes)
+
+    def draw_numbers(self, images: ImageRange, appearance: int) -> np.ndarray:
+        """Draw the numbers of images in one of their looks.
+
+        Appearance 0 has those of `draw_normals`. Another one has those of a stream of its own wherever
+        neither the mosaic nor its labels depend on them.
+
+        Returns:
+            float32 (images.count, draws) standard normal.
+        """
+        numbers = draw_normals(images, self.draws)
+        if appearance > 0:
+            others = draw_normals(images, self.draws, FIRST_STREAM_OF_APPEARANCES + appearance - 1)
+            of_look = np.ones(self.draws, dtype=bool)
+            of_look[:SCENE_NUMBERS] = numbers_of_appearance()
+            numbers[:, of_look] = others[:, of_look]
+        return numbers
 
     def draw_scenes(
         self, draws: np.ndarray, conditions: Conditions, before_each: Callable[[], None] = lambda: None

@@ -12,6 +12,11 @@ import numpy as np
 
 from endotwin.image_range import ImageRange
 
+STREAM_OF_HAND = 1
+FIRST_STREAM_OF_APPEARANCES = 2
+"""Streams of random numbers beside 0: that of an expert's hand, and that of appearance 1, from which on
+each appearance has its own."""
+
 _NORMALS_PER_BLOCK = 8  # a Philox4x64 block is four 64-bit words, each of which makes two numbers
 
 

@@ -145,19 +145,19 @@ class Sampler:
     def _draw(
         self, rows: ImageRange, conditions: Conditions | None, before_each: Callable[[], None]
     ) -> tuple[np.ndarray, Sequence[Scene]]:
-        draws = draw_normals(rows, self._generator.draws)
         if isinstance(self._generator, LabelledGenerator):
             asked = conditions or Conditions()
             if asked.clarity is not None and not self._generator.architecture.instruments:
                 raise NotLabelledError(
                     f"{self.checkpoint.card.name} does not set the clarity of its images"
                 )
+            draws = self._generator.draw_numbers(rows, asked.appearance)
             if asked.expert_hand:
                 return draws, _draw_for_experts(self._generator, rows, draws, asked, before_each)
             return draws, self._generator.draw_scenes(draws, asked, before_each)
         if conditions is not None:
             raise NotLabelledError(f"{self.checkpoint.card.name} has no labels and takes no conditions")
-        return draws, ()
+        return draw_normals(rows, self._generator.draws), ()
 
     def render(self, drawings: Sequence[Drawing]) -> list[Batch]:
         """Do the rest of `batch`: run the network once.

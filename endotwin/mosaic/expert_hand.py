@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endotwin.generator.latents import draw_normals
+from endotwin.generator.latents import STREAM_OF_HAND, draw_normals
 from endotwin.image_range import IMAGE_SIZE, ImageRange
 from endotwin.mosaic.parameters import Conditions, Range
 from endotwin.smooth_noise import smooth_noise
@@ -33,9 +33,6 @@ REGULAR_CV, REGULAR_HEXAGONALITY = Range(low=0.15, high=0.28), Range(low=0.65, h
 """Mosaics more regular than most corneas: a network learns the usual shape of a cell from them, which helps
 where haze hides borders."""
 
-_STREAM = 1
-"""Of random numbers: the images' own have the number 0."""
-
 
 @dataclass(frozen=True)
 class Hand:
@@ -52,7 +49,7 @@ class Hand:
             shows, in pixels.
         """
         pixels = IMAGE_SIZE * IMAGE_SIZE
-        numbers = draw_normals(ImageRange(self.seed, self.index, 1), 2 * pixels + 2, _STREAM)[0]
+        numbers = draw_normals(ImageRange(self.seed, self.index, 1), 2 * pixels + 2, STREAM_OF_HAND)[0]
         numbers = numbers.astype(np.float64)
         noise = numbers[: 2 * pixels].reshape(2, IMAGE_SIZE, IMAGE_SIZE)
         return np.stack(

@@ -21,6 +21,9 @@ GUTTAE_NUMBERS = _SPOTS * _SPOT_NUMBERS + 2 * _GRID**2
 """Standard normal numbers per image: of each spot position (2), radius, stretch, angle, depth, edge, tilt
 (2) and glint (3); then the outline and the inside of all."""
 
+_LOOK_OF_SPOT = slice(5, None)
+"""Of the numbers of a spot, those of its depth, edge, tilt and glint: the others shape it."""
+
 _MEDIAN_RADIUS, _RADIUS_LOG_SD = 17.0, 0.35
 _LEAST_RADIUS, _LARGEST_RADIUS = 6.0, 32.0
 _STRETCH_SD, _LARGEST_STRETCH = 0.12, 0.3
@@ -74,6 +77,14 @@ class Guttae:
 
     covered: np.ndarray
     look: GuttaeLook
+
+
+def numbers_of_look() -> np.ndarray:
+    """Return which numbers decide how guttae look, and not where they are: bool (GUTTAE_NUMBERS,)."""
+    of_spots = np.zeros((_SPOTS, _SPOT_NUMBERS), dtype=bool)
+    of_spots[:, _LOOK_OF_SPOT] = True
+    outline, inside = np.zeros(_GRID**2, dtype=bool), np.ones(_GRID**2, dtype=bool)
+    return np.concatenate([of_spots.ravel(), outline, inside])
 
 
 def draw_guttae(numbers: np.ndarray, share: float, owner: np.ndarray) -> Guttae:

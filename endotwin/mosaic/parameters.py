@@ -23,8 +23,9 @@ GUTTAE = (0.0, 0.4)  # share of the image
 AGE = (5.0, 105.0)  # years
 CLARITY = (2.0, 40.0)  # grey levels
 PIXEL_SIZE = (0.3, 3.0)  # micrometres
+APPEARANCE = (0, 999)  # of the looks of one mosaic
 
-CONDITION_LIMITS = {
+CONDITION_LIMITS: dict[str, tuple[float, float]] = {
     "density": DENSITY,
     "cv": CV,
     "hexagonality": HEXAGONALITY,
@@ -32,6 +33,7 @@ CONDITION_LIMITS = {
     "age": AGE,
     "clarity": CLARITY,
     "pixel_size": PIXEL_SIZE,
+    "appearance": APPEARANCE,
 }
 """Least and greatest value of every condition."""
 
@@ -44,6 +46,9 @@ CELL_AREAS = (200.0, 3200.0)
 
 PARAMETER_NUMBERS = 6
 """Standard normal numbers per image: density, cv, hexagonality, guttae, age, clarity."""
+
+CLARITY_NUMBER = 5
+"""Which of them is that of the clarity."""
 
 _SAFE_CV = (0.16, 0.60)
 _SAFE_HEXAGONALITY = (0.30, 0.85)
@@ -99,6 +104,13 @@ class Conditions(BaseModel):
     )
     pixel_size: float = Field(
         default=DEFAULT_PIXEL_SIZE, description=f"side of a pixel in micrometres, {_span(PIXEL_SIZE)}"
+    )
+    appearance: int = Field(
+        default=0,
+        ge=APPEARANCE[0],
+        le=APPEARANCE[1],
+        description="which look of a mosaic: its light, grain, clarity and instrument, not its labels; "
+        f"{_span(APPEARANCE)}",
     )
     expert_hand: bool = Field(
         default=False,

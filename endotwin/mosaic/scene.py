@@ -11,9 +11,16 @@ from endotwin.mosaic.calibration import shape_for
 from endotwin.mosaic.clarity import clarity_weights, measure_clarity
 from endotwin.mosaic.drawing import GRID, LATTICE_NUMBERS, SITE_NUMBERS, Mosaic, draw_mosaic
 from endotwin.mosaic.expert_hand import Hand
-from endotwin.mosaic.guttae import GUTTAE_NUMBERS, GuttaeLook, draw_guttae, soften
+from endotwin.mosaic.guttae import (
+    GUTTAE_NUMBERS,
+    GuttaeLook,
+    draw_guttae,
+    numbers_of_look,
+    soften,
+)
 from endotwin.mosaic.labels import Label, make_label
 from endotwin.mosaic.parameters import (
+    CLARITY_NUMBER,
     PARAMETER_NUMBERS,
     ClarityPopulation,
     Conditions,
@@ -29,6 +36,9 @@ MOSAIC_VERSION = 3
 SCENE_NUMBERS = PARAMETER_NUMBERS + LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS + GUTTAE_NUMBERS
 """Standard normal numbers per image."""
 
+
+_LOOKS = slice(3, 5)
+"""Of the numbers of a site, those of the look of its cell."""
 
 _HIDDEN = 0.02
 """Share of a gutta's depth, and of the brightness by glints, from which on a pixel counts as hidden."""
@@ -102,5 +112,18 @@ def draw_scene(
         raster=raster,
         guttae=guttae.covered,
         gutta_look=guttae.look,
-        looks=sites[mosaic.table, 3:5].take(raster.owner, axis=0),
+        looks=sites[mosaic.table, _LOOKS].take(raster.owner, axis=0),
     )
+
+
+def numbers_of_appearance() -> np.ndarray:
+    """Return which numbers of a scene decide how its mosaic looks, and nothing of its labels.
+
+    Returns:
+        bool (SCENE_NUMBERS,): those of clarity, of the looks of cells, and of the looks of guttae.
+    """
+    of_parameters = np.arange(PARAMETER_NUMBERS) == CLARITY_NUMBER
+    of_sites = np.zeros((GRID * GRID, SITE_NUMBERS), dtype=bool)
+    of_sites[:, _LOOKS] = True
+    lattice = np.zeros(LATTICE_NUMBERS, dtype=bool)
+    return np.concatenate([of_parameters, lattice, of_sites.ravel(), numbers_of_look()])

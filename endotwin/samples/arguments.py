@@ -24,6 +24,7 @@ class ConditionArguments(TypedDict, total=False):
     age: ConditionValue
     clarity: ConditionValue
     pixel_size: float | str
+    appearance: int | str
     expert_hand: bool
 
 

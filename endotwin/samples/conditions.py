@@ -13,6 +13,7 @@ from endotwin.quoting import shorten
 from endotwin.samples.labelling import Labelling, LabellingError, parse_labels
 
 _PLAIN_NUMBERS = {"pixel_size"}
+_WHOLE_NUMBERS = {"appearance"}
 SWITCHES = {"expert_hand"}
 """Conditions that are true or false."""
 
@@ -22,6 +23,8 @@ _TRUTH = {"true": True, "false": False}
 def _kind(name: str) -> str:
     if name in SWITCHES:
         return "true or false"
+    if name in _WHOLE_NUMBERS:
+        return "a whole number"
     return "a number" if name in _PLAIN_NUMBERS else "a number or LOW:HIGH"
 
 
@@ -32,6 +35,7 @@ CONDITIONS: dict[str, str] = {
 
 _DECIMAL = r"[0-9]{1,6}(\.[0-9]{1,20})?"  # as many digits as a float is written with
 _NUMBER = re.compile(_DECIMAL)
+_WHOLE = re.compile(r"[0-9]{1,3}")
 
 
 def parse_labelling(labels: str | None, values: Mapping[str, str]) -> Labelling:
@@ -60,7 +64,7 @@ def parse_conditions(values: Mapping[str, str]) -> Conditions | None:
         LabellingError: one of them cannot be read, or no mosaic meets them.
     """
     given = {name: _read(name, values[name]) for name in CONDITIONS if name in values}
-    given = {name: value for name, value in given.items() if value is not False}
+    given = {name: value for name, value in given.items() if value != 0}
     if not given:
         return None
     checked: dict[str, Range | float] = {}
@@ -86,6 +90,10 @@ def describe_condition(name: str, *, in_json: bool = False) -> dict[str, Any]:
         as_text = {"anyOf": [truth, {"type": "string", "enum": list(_TRUTH)}]}
         return {**(as_text if in_json else truth), "description": CONDITIONS[name]}
     least, most = CONDITION_LIMITS[name]
+    if name in _WHOLE_NUMBERS:
+        whole = {"type": "integer", "minimum": least, "maximum": most, "default": 0}
+        as_text = {"anyOf": [whole, {"type": "string", "pattern": f"^{_WHOLE.pattern}$"}]}
+        return {**(as_text if in_json else whole), "description": CONDITIONS[name]}
     number = {"type": "number", "minimum": least, "maximum": most}
     about = {"description": f"{CONDITIONS[name]}; in decimal notation, without an exponent"}
     if name in _PLAIN_NUMBERS:
@@ -102,6 +110,10 @@ def _read(name: str, text: str) -> Range | float:
         if text not in _TRUTH:
             raise LabellingError(name, f"{name} must be {CONDITIONS[name]}, got {shorten(text)}")
         return _TRUTH[text]
+    if name in _WHOLE_NUMBERS:
+        if not _WHOLE.fullmatch(text):
+            raise LabellingError(name, f"{name} must be {CONDITIONS[name]}, got {shorten(text)}")
+        return int(text)
     ends = text.split(":")
     if len(ends) > (1 if name in _PLAIN_NUMBERS else 2) or not all(map(_NUMBER.fullmatch, ends)):
         raise LabellingError(name, f"{name} must be {CONDITIONS[name]}, got {shorten(text)}")

@@ -74,8 +74,13 @@ class Labelling:
         return {
             name: write_condition(getattr(self.conditions, name))
             for name in type(self.conditions).model_fields
-            if name in names and getattr(self.conditions, name) is not False
+            if name in names and getattr(self.conditions, name) != 0
         }
+
+    @property
+    def appearance(self) -> int:
+        """Which of the looks of a mosaic the images have."""
+        return 0 if self.conditions is None else self.conditions.appearance
 
     @property
     def query(self) -> str:

@@ -41,7 +41,8 @@ def write_npz(images: ImageRange, provenance: Provenance, batches: Iterable[Batc
 
     Labels that are images are arrays of their name, uint8 or (`instances`) uint16, (count, 128, 128); with
     `borders` and `visible` there are `classes`, see `training_classes`. Every parameter is one, such as
-    `asked_density`, float64 (count,), with nan for what does not exist. `seed`, `model`, `generator_sha256`
+    `asked_density`, float64 (count,), with nan for what does not exist; `asked_appearance` is
+    there only if it is not 0. `seed`, `model`, `generator_sha256`
     and `conditions` (as in a query) are single values.
     """
     labelling = provenance.labelling
@@ -58,6 +59,8 @@ def write_npz(images: ImageRange, provenance: Provenance, batches: Iterable[Batc
         arrays[name] = np.empty(shape, "<u2" if name == "instances" else "|u1")
     parameters = PARAMETER_ARRAYS if "parameters" in labelling.labels else {}
     arrays |= {name: np.empty(images.count, "<f8") for name in parameters}
+    if parameters and labelling.appearance:
+        arrays["asked_appearance"] = np.full(images.count, labelling.appearance, "<f8")
     for batch in batches:
         at = slice(batch.range.start - images.start, batch.range.start - images.start + batch.range.count)
         labels = labels_of(batch, labelling)

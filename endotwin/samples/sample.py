@@ -122,7 +122,10 @@ def sample_record(
     if labelling.given:
         record["conditions"] = dict(labelling.given)
     if label is not None and "parameters" in labelling.labels:
-        record["parameters"] = {"asked": asdict(label.asked), "measured": asdict(label.measured)}
+        asked = asdict(label.asked)
+        if labelling.appearance:
+            asked["appearance"] = labelling.appearance
+        record["parameters"] = {"asked": asked, "measured": asdict(label.measured)}
     if label is not None and "cells" in labelling.labels:
         record["cells"] = _list_cells(label)
     return record

@@ -191,7 +191,7 @@ def _sample(name: str, files: dict[str, bytes], wanted: LayoutSet) -> LayoutSamp
 
 def _in_order(values: dict[str, Any], kind: type[Parameters] | type[Measured]) -> dict[str, Any]:
     """Return values in the order of generation: in a record they are sorted by name."""
-    return {field.name: values[field.name] for field in fields(kind)}
+    return {**{field.name: values[field.name] for field in fields(kind)}, **values}
 
 
 def _pixels(content: bytes) -> np.ndarray:

@@ -26,6 +26,7 @@ conditions = st.fixed_dictionaries(
         "density": st.just((1500, 2500)),
         "guttae": st.just(0.1),
         "age": st.integers(20, 80),
+        "appearance": st.integers(0, 999),
         "expert_hand": st.just(True),
     },
 )

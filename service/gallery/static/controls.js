@@ -10,9 +10,10 @@ const KNOWN = {
   age: ["Age", "years", 1],
   clarity: ["Clarity", "grey levels", 0.5],
   pixel_size: ["Pixel size", "micrometres", 0.05],
+  appearance: ["Appearance", "another look of the same cells", 1, 1],
 };
 const SWITCHES = { expert_hand: "Labels as an expert's hand draws them" };
-const PLAIN = new Set(["pixel_size"]); // a number, never a range
+const PLAIN = new Set(["pixel_size", "appearance"]); // a number, never a range
 const STEPS = 100;
 
 /** Return the name of a condition or a measured parameter, as people say it. */
@@ -123,8 +124,9 @@ class Condition {
     this.name = name;
     this._limits = limits;
     this._onset = onset;
-    const [title, unit, step] = KNOWN[name] ?? [titleOf(name), "", (limits.most - limits.least) / STEPS];
+    const [title, unit, step, first] = KNOWN[name] ?? [titleOf(name), "", (limits.most - limits.least) / STEPS];
     this._step = step;
+    this._first = first ?? (limits.least + limits.most) / 2; // of the values, where none was set before
     this._mode = element(
       "select", { "aria-label": `${title}: how it is set`, onchange: () => this._change() },
       element("option", { value: "" }, PLAIN.has(name) ? "as usual" : "the model's own"),
@@ -145,9 +147,8 @@ class Condition {
   show(text) {
     const ends = text === undefined ? [] : text.split(":").map(Number);
     this._mode.value = ["", "value", "range"][ends.length] ?? "";
-    const middle = (this._limits.least + this._limits.most) / 2;
-    this._fill(this._low, ends[0] ?? middle, ends.length > 0);
-    this._fill(this._high, ends[1] ?? ends[0] ?? middle, ends.length > 1);
+    this._fill(this._low, ends[0] ?? this._first, ends.length > 0);
+    this._fill(this._high, ends[1] ?? ends[0] ?? this._first, ends.length > 1);
     this._low.label.textContent = ends.length > 1 ? "from" : "";
     this._high.row.hidden = ends.length < 2;
     this.element.classList.toggle("unset", ends.length === 0);

@@ -89,6 +89,8 @@ def test_conditions_are_written_as_they_can_be_given_again(values: dict[str, str
         ({}, ""),
         ({"expert_hand": "true", "cv": "0.30"}, "cv=0.3&expert_hand=true"),
         ({"expert_hand": "false"}, ""),
+        ({"appearance": "0"}, ""),
+        ({"appearance": "007", "cv": "0.30"}, "cv=0.3&appearance=7"),
         ({"expert_hand": "false", "cv": "0.30"}, "cv=0.3"),
     ],
 )
@@ -126,6 +128,12 @@ WRONG_CONDITIONS = [
     ("pixel_size=1:2", "pixel_size", "a number (side of a pixel in micrometres, 0.3 to 3), got '1:2'"),
     ("pixel_size=0.2", "pixel_size", "from 0.3 to 3 micrometres, got 0.2"),
     ("cv=0.3&age=50&guttae=1&density=2000", "guttae", "within 0 to 0.4"),
+    ("appearance=1000", "appearance", "a whole number (which look"),
+    ("appearance=1000", "appearance", "got '1000'"),
+    ("appearance=-1", "appearance", "0 to 999), got '-1'"),
+    ("appearance=1.0", "appearance", "got '1.0'"),
+    ("appearance=1:2", "appearance", "got '1:2'"),
+    ("appearance=", "appearance", "got ''"),
     ("expert_hand=yes", "expert_hand", "expert_hand must be true or false (to train a segmenter on"),
     ("expert_hand=", "expert_hand", "got ''"),
     ("expert_hand=True", "expert_hand", "got 'True'"),
@@ -141,7 +149,7 @@ def test_other_conditions_are_refused(query: str, field: str, allowed: str) -> N
 
 
 def test_every_condition_is_described() -> None:
-    numbers = ["density", "cv", "hexagonality", "guttae", "age", "clarity", "pixel_size"]
+    numbers = ["density", "cv", "hexagonality", "guttae", "age", "clarity", "pixel_size", "appearance"]
     assert list(CONDITIONS) == [*numbers, "expert_hand"]
     assert list(ConditionArguments.__annotations__) == list(CONDITIONS)
 
