@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import botocore
@@ -37,9 +38,15 @@ def command() -> list[str]:
     return list(json.loads(text))
 
 
+@cache
+def bento_files() -> BentoPathSpec:
+    """Return the patterns of `bentoml build`: reading them walks the repository."""
+    return BentoPathSpec(BENTOFILE["include"], [], str(ROOT))
+
+
 def packed(path: str) -> bool:
     """Return whether `bentoml build` would pack a file of the repository."""
-    return bool(BentoPathSpec(BENTOFILE["include"], [], str(ROOT)).includes(path))
+    return bool(bento_files().includes(path))
 
 
 def test_bento_is_of_the_service() -> None:

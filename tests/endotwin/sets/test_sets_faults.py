@@ -53,6 +53,7 @@ def test_a_set_through_all_faults(
     assert "Uploads" not in swift_server.client().list_multipart_uploads(Bucket=bucket)
 
 
+@pytest.mark.long
 def test_a_large_object_through_all_faults(
     proxy: FaultProxy, open_place: Open, bucket: str, swift_server: Swift, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +244,7 @@ def test_boto3_does_not_retry_by_itself(
     assert proxy.refused == 1
 
 
+@pytest.mark.long
 def test_a_listing_through_all_faults(proxy: FaultProxy, open_place: Open, bucket: str) -> None:
     place = open_place(f"s3://{bucket}/set", timeout_seconds=1, patience_seconds=3600)
     names = [f"train/{i:02d}" for i in range(4)]

@@ -124,7 +124,7 @@ def test_a_killed_worker_is_replaced_and_the_set_in_s3_is_the_same(
     ("number", "whole_cluster"),
     [
         (signal.SIGINT, True),
-        (signal.SIGKILL, False),
+        pytest.param(signal.SIGKILL, False, marks=pytest.mark.long),
         pytest.param(signal.SIGKILL, True, marks=pytest.mark.long),  # Ray takes a minute to notice
     ],
 )
@@ -212,7 +212,7 @@ class KillingAWorker(Counting):
 
 
 def test_a_killed_worker_is_replaced_and_the_set_is_the_same(
-    ray_run: RayRun, workshop: Workshop, undisturbed: dict[str, str], tmp_path: Path
+    cluster: Any, ray_run: RayRun, workshop: Workshop, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
     spec, folder = workshop.spec(name="endotwin-tiny-7", n=N, shard_size=SHARD_SIZE), tmp_path / "set"
     progress, notes = KillingAWorker(), []
@@ -223,11 +223,14 @@ def test_a_killed_worker_is_replaced_and_the_set_is_the_same(
     assert "a worker has died; another makes its shards" in notes
     assert len(progress.new) + len(progress.there) == N // SHARD_SIZE
     assert progress.images == SHARD_SIZE * len(progress.new)
+    logs = Path(cluster._private.worker._global_node.get_session_dir_path()) / "logs"
+    texts = [path.read_bytes() for path in logs.rglob("*") if path.is_file()]
+    assert len(texts) > 5
+    assert not [text for text in texts if SECRET.encode() in text]
 
 
-def test_the_progress_is_that_of_a_local_run(
-    cluster: Any, ray_run: RayRun, workshop: Workshop, tmp_path: Path
-) -> None:
+@pytest.mark.long
+def test_the_progress_is_that_of_a_local_run(ray_run: RayRun, workshop: Workshop, tmp_path: Path) -> None:
     folder, progress = FolderDestination(tmp_path / "set"), Counting()
     shards = plan_set(workshop.spec())
     workshop.make(workshop.spec(), folder, shards=shards[1:2])
@@ -237,10 +240,6 @@ def test_the_progress_is_that_of_a_local_run(
     assert {shard: record.samples for shard, record in made.items() if record} == {
         shard: shard.images.count for shard in shards if shard != shards[1]
     }
-    logs = Path(cluster._private.worker._global_node.get_session_dir_path()) / "logs"
-    texts = [path.read_bytes() for path in logs.rglob("*") if path.is_file()]
-    assert len(texts) > 5
-    assert not [text for text in texts if SECRET.encode() in text]
 
 
 def all_cpus(cluster: Any) -> int:
