@@ -19,6 +19,9 @@ SWITCHES = {"expert_hand"}
 
 _TRUTH = {"true": True, "false": False}
 
+_DEFAULTS = {"appearance": 0, "expert_hand": False}
+"""Values that are the same as none given."""
+
 
 def _kind(name: str) -> str:
     if name in SWITCHES:
@@ -64,7 +67,7 @@ def parse_conditions(values: Mapping[str, str]) -> Conditions | None:
         LabellingError: one of them cannot be read, or no mosaic meets them.
     """
     given = {name: _read(name, values[name]) for name in CONDITIONS if name in values}
-    given = {name: value for name, value in given.items() if value != 0}
+    given = {name: value for name, value in given.items() if value != _DEFAULTS.get(name)}
     if not given:
         return None
     checked: dict[str, Range | float] = {}

@@ -127,6 +127,7 @@ WRONG_CONDITIONS = [
     ("age=3", "age", "within 5 to 105"),
     ("pixel_size=1:2", "pixel_size", "a number (side of a pixel in micrometres, 0.3 to 3), got '1:2'"),
     ("pixel_size=0.2", "pixel_size", "from 0.3 to 3 micrometres, got 0.2"),
+    ("pixel_size=0", "pixel_size", "from 0.3 to 3 micrometres, got 0"),
     ("cv=0.3&age=50&guttae=1&density=2000", "guttae", "within 0 to 0.4"),
     ("appearance=1000", "appearance", "a whole number (which look"),
     ("appearance=1000", "appearance", "got '1000'"),
