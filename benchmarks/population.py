@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import Voronoi
 
-from training.data.read import read_grey
+from endotwin.image_reading import read_grey
+from endotwin.segmentation.cells import cells_from_borders
 from training.population.border_map import READER_PATH, load_reader
 from training.population.fit_reader import DOMAINS, read_domain
 from training.population.measurement import find_side, measure_image
 from training.population.population import ImageMeasures, Population, summarise
 from training.trial.borders import thick
-from training.trial.cells import cells_from_borders, count_cells
+from training.trial.cells import count_cells
 
 _FEWEST_CENTRES = 80
 

@@ -18,6 +18,7 @@ MAY_IMPORT = {
 }
 NEEDS_AN_EXTRA = {
     "endotwin/monai_transforms.py": {"monai"},
+    "endotwin/segmentation/cells.py": {"scipy", "skimage"},
     "endotwin/sets/ray/cluster.py": {"ray"},
     "endotwin/sets/storage/bucket.py": {"boto3", "botocore"},
     "endotwin/sets/storage/retry.py": {"tenacity"},

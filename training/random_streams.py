@@ -40,6 +40,9 @@ class Purpose(IntEnum):
     TRIAL_CHOICE = 55
     TRIAL_SET = 56
     TRIAL_BOOTSTRAP = 57
+    SEGMENTER_SET = 61
+    SEGMENTER_ORDER = 62
+    SEGMENTER_CROPS = 63
 
 
 def stream(seed: int, purpose: Purpose) -> np.random.Generator:

@@ -34,10 +34,12 @@ class Picture:
         image: uint8 grey levels (H, W).
         labels: for each label that is an image and is there what reads it, as `Label` describes it. Where
             only outlines of cells are kept, cells are numbered in their order.
+        validation: whether it is of the set's validation part.
     """
 
     image: np.ndarray
     labels: Mapping[str, Callable[[], np.ndarray]] = field(default_factory=dict)
+    validation: bool = False
 
 
 def read_samples(path: Path) -> Iterator[Picture]:
@@ -53,7 +55,7 @@ def read_samples(path: Path) -> Iterator[Picture]:
         shards = [shard for pattern in _SHARDS for shard in sorted(path.glob(pattern))]
         if shards:
             for shard in shards:
-                yield from _group(_archive_files(shard))
+                yield from _group(_archive_files(shard), validation=shard.parent.name == "validation")
         else:
             names = sorted(path.glob("*.png"), key=lambda file: _split(file.name))
             yield from _group((file.name, file.read_bytes()) for file in names)
@@ -108,13 +110,14 @@ def _split(name: str) -> tuple[str, str]:
     return (match[1], match[2] or "") if match else (name, "")
 
 
-def _group(files: Iterator[tuple[str, bytes]]) -> Iterator[Picture]:
+def _group(files: Iterator[tuple[str, bytes]], *, validation: bool = False) -> Iterator[Picture]:
     """Yield a picture for each image among PNG files in which those of one key are neighbours."""
     for _, group in groupby(files, lambda entry: _split(entry[0])[0]):
         found = {_split(name)[1]: (content, name) for name, content in group}
         if "" in found:
             image = read_grey(*found.pop(""))
-            yield Picture(image, {label: partial(read_pixels, *entry) for label, entry in found.items()})
+            labels = {label: partial(read_pixels, *entry) for label, entry in found.items()}
+            yield Picture(image, labels, validation)
 
 
 def _archive_files(path: Path) -> Iterator[tuple[str, bytes]]:

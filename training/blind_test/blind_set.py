@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from training.data.read import DataError
+from endotwin.image_reading import DataError
 
 SET_FILE = "blind-test.json"
 KEY_FILE = "key.private.json"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from endotwin.files import OutputError
 from endotwin.generator.checkpoint import CheckpointError
+from endotwin.image_reading import DataError
 from endotwin.settings import SettingsError
 from training.adapt.request import AdaptError
 from training.cli.options import UsageError
-from training.data.read import DataError
 from training.learning.recipes.recipe import RecipeError
 from training.learning.run_folder import RunError
 from training.learning.trainer import TrainingError

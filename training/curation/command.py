@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from training.data.read import DataError
+from endotwin.image_reading import DataError
 
 if TYPE_CHECKING:
     from training.curation.summary import CurationSummary
@@ -109,11 +109,11 @@ def _why_nothing_is_kept(summary: CurationSummary) -> str:
 
 def _explanation(path: Path, thresholds: Thresholds) -> str:
     """Return every value of one image beside its threshold, as a table."""
+    from endotwin.image_reading import UnreadableError
     from training.curation.decisions import checks, decide_by_measures
     from training.curation.image_files import decode, read_bytes
     from training.curation.record_store import digest_of
     from training.curation.worker_tasks import measure_image
-    from training.data.read import UnreadableError
 
     try:
         data = read_bytes(path)

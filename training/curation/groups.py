@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.data.read import DataError
+from endotwin.image_reading import DataError
 
 
 @dataclass(frozen=True)

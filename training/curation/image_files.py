@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from training.data.read import MAX_PIXELS, UnreadableError, load_image, strict_decoding
+from endotwin.image_reading import MAX_PIXELS, UnreadableError, load_image, strict_decoding
 
 MAX_BYTES = 1_000_000_000
 

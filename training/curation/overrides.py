@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.data.read import DataError
+from endotwin.image_reading import DataError
 
 TEMPLATE = """\
 # The next run of `endotwin-training curate` into this folder honours the lines below, one image each:

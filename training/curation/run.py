@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from endotwin.files import whole_file
+from endotwin.image_reading import DataError
 from training.curation.clean_field import Box
 from training.curation.decisions import (
     ComparedPair,
@@ -42,7 +43,6 @@ from training.curation.worker_tasks import (
     measure_file,
     write_image,
 )
-from training.data.read import DataError
 
 IMAGES = "images"
 WORK = "work.private"

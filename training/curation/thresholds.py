@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from training.data.read import DataError
+from endotwin.image_reading import DataError
 
 _Share = Field(ge=0, le=1)
 _Level = Field(ge=0, le=255)

@@ -12,13 +12,13 @@ import numpy as np
 from PIL import Image
 
 from endotwin.files import whole_file
+from endotwin.image_reading import UnreadableError
 from training.curation.clean_field import Box, find_clean_field, flatten_illumination
 from training.curation.duplicates import Features, Match, find_features, match_features
 from training.curation.image_files import DecodedImage, decode, read_bytes
 from training.curation.measures import measure_field, measure_whole, reduced
 from training.curation.record_store import ImageRecord, RecordStore, digest_of
 from training.curation.thresholds import Cutting
-from training.data.read import UnreadableError
 
 THUMBNAIL_SIDE = 160
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from endotwin.generator.card import Card
-from training.data.read import DataError
+from endotwin.image_reading import DataError
 from training.data.split import Dataset, ImageFolder, load_dataset
 
 

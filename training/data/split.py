@@ -13,8 +13,8 @@ from PIL import Image
 
 from endotwin.generator.card import Source
 from endotwin.image_range import IMAGE_SIZE
+from endotwin.image_reading import DataError, LeftOut, find_image_files, read_grey
 from training.data.annotated_box import AnnotatedBox, move_box, read_annotated_box
-from training.data.read import DataError, LeftOut, find_image_files, read_grey
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from safetensors.torch import load_file
 from scipy import ndimage
 from torch import nn
 
-from training.trial.cells import cells_from_borders
-from training.trial.segmenter import border_probability, new_segmenter
+from endotwin.segmentation.cells import cells_from_borders
+from endotwin.segmentation.network import new_segmenter
+from endotwin.segmentation.windows import border_probability
 
 READER_SIDE = 20.0
 """Side of a cell (root of its mean area), in pixels, of the images that the reader was trained on."""

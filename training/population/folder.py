@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from endotwin.files import whole_file
+from endotwin.image_reading import read_grey
 from training.curation.progress import shown_steps
-from training.data.read import read_grey
 from training.population.border_map import load_reader
 from training.population.measurement import METHOD_VERSION, find_side, measure_image
 from training.population.population import ImageMeasures

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.data.read import DataError, read_grey
+from endotwin.image_reading import DataError, read_grey
 from training.trial.borders import annotated_area, resized_lines, thin
 
 MARGIN = 32

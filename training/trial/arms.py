@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from endotwin.segmentation.cells import cells_from_borders
 from training.random_streams import Purpose
 from training.trial.batches import BorderBatch, RealBatches, SyntheticBatches
 from training.trial.borders import thick, thin
-from training.trial.cells import cells_from_borders
 from training.trial.labelled_source import ASIDE, LabelledSource
 from training.trial.settings import ArmKind
 from training.trial.trial_data import (

@@ -1,20 +1,12 @@
-"""Cells of an image by its border probabilities, and their numbers in the annotated part of it."""
+"""The numbers of the cells in the annotated part of an image."""
 
 from __future__ import annotations
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy import ndimage
-from skimage.morphology import h_minima
-from skimage.segmentation import watershed
 
 from endotwin.mosaic.morphometry import measure_cells
-
-SMOOTHING = 1.0
-"""Standard deviation, pixels, of the blur that closes small gaps in borders."""
-
-DEPTH = 0.1
-"""A cell is a basin of the smoothed border probability that is at least this deep."""
+from endotwin.segmentation.cells import neighbour_pairs
 
 SHARE_INSIDE = 0.75
 """A cell counts if at least this share of it lies in the annotated area; otherwise the edge cuts it."""
@@ -50,40 +42,6 @@ class CellCounts(BaseModel):
         return self.six_sided / self.inner_cells if self.inner_cells else None
 
 
-def cells_from_borders(probability: np.ndarray) -> np.ndarray:
-    """Return the basins of the border probability, by watershed on its smoothed map.
-
-    Args:
-        probability: float (H, W) from 0 to 1, of a border, or lines drawn three pixels wide, 0 and 1.
-
-    Returns:
-        int32 (H, W): every pixel belongs to a cell, numbered from 1; borders have no width.
-    """
-    smooth = ndimage.gaussian_filter(probability.astype(np.float64), SMOOTHING)
-    levels = np.round(smooth * 1000).astype(np.uint16)  # whole numbers: basins are compared exactly
-    basins = h_minima(levels, round(DEPTH * 1000))  # type: ignore[no-untyped-call]
-    markers, _ = ndimage.label(basins, np.ones((3, 3)))
-    return np.asarray(watershed(levels, markers), dtype=np.int32)  # type: ignore[no-untyped-call]
-
-
-def neighbour_pairs(cells: np.ndarray) -> np.ndarray:
-    """Return the pairs of cells that share a side of a pixel, each once, the smaller number first.
-
-    Args:
-        cells: int (H, W).
-
-    Returns:
-        int (pairs, 2).
-    """
-    pairs = np.concatenate(
-        [
-            np.stack([cells[:-1].ravel(), cells[1:].ravel()], axis=1),
-            np.stack([cells[:, :-1].ravel(), cells[:, 1:].ravel()], axis=1),
-        ]
-    )
-    return np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
-
-
 def mostly_inside(cells: np.ndarray, area: np.ndarray) -> np.ndarray:
     """Return which cells lie in the area by three quarters or more, bool by number from 0 on.
 
@@ -103,7 +61,7 @@ def count_cells(cells: np.ndarray, area: np.ndarray) -> CellCounts:
     share a side of a pixel. A cell at the image's edge is not an inner one: what lies beyond is not known.
 
     Args:
-        cells: as from `cells_from_borders`.
+        cells: as from `endotwin.segmentation.cells.cells_from_borders`.
         area: bool (H, W).
     """
     count = int(cells.max()) + 1

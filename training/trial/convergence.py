@@ -12,11 +12,12 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
+from endotwin.segmentation.network import new_segmenter, standardised
 from training.learning.run_folder import RunFolder
 from training.random_streams import Purpose, stream_of_step
 from training.trial.arms import Stage
 from training.trial.batches import BorderBatch
-from training.trial.segmenter import masked_loss, new_segmenter, standardised
+from training.trial.segmenter import masked_loss
 from training.trial.segmenter_augmentation import augmented
 from training.trial.settings import TrialSettings
 

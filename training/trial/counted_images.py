@@ -14,7 +14,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 from skimage.draw import polygon2mask
 
-from training.data.read import DataError, read_grey
+from endotwin.image_reading import DataError, read_grey
 from training.trial.annotated_images import MARGIN, require_size
 from training.trial.cell_matches import density_within
 

@@ -14,9 +14,9 @@ import numpy as np
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import NotLabelledError, Sampler
 from endotwin.image_range import BATCH, IMAGE_SIZE, ImageRange
+from endotwin.image_reading import DataError, read_grey
 from endotwin.mosaic.expert_hand import NO_GUTTAE, REGULAR_CV, REGULAR_HEXAGONALITY
 from endotwin.mosaic.parameters import Conditions
-from training.data.read import DataError, read_grey
 from training.random_streams import Purpose, stream, stream_of_step
 
 BLOCK = BATCH

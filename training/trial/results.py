@@ -13,13 +13,14 @@ from safetensors.torch import load, save
 
 from endotwin.files import whole_file
 from endotwin.mosaic import expert_hand
+from endotwin.segmentation import cells as basins
+from endotwin.segmentation import network, windows
 from training.learning.run_folder import RunError, RunFolder
 from training.trial import (
     cell_matches,
     cells,
     counted_images,
     segmentation_scores,
-    segmenter,
     test_sets,
     trial_data,
 )
@@ -139,7 +140,7 @@ def segmenter_digest(settings: TrialSettings, seed: int, stage: str, after: str 
 def training_text() -> str:
     """Return how every segmenter is trained, in words; another text gives other digests."""
     return (
-        f"MONAI BasicUNet, features {segmenter.FEATURES}; batches of {BLOCK} crops of 128 × 128, each "
+        f"MONAI BasicUNet, features {network.FEATURES}; batches of {BLOCK} crops of 128 × 128, each "
         "standardised; binary cross-entropy plus 1 - soft Dice in the annotated area; target: borders "
         "three pixels wide; Adam; turns, flips, blotches, patches of other contrast, gamma, contrast, "
         "brightness, blur and noise; synthetic borders displaced as by hand, by "
@@ -154,9 +155,9 @@ def training_text() -> str:
 def scoring_text() -> str:
     """Return how every segmenter is scored, in words; another text scores anew."""
     return (
-        f"Prediction in windows of 128 overlapping by {segmenter.OVERLAP:g}, at the size of cells that was "
+        f"Prediction in windows of 128 overlapping by {windows.OVERLAP:g}, at the size of cells that was "
         f"learned if it differs by more than {test_sets.ALIKE:g}. Cells: watershed on the probability "
-        f"blurred by {cells.SMOOTHING:g} px, basins at least {cells.DEPTH:g} deep, the same for an "
+        f"blurred by {basins.SMOOTHING:g} px, basins at least {basins.DEPTH:g} deep, the same for an "
         f"expert's borders. Found: overlap (IoU) {cell_matches.IOU:g} with an expert's cell, or one "
         "centre in it and no other; cells that lie in the annotated area, or the hull of the centres, by "
         f"less than {cells.SHARE_INSIDE:g} are not held against it. Density: cells over their area; with "

@@ -10,6 +10,7 @@ from torch import nn
 from tqdm import tqdm
 
 from endotwin.generator.device import describe_device
+from endotwin.segmentation.network import new_segmenter
 from training.trial.arms import Arm, Stage
 from training.trial.convergence import train_until_no_gain
 from training.trial.figures import plot_curve, plot_scores, plot_validation, save_overlays
@@ -17,7 +18,7 @@ from training.trial.report import ArmResult, TrialReport, make_trial_report
 from training.trial.report_text import markdown_report
 from training.trial.results import ResultFolder, SetResult, TrainedSegmenter, segmenter_digest
 from training.trial.segmentation_scores import score_image
-from training.trial.segmenter import new_segmenter, predict
+from training.trial.segmenter import predict
 from training.trial.settings import TrialSettings
 from training.trial.test_sets import TestSet, zoom_between
 from training.trial.trial_data import TrialData
@@ -139,7 +140,7 @@ def _train(
         cell_area=stage.cell_area(),
         convergence=convergence,
         device=describe_device(device),
-        versions={name: version(name) for name in ("torch", "monai", "scikit-image", "scipy")},
+        versions={name: version(name) for name in ("torch", "scikit-image", "scipy")},
     )
     results.add_segmenter(trained, weights)
     return trained

@@ -6,10 +6,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 
+from endotwin.segmentation.cells import cells_from_borders
 from training.trial.annotated_images import AnnotatedImage
 from training.trial.borders import thick, thin
 from training.trial.cell_matches import density_within, match_cells, match_centres
-from training.trial.cells import cells_from_borders, count_cells
+from training.trial.cells import count_cells
 from training.trial.counted_images import CountedImage
 from training.trial.test_sets import TestImage
 

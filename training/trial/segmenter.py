@@ -1,4 +1,4 @@
-"""The segmenter: a small standard U-Net that predicts for every pixel whether it is on a border."""
+"""Training of a segmenter for a number of steps, and prediction at the size of cells that it learned."""
 
 from __future__ import annotations
 
@@ -6,40 +6,17 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from monai.inferers.utils import sliding_window_inference
-from monai.networks.nets.basic_unet import BasicUNet
-from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from endotwin.image_range import IMAGE_SIZE
+from endotwin.segmentation.network import new_segmenter, standardised
+from endotwin.segmentation.windows import border_probability, resize
 from training.random_streams import Purpose, stream_of_step
 from training.trial.annotated_images import SMALLEST
 from training.trial.batches import BorderBatch
 from training.trial.segmenter_augmentation import augmented
 
-FEATURES = (8, 16, 32, 64, 64, 8)
-"""Channels of the five levels and of the last one: 297,361 parameters."""
-
-OVERLAP = 0.25
-_WINDOWS = 16
 _WARM_UP = 0.1
-
-
-def new_segmenter(seed: int) -> nn.Module:
-    """Return MONAI's BasicUNet, one channel in and one logit out, with the random weights of a seed.
-
-    In: float32 (n, 1, H, W), see `standardised`; H and W multiples of 16. Out: logits of the same shape.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return BasicUNet(spatial_dims=2, in_channels=1, out_channels=1, features=FEATURES)
-
-
-def standardised(images: torch.Tensor) -> torch.Tensor:
-    """Return images (n, 1, H, W), of any scale of grey, each with mean 0 and standard deviation 1."""
-    deviation, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True)
-    return (images - mean) / deviation.clamp_min(1e-6)
 
 
 def train_segmenter(
@@ -104,36 +81,6 @@ def masked_loss(logits: torch.Tensor, borders: torch.Tensor, areas: torch.Tensor
     return entropy / areas.sum() + 1 - dice
 
 
-@torch.inference_mode()
-def border_probability(segmenter: nn.Module, pixels: np.ndarray, device: str) -> np.ndarray:
-    """Return the probability of a border at every pixel of an image of any size.
-
-    The image is covered by windows of the size trained on, each standardised by itself as in training,
-    which overlap by a quarter and are blended; a smaller image is mirrored at its edges.
-
-    Args:
-        segmenter: on `device`.
-        pixels: uint8 (H, W), H and W at least 64.
-        device: torch device.
-
-    Returns:
-        float32 (H, W) from 0 to 1.
-    """
-    segmenter.eval()
-    image = torch.tensor(pixels, dtype=torch.float32, device=device)[None, None]
-    probability = sliding_window_inference(
-        image,
-        roi_size=(IMAGE_SIZE, IMAGE_SIZE),
-        sw_batch_size=_WINDOWS,
-        predictor=lambda windows: torch.sigmoid(segmenter(standardised(windows))),
-        overlap=OVERLAP,
-        mode="gaussian",
-        padding_mode="reflect",
-    )
-    assert isinstance(probability, torch.Tensor)
-    return np.asarray(probability[0, 0].cpu())
-
-
 def predict(
     segmenter: nn.Module, plain: np.ndarray, shape: tuple[int, int], zoom: float, device: str
 ) -> np.ndarray:
@@ -152,10 +99,6 @@ def predict(
     """
     zoom = max(zoom, SMALLEST / min(shape))
     height, width = (round(zoom * side) for side in shape)
-    pixels = plain if plain.shape == (height, width) else _resize(plain, height, width)
+    pixels = plain if plain.shape == (height, width) else resize(plain, height, width)
     probability = border_probability(segmenter, pixels, device)
-    return probability if probability.shape == shape else _resize(probability, *shape).clip(0, 1)
-
-
-def _resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+    return probability if probability.shape == shape else resize(probability, *shape).clip(0, 1)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from endotwin.image_reading import DataError
 from training.curation.record_store import digest_of
-from training.data.read import DataError
 from training.trial.annotated_images import AnnotatedImage, annotated_files, read_annotated, resized
 from training.trial.counted_images import CountedImage, counted_files, read_counted, resized_counted
 

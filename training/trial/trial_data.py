@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.read import DataError
+from endotwin.image_reading import DataError
 from training.data.sources import Sources
 from training.data.split import ImageFolder
 from training.random_streams import Purpose, stream

@@ -41,7 +41,7 @@ def _read_nnunet(folder: Path) -> Iterator[Picture]:
                 labels["guttae"] = partial(_class_pixels, classes, nnunet.GUTTAE)
             if "ignore" in numbers:
                 labels["visible"] = partial(_class_pixels, classes, 0, nnunet.BORDER)
-            yield _picture(path, **labels)
+            yield _picture(path, validation=part == "Ts", **labels)
 
 
 def _read_folders(folder: Path) -> Iterator[Picture]:
@@ -53,7 +53,7 @@ def _read_folders(folder: Path) -> Iterator[Picture]:
                 for name in (label, LABEL_FOLDERS.get(label, label)):
                     if (part / name / path.name).is_file():
                         labels[label] = partial(_pixels, part / name / path.name)
-            yield _picture(path, **labels)
+            yield _picture(path, validation=part.name == "validation" and part != folder, **labels)
 
 
 def _read_coco(folder: Path) -> Iterator[Picture]:
@@ -73,6 +73,7 @@ def _read_coco(folder: Path) -> Iterator[Picture]:
                 folder / part / entry["file_name"],
                 there[coco.CELL],
                 there[coco.GUTTAE] if coco.GUTTAE in kinds else None,
+                validation=part == "validation",
             )
 
 
@@ -88,14 +89,14 @@ def _read_yolo_seg(folder: Path) -> Iterator[Picture]:
                 kind, *values = line.split()
                 outlines[int(kind)].append([np.array(values, dtype=float).reshape(-1, 2) * size])
             guttae = outlines[yolo_seg.GUTTAE] if has_guttae else None
-            yield _outlined(path, outlines[yolo_seg.CELL], guttae)
+            yield _outlined(path, outlines[yolo_seg.CELL], guttae, validation=part == "validation")
 
 
 def _read_cellpose(folder: Path) -> Iterator[Picture]:
     for part in ("train", "test"):
         for path in sorted((folder / part).glob("*_masks.png")):
             image = path.with_name(path.name.replace("_masks.png", ".png"))
-            yield _picture(image, instances=partial(_pixels, path))
+            yield _picture(image, validation=part == "test", instances=partial(_pixels, path))
 
 
 _READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Iterator[Picture]]], ...] = (
@@ -108,8 +109,8 @@ _READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Iterator[Picture]
 """How each layout is recognised, and what reads it."""
 
 
-def _picture(path: Path, **labels: Callable[[], np.ndarray]) -> Picture:
-    return Picture(read_grey(path.read_bytes(), path.name), labels)
+def _picture(path: Path, *, validation: bool, **labels: Callable[[], np.ndarray]) -> Picture:
+    return Picture(read_grey(path.read_bytes(), path.name), labels, validation)
 
 
 def _pixels(path: Path) -> np.ndarray:
@@ -121,7 +122,11 @@ def _class_pixels(path: Path, *numbers: int) -> np.ndarray:
 
 
 def _outlined(
-    path: Path, cells: Iterable[list[np.ndarray]], guttae: Iterable[list[np.ndarray]] | None
+    path: Path,
+    cells: Iterable[list[np.ndarray]],
+    guttae: Iterable[list[np.ndarray]] | None,
+    *,
+    validation: bool,
 ) -> Picture:
     """Return the picture of an image with outlines: a list of polygons for each cell or area of guttae."""
     image = read_grey(path.read_bytes(), path.name)
@@ -141,4 +146,4 @@ def _outlined(
     labels: dict[str, Callable[[], np.ndarray]] = {"instances": fill_cells}
     if guttae is not None:
         labels["guttae"] = partial(fill_guttae, guttae)
-    return Picture(image, labels)
+    return Picture(image, labels, validation)

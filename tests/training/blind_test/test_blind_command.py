@@ -10,6 +10,7 @@ from blind_sets import drawn_dataset
 from typer.testing import CliRunner, Result
 
 from endotwin.files import OutputError
+from endotwin.image_reading import DataError
 from training.blind_test.answers import Answer, AnswerStore
 from training.blind_test.blind_set import (
     ANSWERS_FILE,
@@ -21,7 +22,6 @@ from training.blind_test.blind_set import (
 )
 from training.blind_test.command import blind_test_app
 from training.cli.options import UsageError
-from training.data.read import DataError
 
 
 def run(*arguments: str | Path) -> Result:

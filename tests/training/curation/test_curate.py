@@ -23,6 +23,7 @@ from PIL import Image
 from typer.testing import CliRunner
 from waiting import wait_for
 
+from endotwin.image_reading import DataError
 from training.curation.command import curate_command
 from training.curation.record_store import digest_of
 from training.curation.report import write_curation_report
@@ -30,7 +31,6 @@ from training.curation.run import CurationSettings, curate
 from training.curation.summary import CurationSummary
 from training.curation.thresholds import read_thresholds
 from training.curation.worker_pool import run_each
-from training.data.read import DataError
 
 app = typer.Typer()
 app.command()(curate_command)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from endotwin.image_range import IMAGE_SIZE
+from endotwin.image_reading import DataError
 from training.curation.clean_field import Box
 from training.curation.decisions import (
     ComparedPair,
@@ -24,7 +25,6 @@ from training.curation.measures import FieldMeasures, ImageMeasures
 from training.curation.overrides import TEMPLATE, Overrides, read_overrides
 from training.curation.record_store import ImageRecord
 from training.curation.thresholds import read_thresholds
-from training.data.read import DataError
 
 LIMITS = read_thresholds().limits
 GOOD_WHOLE = ImageMeasures(side=256, lightest_tenth=160, range=120, colour=0)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from endotwin.image_reading import DataError
 from training.curation.groups import Together, group_folders
-from training.data.read import DataError
 
 PATHS = {
     "a": Path("ward/smith/1099.png"),

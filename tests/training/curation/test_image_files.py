@@ -21,8 +21,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from endotwin.image_reading import MAX_PIXELS, UnreadableError
 from training.curation.image_files import decode, read_bytes
-from training.data.read import MAX_PIXELS, UnreadableError
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 

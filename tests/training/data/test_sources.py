@@ -9,7 +9,7 @@ from made_up_images import write_blobs
 from tiny_checkpoints import make_card
 
 from endotwin.generator.card import Source
-from training.data.read import DataError
+from endotwin.image_reading import DataError
 from training.data.sources import Sources, parse_folders, read_sources, sources_of_card
 from training.data.split import ImageFolder
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from made_up_images import blobs, level, levels, load_folders, write
 
+from endotwin.image_reading import DataError
 from training.data.crops import draw_crops
-from training.data.read import DataError
 from training.data.split import ImageFolder, load_dataset
 
 # Folders

@@ -15,8 +15,8 @@ from endotwin.generator.card import Card, FidRecord, FidScore
 from endotwin.generator.checkpoint import load_checkpoint, read_card
 from endotwin.generator.device import describe_device
 from endotwin.generator.sampler import Sampler
+from endotwin.image_reading import DataError
 from training.data.crops import draw_crops
-from training.data.read import DataError
 from training.data.sources import sources_of_card
 from training.data.split import Dataset, GreyImage, ImageFolder, load_dataset
 from training.scores import evaluation, image_sets

@@ -9,7 +9,7 @@ import pytest
 from made_up_mosaics import write_annotated
 from PIL import Image
 
-from training.data.read import DataError
+from endotwin.image_reading import DataError
 from training.trial.annotated_images import MARGIN, read_annotated
 
 

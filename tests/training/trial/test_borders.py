@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from made_up_mosaics import hexagon_sites, lines_between, nearest_site
 
+from endotwin.segmentation.cells import cells_from_borders
 from training.trial.borders import annotated_area, resized_lines, thick, thin
-from training.trial.cells import CellCounts, cells_from_borders, count_cells
+from training.trial.cells import CellCounts, count_cells
 
 
 def test_a_wide_border_becomes_its_centre_line_and_a_band_of_three() -> None:

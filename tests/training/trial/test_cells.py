@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from made_up_mosaics import hexagon_sites, lines_between, nearest_site
 
+from endotwin.segmentation.cells import cells_from_borders
 from training.trial.borders import thick, thin
-from training.trial.cells import cells_from_borders, count_cells
+from training.trial.cells import count_cells
 
 SPACING = 24.0
 HEXAGON = SPACING**2 * math.sqrt(3) / 2

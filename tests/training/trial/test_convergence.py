@@ -11,13 +11,13 @@ import pytest
 import torch
 from made_up_mosaics import VoronoiBlocks
 
+from endotwin.segmentation.network import new_segmenter
 from training.learning.run_folder import RunFolder
 from training.trial import convergence
 from training.trial.arms import Stage
 from training.trial.batches import BorderBatch, SyntheticBatches
 from training.trial.convergence import Convergence, train_until_no_gain, validation_loss
 from training.trial.labelled_source import LabelledSource
-from training.trial.segmenter import new_segmenter
 from training.trial.settings import TrialSettings
 
 

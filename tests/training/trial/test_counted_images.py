@@ -9,7 +9,7 @@ import pytest
 from made_up_mosaics import hexagon_sites, write_counted
 from PIL import Image
 
-from training.data.read import DataError
+from endotwin.image_reading import DataError
 from training.trial.annotated_images import MARGIN
 from training.trial.counted_images import CountedImage, counted_files, read_counted, resized_counted
 

@@ -12,8 +12,8 @@ from PIL import Image
 from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import NotLabelledError, Sampler
 from endotwin.image_range import BATCH, ImageRange
+from endotwin.image_reading import DataError
 from endotwin.mosaic.parameters import Conditions
-from training.data.read import DataError
 from training.trial.batches import SyntheticBatches
 from training.trial.borders import thick, thin
 from training.trial.labelled_source import ASIDE, REGULAR, SEED, WITHOUT_GUTTAE, labelled_source

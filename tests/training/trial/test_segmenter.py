@@ -9,16 +9,11 @@ import pytest
 import torch
 from made_up_mosaics import VoronoiBlocks
 
+from endotwin.segmentation.network import new_segmenter, standardised
+from endotwin.segmentation.windows import border_probability
 from training.trial.batches import BorderBatch, SyntheticBatches
 from training.trial.labelled_source import LabelledSource
-from training.trial.segmenter import (
-    border_probability,
-    masked_loss,
-    new_segmenter,
-    predict,
-    standardised,
-    train_segmenter,
-)
+from training.trial.segmenter import masked_loss, predict, train_segmenter
 
 
 def test_the_loss_of_even_chances_is_the_one_computed_by_hand() -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from made_up_mosaics import write_annotated, write_counted
 
-from training.data.read import DataError
+from endotwin.image_reading import DataError
+from endotwin.segmentation.cells import cells_from_borders
 from training.trial.annotated_images import AnnotatedImage, read_annotated
 from training.trial.borders import thick
-from training.trial.cells import cells_from_borders, count_cells
+from training.trial.cells import count_cells
 from training.trial.counted_images import CountedImage
 from training.trial.test_sets import read_test_folder, zoom_between
 

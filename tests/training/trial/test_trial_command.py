@@ -11,8 +11,8 @@ import typer
 from made_up_mosaics import VoronoiBlocks, write_annotated, write_counted
 from typer.testing import CliRunner, Result
 
+from endotwin.image_reading import DataError
 from training.cli.options import UsageError
-from training.data.read import DataError
 from training.trial.command import trial_command
 from training.trial.labelled_source import LabelledSource
 from training.trial.settings import TrialSettings

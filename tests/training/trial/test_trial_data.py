@@ -10,8 +10,8 @@ import pytest
 from made_up_mosaics import write_annotated, write_counted
 from PIL import Image
 
+from endotwin.image_reading import DataError
 from training.curation.record_store import digest_of
-from training.data.read import DataError
 from training.data.sources import Sources, read_sources
 from training.data.split import ImageFolder
 from training.trial.annotated_images import AnnotatedImage, annotated_files, read_annotated

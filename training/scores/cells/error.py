@@ -16,12 +16,13 @@ import numpy as np
 
 from endotwin.mosaic.labels import Label
 from endotwin.mosaic.morphometry import measure_cells
+from endotwin.segmentation.cells import cells_from_borders
 from training.data.sources import Sources, read_sources
 from training.scores.cells.record import PER_PIXELS, MethodError, ParameterError
 from training.scores.cells.segmentation import WholeCells, cells_from_image, join_cells
 from training.trial.annotated_images import AnnotatedImage, is_annotated, read_annotated
 from training.trial.borders import thick
-from training.trial.cells import cells_from_borders, count_cells
+from training.trial.cells import count_cells
 from training.trial.segmentation_scores import relative_error
 
 _IMAGES_PER_GROUP = 16

@@ -21,7 +21,7 @@ from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
 from endotwin.mosaic.morphometry import Morphometry, measure_cells
-from training.trial.cells import neighbour_pairs
+from endotwin.segmentation.cells import neighbour_pairs
 
 SMALLEST, LARGEST = 10.0, 64.0
 """Sides of cells (root of the area), in pixels, that are looked for."""

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from endotwin.image_range import IMAGE_SIZE
+from endotwin.image_reading import DataError
 from training.data.crops import draw_crops
-from training.data.read import DataError
 from training.data.split import Dataset, GreyImage
 from training.random_streams import Purpose, stream
 from training.scores.memorisation.nearest_crop import (

@@ -10,8 +10,8 @@ from made_up_cells import mosaic
 from mosaic_draws import draw_scenes
 from PIL import Image
 
+from endotwin.image_reading import DataError
 from endotwin.mosaic.labels import Label
-from training.data.read import DataError
 from training.data.sources import Sources
 from training.data.split import Dataset, ImageFolder, load_dataset
 from training.scores.cells.comparison import compare_cells

@@ -9,8 +9,8 @@ import pytest
 from made_up_cells import picture
 from PIL import Image
 
+from endotwin.image_reading import DataError
 from training.data.crops import draw_crops
-from training.data.read import DataError
 from training.data.split import Dataset, ImageFolder, load_dataset
 from training.scores.memorisation.figures import (
     draw_nearest,

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from made_up_images import blobs, load_folders, write
 from PIL import Image
 
+from endotwin.image_reading import DataError, UnreadableError, read_grey
 from training.curation.image_files import decode
-from training.data.read import DataError, UnreadableError, read_grey
 
 RAMP = np.arange(160 * 150, dtype=np.uint32).reshape(150, 160)
 
