@@ -19,6 +19,7 @@ MAY_IMPORT = {
 NEEDS_AN_EXTRA = {
     "endotwin/monai_transforms.py": {"monai"},
     "endotwin/segmentation/cells.py": {"scipy", "skimage"},
+    "endotwin/segmentation/certain_cells.py": {"scipy"},
     "endotwin/sets/ray/cluster.py": {"ray"},
     "endotwin/sets/storage/bucket.py": {"boto3", "botocore"},
     "endotwin/sets/storage/retry.py": {"tenacity"},

@@ -39,13 +39,18 @@ def neighbour_pairs(cells: np.ndarray) -> np.ndarray:
     Returns:
         int (pairs, 2).
     """
+    return shared_sides(cells)[0]
+
+
+def shared_sides(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same pairs, and how many sides of pixels each shares, int (pairs,)."""
     pairs = np.concatenate(
         [
             np.stack([cells[:-1].ravel(), cells[1:].ravel()], axis=1),
             np.stack([cells[:, :-1].ravel(), cells[:, 1:].ravel()], axis=1),
         ]
     )
-    return np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
+    return np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0, return_counts=True)
 
 
 def cell_lines(cells: np.ndarray) -> np.ndarray:

@@ -18,6 +18,13 @@ from torch import nn
 from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.clarity import clarity_weights, measure_clarity
 from endotwin.mosaic.morphometry import measure_cells
+from endotwin.segmentation.certain_cells import (
+    border_certainty,
+    count_neighbours,
+    cut_by_edge,
+    edge_pixels,
+    weights_of_whole,
+)
 from training.population.border_map import READER_SIDE, read_cells
 from training.population.dark_spots import guttae_of
 from training.population.population import ImageMeasures
@@ -121,10 +128,9 @@ def measure_image(reader: nn.Module, image: np.ndarray, side: float, file: str) 
             break
         side = better
     factor = pixels.shape[0] / read.cells.shape[0]
-    whole = read.clear.copy()
-    whole[np.concatenate([read.cells[0], read.cells[-1], read.cells[:, 0], read.cells[:, -1]])] = False
-    neighbours = _count_neighbours(read.cells)
-    weights = _weights(read.cells, whole)
+    whole = read.clear & ~cut_by_edge(read.cells)
+    neighbours = count_neighbours(read.cells, _SHARED)
+    weights = weights_of_whole(read.cells, whole)
     measured = measure_cells(read.areas[whole], neighbours[whole], weights)
     areas = read.areas[whole]
     usual_area = float(np.median(areas)) if len(areas) else 0.0
@@ -151,25 +157,9 @@ def _read(reader: nn.Module, pixels: np.ndarray, side: float) -> ReadCells:
     probability, cells = read_cells(reader, pixels, side)
     count = int(cells.max()) + 1
     areas = np.bincount(cells.ravel(), minlength=count).astype(np.float64)
-    edge = _edges(cells)
-    around, inside = (
-        np.bincount(cells[part], weights=probability[part], minlength=count)
-        / np.maximum(np.bincount(cells[part], minlength=count), 1)
-        for part in (edge, ~ndimage.binary_dilation(edge))
-    )
-    clear = (around - inside >= _CLEAR) & (areas >= _LEAST_AREA) & (areas <= _LARGEST_AREA)
+    certain = border_certainty(cells, probability) >= _CLEAR
+    clear = certain & (areas >= _LEAST_AREA) & (areas <= _LARGEST_AREA)
     return ReadCells(cells, probability, clear, areas)
-
-
-def _edges(cells: np.ndarray) -> np.ndarray:
-    """Return the pixels that have a neighbour in another cell, bool (h, w)."""
-    edge = np.zeros(cells.shape, dtype=bool)
-    down, across = cells[1:] != cells[:-1], cells[:, 1:] != cells[:, :-1]
-    edge[1:] |= down
-    edge[:-1] |= down
-    edge[:, 1:] |= across
-    edge[:, :-1] |= across
-    return edge
 
 
 def _middle(image: np.ndarray, side: float, size: int) -> np.ndarray:
@@ -177,31 +167,6 @@ def _middle(image: np.ndarray, side: float, size: int) -> np.ndarray:
     most = max(IMAGE_SIZE, round(size * side / READER_SIDE))
     top, left = (max(0, (length - most) // 2) for length in image.shape)
     return image[top : top + most, left : left + most]
-
-
-def _count_neighbours(cells: np.ndarray) -> np.ndarray:
-    """Return the number of neighbours of each cell, int64, by number of the cell."""
-    pairs = np.concatenate(
-        [
-            np.stack([one.ravel(), other.ravel()], axis=1)
-            for one, other in ((cells[:-1], cells[1:]), (cells[:, :-1], cells[:, 1:]))
-        ]
-    )
-    found, shared = np.unique(
-        np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0, return_counts=True
-    )
-    return np.bincount(found[shared >= _SHARED].ravel(), minlength=int(cells.max()) + 1)
-
-
-def _weights(cells: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return one over the number of places at which each whole cell would be whole."""
-    boxes = ndimage.find_objects(cells)
-    height, width = cells.shape
-    places = [
-        (height - 1 - (box[0].stop - box[0].start)) * (width - 1 - (box[1].stop - box[1].start))
-        for box in (boxes[number - 1] for number in np.flatnonzero(whole))
-    ]
-    return 1.0 / np.array(places, dtype=np.float64)
 
 
 def _stretch(cells: np.ndarray, whole: np.ndarray) -> float | None:
@@ -248,10 +213,10 @@ def _placed_borders(pixels: np.ndarray, read: ReadCells) -> tuple[np.ndarray, np
     local = grey - ndimage.gaussian_filter(grey, 8.0)
     spread = np.sqrt(ndimage.gaussian_filter(local**2, 16.0)) + 1.0
     relief = likely - _DARKNESS * local / spread
-    inner = ndimage.distance_transform_edt(~_edges(cells)) > 2.0 * max(1.0, zoom[0])
+    inner = ndimage.distance_transform_edt(~edge_pixels(cells)) > 2.0 * max(1.0, zoom[0])
     placed = watershed(relief, np.where(inner, cells, 0))  # type: ignore[no-untyped-call]
     # Between two pixels of different cells the border is half a pixel away from both.
-    distance = ndimage.distance_transform_edt(~_edges(placed)) + 0.5
+    distance = ndimage.distance_transform_edt(~edge_pixels(placed)) + 0.5
     return distance, ~read.clear[placed]
 
 
