@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Unpack
 
+    from numpy import ndarray
+
     from endotwin.client.async_client import AsyncClient
     from endotwin.client.client import Client
     from endotwin.client.errors import (
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from endotwin.monai_transforms import LightAugmentationd
     from endotwin.samples.arguments import ConditionArguments, LabelNames
     from endotwin.samples.arrays import Sample
+    from endotwin.segmentation.segmentation import Segmentation
     from endotwin.torch_dataset import ImageDataset
 
 __all__ = [
@@ -44,6 +47,7 @@ __all__ = [
     "ServiceError",
     "dataset",
     "load",
+    "segment",
 ]
 
 __version__ = "0.1.0"
@@ -162,3 +166,43 @@ def dataset(
         rank=rank,
         ranks=ranks,
     )
+
+
+def segment(
+    image: ndarray | str | Path,
+    *,
+    pixel_size: float | None = None,
+    scale: float | None = None,
+    segmenter: str | Path | None = None,
+) -> Segmentation:
+    """Find the cells of a real image, on the CPU. For research, not for diagnosis.
+
+    It takes SciPy and scikit-image: `pip install 'endotwin[segment]'`.
+
+    Args:
+        image: grey levels (H, W), uint8, or any other numbers, which are scaled by their own range; or the
+            path of an image file. Each side has 32 pixels or more.
+        pixel_size: side of a pixel, micrometres; without it no density is told.
+        scale: size at which the network is shown the image, relative to the image; by default the size at
+            which its cells are as large as those that the network learned.
+        segmenter: file of `endotwin-training segmenter`; by default the one that ships.
+
+    Raises:
+        CheckpointError: the segmenter cannot be used.
+        DataError: the file cannot be read.
+        ModuleNotFoundError: SciPy or scikit-image is not installed.
+        ValueError: the array is no image of grey levels, or a number is out of range.
+    """
+    from endotwin.packages import INSTALL_SEGMENT, SEGMENTING, missing_packages  # noqa: PLC0415
+
+    if missing := missing_packages(SEGMENTING):
+        raise ModuleNotFoundError(f"segment takes {', '.join(missing)}: {INSTALL_SEGMENT}", name=missing[0])
+    from endotwin.segmentation.reading import grey_image, read_image  # noqa: PLC0415
+    from endotwin.segmentation.segmenter import SHIPPED, load_segmenter  # noqa: PLC0415
+
+    for name, value in (("pixel_size", pixel_size), ("scale", scale)):
+        if value is not None and not 0.01 <= value <= 100:
+            raise ValueError(f"{name} must be from 0.01 to 100, got {value}")
+    loaded = load_segmenter(SHIPPED if segmenter is None else Path(segmenter))
+    grey, notes = read_image(Path(image)) if isinstance(image, str | Path) else (grey_image(image), ())
+    return loaded.segment(grey, pixel_size=pixel_size, scale=scale, notes=notes)

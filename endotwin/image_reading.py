@@ -92,10 +92,16 @@ def strict_decoding() -> Iterator[None]:
 
 
 def read_grey(path: Path) -> np.ndarray:
-    """Read an image as 8-bit grey levels (height, width).
+    """Read an image as 8-bit grey levels (height, width), see `grey_levels`.
 
-    Sixteen-bit and floating-point images are scaled by their own range, since their exports rarely use
-    all of it; colour images are taken as colour exports of grey ones (luma).
+    Raises:
+        DataError: the file cannot be read as an image (see `load_image`); the message names it.
+    """
+    return grey_levels(open_image(path), path)
+
+
+def open_image(path: Path) -> Image.Image:
+    """Read an image as it is.
 
     Raises:
         DataError: the file cannot be read as an image (see `load_image`); the message names it.
@@ -103,21 +109,48 @@ def read_grey(path: Path) -> np.ndarray:
     if not path.is_file():  # a broken link, or a pipe, which would block
         raise DataError(f"{path}: not a file")
     try:
-        image = load_image(path)
-        if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
-            return np.asarray(image.convert("L"))
-        values = np.asarray(image, dtype=np.float64)
+        return load_image(path)
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: not an image that Pillow reads") from error
     except Exception as error:  # Pillow's decoders raise errors of any class on broken files
         # The message of an error of the file system repeats the path; its reason does not.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"{path}: {reason}") from error
+
+
+def grey_levels(image: Image.Image, path: Path) -> np.ndarray:
+    """Return the 8-bit grey levels (height, width) of an image.
+
+    Sixteen-bit and floating-point images are scaled by their own range, since their exports rarely use
+    all of it; colour images are taken as colour exports of grey ones (luma).
+
+    Args:
+        image: whole.
+        path: where it was read, for messages.
+
+    Raises:
+        DataError: it holds one value only, or one that is not finite, of more than 8 bits.
+    """
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return np.asarray(image.convert("L"))
+    try:
+        return spread_levels(np.asarray(image))
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def spread_levels(values: np.ndarray) -> np.ndarray:
+    """Return numbers of any type and range as uint8: the least is 0, the greatest 255.
+
+    Raises:
+        ValueError: one is not finite, or all are the same.
+    """
+    values = values.astype(np.float64)
     if not np.isfinite(values).all():
-        raise DataError(f"{path}: holds values that are not finite")
+        raise ValueError("holds values that are not finite")
     low, high = float(values.min()), float(values.max())
     if high == low:
-        raise DataError(f"{path}: all pixels are {low:g}")
+        raise ValueError(f"all pixels are {low:g}")
     return np.round((values - low) * (255.0 / (high - low))).astype(np.uint8)
 
 

@@ -10,8 +10,13 @@ GENERATING = ("torch", "numpy", "numba", "PIL", "safetensors")
 SERVING = ("bentoml", "fastapi", "starlette", "uvicorn", "prometheus_client")
 """The same for what the service takes beside that."""
 
+SEGMENTING = ("scipy", "skimage")
+"""The same for what `endotwin.segment` takes beside the first."""
+
 INSTALL, INSTALL_SERVICE = "pip install endotwin", "pip install 'endotwin[service]'"
-"""Commands that install the first, and both."""
+"""Commands that install the first, and the first two."""
+
+INSTALL_SEGMENT = "pip install 'endotwin[segment]'"
 
 
 def missing_packages(names: tuple[str, ...]) -> list[str]:

@@ -12,11 +12,12 @@ from endotwin.cli.doctor import doctor
 from endotwin.cli.generate import generate_command
 from endotwin.cli.job_command import job_app
 from endotwin.cli.key_command import key_app
+from endotwin.cli.segment import segment_command
 from endotwin.cli.serve import serve
 from endotwin.cli.set_command import set_app
 from endotwin.cli.show import models, sheet
 from endotwin.packages import GENERATING as PACKAGES
-from endotwin.packages import INSTALL
+from endotwin.packages import INSTALL, INSTALL_SEGMENT, SEGMENTING
 from endotwin.process_environment import GENERATING, restart_with
 
 # Torch takes seconds to import: a command imports what needs it when it runs.
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command(name="generate")(generate_command)
 app.add_typer(set_app, name="set")
+app.command(name="segment")(segment_command)
 app.command()(sheet)
 app.command()(models)
 app.command()(serve)
@@ -48,9 +50,9 @@ def main() -> None:
         app(prog_name="endotwin")
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
-        if name not in PACKAGES:
+        if name not in PACKAGES + SEGMENTING:
             raise
-        sys.exit(f"Error: this needs {name}: {INSTALL}")
+        sys.exit(f"Error: this needs {name}: {INSTALL if name in PACKAGES else INSTALL_SEGMENT}")
 
 
 if __name__ == "__main__":

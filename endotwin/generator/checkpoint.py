@@ -6,9 +6,12 @@ A second entry of the header is a digest over card and weights: an altered file 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -25,6 +28,9 @@ from endotwin.mosaic.scene import MOSAIC_VERSION
 
 _CARD_KEY = "endotwin_card"
 _DIGEST_KEY = "endotwin_sha256"
+
+SEGMENTER_KEY = "endotwin_segmenter"
+"""Of the card of a segmenter (`endotwin.segmentation.segmenter`), which is no checkpoint."""
 
 
 class CheckpointError(Exception):
@@ -70,7 +76,7 @@ def save_checkpoint(path: Path, generator: Generator, card: Card, *, unscored: b
         raise CheckpointError(f"{path}: a checkpoint's name ends in {CHECKPOINT_SUFFIX}")
     tensors = _tensors(generator)
     text = card.model_dump_json()
-    metadata = {_CARD_KEY: text, _DIGEST_KEY: _digest(text, tensors)}
+    metadata = {_CARD_KEY: text, _DIGEST_KEY: card_digest(text, tensors)}
     with whole_file(path) as file:
         file.write(save(tensors, metadata=metadata))
 
@@ -81,23 +87,38 @@ def read_card(path: Path) -> Card:
     Raises:
         CheckpointError: the file is missing, truncated, foreign, or its card is not valid.
     """
-    return _parse_card(path, _read(path)[0])
+    return _parse_card(path, _read_header(path))
 
 
-def _read(path: Path, *, weights: bool = False) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Return the header's metadata and, on request, all tensors."""
+def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return metadata and tensors of a safetensors file; nothing is unpickled.
+
+    Raises:
+        CheckpointError: the file is missing, truncated or foreign.
+    """
+    with _opened(path) as file:
+        return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _read_header(path: Path) -> dict[str, str]:
+    with _opened(path) as file:
+        return file.metadata() or {}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise CheckpointError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            names = file.keys() if weights else []
-            return metadata, {name: file.get_tensor(name) for name in names}
+            yield file
     except (SafetensorError, OSError) as error:
         raise CheckpointError(_not_safetensors(path, error)) from error
 
 
 def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
+    if SEGMENTER_KEY in metadata:
+        raise CheckpointError(f"{path}: a segmenter, which makes no images; `endotwin segment` takes it")
     if _CARD_KEY not in metadata:
         raise CheckpointError(f"{path}: a safetensors file, but not one of Endotwin's: it has no card")
     try:
@@ -118,11 +139,11 @@ def load_checkpoint(path: Path, *, require_fid: bool = True) -> Checkpoint:
     Raises:
         CheckpointError: the file cannot be used, and why.
     """
-    metadata, tensors = _read(path, weights=True)
+    metadata, tensors = read_tensors(path)
     card = _parse_card(path, metadata)
     if require_fid and card.fid is None:
         raise CheckpointError(f"{path}: its card holds no recorded FID")
-    if _digest(metadata[_CARD_KEY], tensors) != metadata.get(_DIGEST_KEY):
+    if card_digest(metadata[_CARD_KEY], tensors) != metadata.get(_DIGEST_KEY):
         raise CheckpointError(
             f"{path}: altered or damaged: its card and weights do not match the digest in its header; "
             "get the file again"
@@ -166,7 +187,7 @@ def _tensors(generator: Generator) -> dict[str, Tensor]:
     }
 
 
-def _digest(card: str, tensors: dict[str, Tensor]) -> str:
+def card_digest(card: str, tensors: dict[str, Tensor]) -> str:
     """Compute the digest of a card's text and of all tensors."""
     digest = hashlib.sha256(card.encode())
     _update(digest, tensors)

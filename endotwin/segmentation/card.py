@@ -51,6 +51,11 @@ class SetScore(_Record):
     cv_error: float | None = Field(description="as the density's, mean")
     hexagonality_error: float | None
 
+    def text(self) -> str:
+        """Return the two scores that count most."""
+        error = "" if self.density_error is None else f", {self.density_error:.0%}"
+        return f"{self.f1:.2f}{error}"
+
 
 class SegmenterCard(_Record):
     """Everything a reader of a segmenter has to know; stored as JSON in the file's header."""
@@ -63,3 +68,17 @@ class SegmenterCard(_Record):
     terms: str = Field(description="terms of use")
     scores: tuple[SetScore, ...] = ()
     protocol: str = Field(default="", description="how the scores were measured")
+
+    def notice(self) -> list[str]:
+        """Return what everyone who uses the segmenter is told, a line each."""
+        learned = self.training_set
+        of = f"synthetic images of the model {learned.model}" if learned.model else "images"
+        lines = [f"For research, not for diagnosis. Trained on {learned.images} {of}, and on nothing else."]
+        real = [score for score in self.scores if score.real]
+        if not real:
+            return [*lines, "Nobody has measured how good it is on real images."]
+        found = "; ".join(f"{score.name} {score.text()}" for score in real)
+        return [
+            *lines,
+            f"On real images that it has not seen, cells found (F1) and density error: {found}.",
+        ]

@@ -16,6 +16,8 @@ from training.curation.command import EPILOG as CURATE_EPILOG
 from training.curation.command import curate_command
 from training.scores.command import EPILOG as EVALUATE_EPILOG
 from training.scores.command import evaluate_command
+from training.segmenter.command import EPILOG as SEGMENTER_EPILOG
+from training.segmenter.command import segmenter_command
 from training.trial.command import EPILOG as TRIAL_EPILOG
 from training.trial.command import trial_command
 
@@ -34,6 +36,7 @@ app.command(name="card", epilog=card.EPILOG)(card.card_command)
 app.command(name="evaluate", epilog=EVALUATE_EPILOG)(evaluate_command)
 app.command(name="curate", epilog=CURATE_EPILOG)(curate_command)
 app.add_typer(blind_test_app, name="blind-test")
+app.command(name="segmenter", epilog=SEGMENTER_EPILOG)(segmenter_command)
 app.command(name="trial", epilog=TRIAL_EPILOG)(trial_command)
 add_completion(app, "endotwin-training")
 

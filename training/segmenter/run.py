@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,11 @@ SETTINGS = TrialSettings(validate_every=100, patience=3, validation_batches=16)
 def state_folder(output: Path) -> Path:
     """Return where the state of an unfinished training lies: beside the file that it makes."""
     return output.with_name(f".{output.name}.training")
+
+
+def drop_state(output: Path) -> None:
+    """Remove the states of trainings whose segmenter is written."""
+    shutil.rmtree(state_folder(output), ignore_errors=True)
 
 
 def train_on_set(

@@ -1,0 +1,112 @@
+"""A segmenter: its file, and what it finds in an image."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from safetensors.torch import save
+from torch import nn
+
+from endotwin.checkpoint_files import CHECKPOINT_SUFFIX
+from endotwin.files import whole_file
+from endotwin.generator.checkpoint import SEGMENTER_KEY, CheckpointError, card_digest, read_tensors
+from endotwin.segmentation.card import SegmenterCard
+from endotwin.segmentation.cells import cells_from_borders
+from endotwin.segmentation.certain_cells import border_certainty
+from endotwin.segmentation.network import new_segmenter
+from endotwin.segmentation.scale import CERTAIN, find_zoom, shown
+from endotwin.segmentation.segmentation import Segmentation
+from endotwin.segmentation.windows import border_probability, resize
+
+SHIPPED = Path(__file__).with_name("segmenter.safetensors")
+"""The one that comes with the package."""
+
+_DIGEST_KEY = "endotwin_sha256"
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A network that finds borders, and its card."""
+
+    network: nn.Module
+    card: SegmenterCard
+
+    def segment(
+        self,
+        image: np.ndarray,
+        *,
+        pixel_size: float | None = None,
+        scale: float | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Segmentation:
+        """Find the cells of an image, on the CPU.
+
+        Args:
+            image: uint8 grey levels (H, W), H and W at least 32.
+            pixel_size: side of a pixel, micrometres; without it no density is told.
+            scale: size at which the network is shown the image, relative to the image; None: it is found.
+            notes: to be among the warnings.
+        """
+        zoom = find_zoom(self.network, image, self.card.training_set.cell_side) if scale is None else scale
+        part = shown(image, zoom)
+        probability = border_probability(self.network, part, "cpu")
+        cells = cells_from_borders(probability)
+        certainty = border_certainty(cells, probability)
+        certain = certainty >= CERTAIN
+        certain[0] = False
+        if part.shape != image.shape:
+            probability = resize(probability, *image.shape).clip(0, 1)
+            rows, columns = (
+                np.minimum((np.arange(size) + 0.5) * found // size, found - 1).astype(np.int64)
+                for size, found in zip(image.shape, part.shape, strict=True)
+            )
+            cells = cells[rows][:, columns]
+            certain &= np.bincount(cells.ravel(), minlength=len(certain)) > 0
+        return Segmentation(
+            image, probability, cells, certainty, certain, part.shape[0] / image.shape[0], pixel_size, notes
+        )
+
+
+def save_segmenter(path: Path, weights: dict[str, torch.Tensor], card: SegmenterCard) -> None:
+    """Write a segmenter; the file appears whole or not at all.
+
+    Raises:
+        CheckpointError: the path has another suffix than `.safetensors`.
+    """
+    if path.suffix != CHECKPOINT_SUFFIX:
+        raise CheckpointError(f"{path}: a segmenter's name ends in {CHECKPOINT_SUFFIX}")
+    tensors = {name: tensor.detach().cpu().float().contiguous() for name, tensor in weights.items()}
+    text = card.model_dump_json()
+    with whole_file(path) as file:
+        file.write(save(tensors, metadata={SEGMENTER_KEY: text, _DIGEST_KEY: card_digest(text, tensors)}))
+
+
+@functools.lru_cache(maxsize=4)
+def load_segmenter(path: Path = SHIPPED) -> Segmenter:
+    """Load a segmenter; nothing is unpickled.
+
+    Raises:
+        CheckpointError: the file cannot be used, and why.
+    """
+    metadata, tensors = read_tensors(path)
+    if SEGMENTER_KEY not in metadata:
+        raise CheckpointError(f"{path}: a safetensors file, but not a segmenter's: it has no card of one")
+    try:
+        card = SegmenterCard.model_validate_json(metadata[SEGMENTER_KEY])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CheckpointError(f"{path}: its card is not valid: {where}: {first['msg']}") from error
+    if card_digest(metadata[SEGMENTER_KEY], tensors) != metadata.get(_DIGEST_KEY):
+        raise CheckpointError(f"{path}: altered or damaged; get the file again")
+    network = new_segmenter(0)
+    expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    if {name: tensor.shape for name, tensor in tensors.items()} != expected:
+        raise CheckpointError(f"{path}: its weights are of another network")
+    network.load_state_dict(tensors)
+    return Segmenter(network.eval().requires_grad_(False), card)
