@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import ndimage
 
 from endotwin.mosaic.morphometry import Morphometry, measure_cells
 from endotwin.samples.overlay import draw_labels
@@ -90,18 +89,21 @@ class Segmentation:
     def cells(self) -> tuple[FoundCell, ...]:
         """The cells, by number from 1 on."""
         numbers = np.flatnonzero(self.certain)
-        centres = ndimage.center_of_mass(np.ones(self.basins.shape, np.uint8), self.basins, numbers)
+        rows, columns = (
+            np.bincount(self.basins.ravel(), weights=places.ravel()) / np.maximum(self._areas, 1)
+            for places in np.indices(self.basins.shape)
+        )
         return tuple(
             FoundCell(
                 number=k,
-                x=round(float(x), 2),
-                y=round(float(y), 2),
+                x=round(float(columns[number]), 2),
+                y=round(float(rows[number]), 2),
                 area=int(self._areas[number]),
                 neighbours=int(self._neighbours[number]) if self._whole[number] else None,
                 whole=bool(self._whole[number]),
                 certainty=round(float(self.certainty[number]), 3),
             )
-            for k, (number, (y, x)) in enumerate(zip(numbers, centres, strict=True), 1)
+            for k, number in enumerate(numbers.tolist(), 1)
         )
 
     @cached_property
