@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from endotwin.image_range import IMAGE_SIZE
+from endotwin.mosaic.clarity import INSIDE, ON_BORDER
+from endotwin.mosaic.contrast import borders_stand_out
 from endotwin.mosaic.drawing import Mosaic
 from endotwin.mosaic.morphometry import COORDINATE_DIGITS, cells_inside, measure_mosaics
 from endotwin.mosaic.parameters import Parameters
@@ -90,8 +92,9 @@ class Label:
     def visible(self) -> np.ndarray:
         """Where an expert could have drawn the border: uint8 (128, 128), 255 there, 0 elsewhere.
 
-        0 under guttae. It is read off the image, and images that differ by a grey level can differ in it
-        at the edge of what can be seen. The same image has the same map on every machine.
+        0 under guttae, and where borders stand out less than where experts drew them. It is read off the
+        image, and images that differ by a grey level can differ in it at the edge of what can be seen. The
+        same image has the same map on every machine.
 
         Raises:
             ValueError: the label is of no image.
@@ -100,7 +103,13 @@ class Label:
             raise ValueError("what is visible is read off an image, and this label was made without one")
         from endotwin.mosaic.visibility import load_reader  # noqa: PLC0415
 
-        seen = load_reader().read(self.image) & (self.guttae == 0)
+        hidden = self.guttae > 0
+        seen = load_reader().read(self.image) & ~hidden
+        if self.cells:
+            area = float(np.mean([cell.area for cell in self.cells]))
+            on_border = self.soft >= soft_borders(np.array(ON_BORDER))
+            inside = self.soft <= soft_borders(np.array(INSIDE))
+            seen &= borders_stand_out(self.image, on_border & ~hidden, inside & ~hidden, area)
         return np.where(seen, 255, 0).astype(np.uint8)
 
 
