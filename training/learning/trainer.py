@@ -267,7 +267,8 @@ class Trainer:
     def _average_weights(self) -> None:
         # A short half-life at first, so that the random start is forgotten (Karras et al. 2020).
         half_life = min(self.settings.average_half_life, 0.05 * (self.images + self.settings.batch))
-        keep = 0.5 ** (self.settings.batch / half_life) if half_life > 0 else 0.0
+        averaged = self.recipe.averages_weights and half_life > 0
+        keep = 0.5 ** (self.settings.batch / half_life) if averaged else 0.0
         for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
             mean.lerp_(now, 1.0 - keep)
         for old, new in zip(self.average.buffers(), self.generator.buffers(), strict=True):

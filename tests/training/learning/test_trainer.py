@@ -401,7 +401,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(
 
 
 def test_the_average_follows_its_closed_form(dataset: Dataset, tmp_path: Path) -> None:
-    trainer = start("dcgan", dataset, tmp_path)
+    trainer = start("dcgan", dataset, tmp_path, recipe="projected")
     weights = [trainer.generator.layers[0].weight]
     average = weights[0].detach().double()
     for step in range(1, 9):
@@ -416,8 +416,13 @@ def test_the_average_follows_its_closed_form(dataset: Dataset, tmp_path: Path) -
     assert not trainer.average.training
 
 
-def test_an_average_of_no_memory_is_the_generator(dataset: Dataset, tmp_path: Path) -> None:
-    trainer = start("dcgan", dataset, tmp_path, average_half_life=0.0)
+@pytest.mark.parametrize(
+    "without", [{"recipe": "projected", "average_half_life": 0.0}, {"recipe": "paper"}]
+)
+def test_without_an_average_the_weights_are_those_of_the_last_step(
+    without: dict[str, object], dataset: Dataset, tmp_path: Path
+) -> None:
+    trainer = start("dcgan", dataset, tmp_path, **without)
     trainer.train(2 * BATCH, QUIET)
     for mean, now in zip(trainer.average.parameters(), trainer.generator.parameters(), strict=True):
         assert torch.equal(mean, now)

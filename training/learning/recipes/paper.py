@@ -13,7 +13,12 @@ from training.learning.recipes.recipe import AnnotatedCrops, Crops, Recipe, Reci
 
 
 class PaperRecipe(Recipe):
-    """Binary cross-entropy and Adam, without augmentation (QCAV 2021; betas as in DCGAN)."""
+    """Binary cross-entropy and Adam, without augmentation (QCAV 2021; betas as in DCGAN).
+
+    The weights are those of the last step: an average of weights that swing as they do here draws no cells.
+    """
+
+    averages_weights = False
 
     def __init__(
         self,

@@ -51,10 +51,12 @@ class Recipe(ABC):
     Attributes:
         pretrained: what pretrained networks it uses, for the card; empty for none.
         needs_annotations: whether its steps take crops with expert borders.
+        averages_weights: whether a checkpoint has a running average of the weights, else the last ones.
     """
 
     pretrained = ""
     needs_annotations = False
+    averages_weights = True
 
     def __init__(
         self,
