@@ -12,7 +12,6 @@ from documentation import DOCS, table_rows
 from typer.main import get_command
 
 from endotwin.cli.main import app
-from endotwin.client.views import ENDED
 from endotwin.mosaic.parameters import CONDITION_LIMITS
 from endotwin.samples.conditions import CONDITIONS, SWITCHES
 from endotwin.samples.formats import FORMATS
@@ -99,11 +98,6 @@ def test_field_of_a_job_is_documented(name: str) -> None:
 @pytest.mark.parametrize("state", State)
 def test_state_of_a_job_is_documented(state: StrEnum) -> None:
     assert state in table_rows("jobs.md", "## For users")
-
-
-def test_the_client_knows_the_states_that_end() -> None:
-    moving = {State.QUEUED, State.RUNNING, State.CANCELLING}
-    assert set(State) - moving == ENDED
 
 
 @pytest.mark.parametrize("name", LABELS)

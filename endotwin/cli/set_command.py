@@ -188,7 +188,6 @@ def set_command(
                 "name": name,
                 "checkpoint": checkpoint,
                 "device": device,
-                "validation-every": validation_every,
                 "shards": shards,
                 "part": part,
                 "ray": ray,
@@ -206,6 +205,7 @@ def set_command(
                 model=model,
                 format="zip" if kind == "zip" else "tar",
                 shard_size=shard_size,
+                validation_every=validation_every,
                 **cast("ConditionArguments", conditions),
             )
             typer.echo(f"job {job.id} of {url}", err=True)

@@ -156,6 +156,7 @@ class AsyncClient:
         model: str | None = None,
         format: Literal["tar", "zip"] = "tar",  # noqa: A002 (its name everywhere)
         shard_size: int | None = None,
+        validation_every: int | None = None,
         idempotency_key: str | None = None,
         **conditions: Unpack[ConditionArguments],
     ) -> Job:
@@ -168,6 +169,7 @@ class AsyncClient:
             model=model,
             kind=format,
             shard_size=shard_size,
+            validation_every=validation_every,
             idempotency_key=idempotency_key,
             conditions=conditions,
         )

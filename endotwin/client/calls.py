@@ -67,6 +67,7 @@ def start_call(
     model: str | None,
     kind: str,
     shard_size: int | None,
+    validation_every: int | None,
     idempotency_key: str | None,
     conditions: ConditionArguments,
 ) -> Call:
@@ -78,6 +79,7 @@ def start_call(
         "labels": named.split(",") if named else None,
         "conditions": conditions_as_text(conditions) or None,
         "shard_size": shard_size,
+        "validation_every": validation_every,
     }
     body |= {name: value for name, value in more.items() if value is not None}
     return Call("POST", "/jobs", body, {"Idempotency-Key": idempotency_key or uuid.uuid4().hex})

@@ -207,6 +207,7 @@ class Client:
         model: str | None = None,
         format: Literal["tar", "zip"] = "tar",  # noqa: A002 (its name everywhere)
         shard_size: int | None = None,
+        validation_every: int | None = None,
         idempotency_key: str | None = None,
         **conditions: Unpack[ConditionArguments],
     ) -> Job:
@@ -219,7 +220,10 @@ class Client:
             labels: names such as `["borders", "instances"]`.
             model: a name from `models`.
             format: of the shards.
-            shard_size: images of every shard but the last; default: the service's.
+            shard_size: images of every shard but the last; default: as in the set that is there, in a new
+                one so many that it has 32 shards or more, at most 25,000.
+            validation_every: of so many consecutive indices, at least 2, the last is a validation image, in
+                shards of their own; default: none is.
             idempotency_key: the same key and arguments are the same job, also from another process;
                 default: a new one.
             conditions: what every image meets.
@@ -232,6 +236,7 @@ class Client:
             model=model,
             kind=format,
             shard_size=shard_size,
+            validation_every=validation_every,
             idempotency_key=idempotency_key,
             conditions=conditions,
         )

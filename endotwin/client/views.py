@@ -80,6 +80,7 @@ class Job(_View):
     labels: list[str] | None
     conditions: dict[str, str] | None
     shard_size: int | None
+    validation_every: int | None = None
     shards: Share
     images: Share
     images_per_second: float | None

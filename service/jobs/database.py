@@ -15,6 +15,7 @@ CREATE TABLE jobs (
     state TEXT NOT NULL,
     destination TEXT NOT NULL,
     spec TEXT NOT NULL,
+    any_shard_size INTEGER NOT NULL DEFAULT 0,
     generator_sha256 TEXT NOT NULL,
     request_key TEXT,
     request_sha256 TEXT NOT NULL,
@@ -43,7 +44,7 @@ _OLD_JOB = (
 class JobDatabase(SqliteFile):
     """The file of jobs."""
 
-    VERSION = 3
+    VERSION = 4
     SETTING = "jobs_store"
     PURPOSE = "jobs"
 
@@ -53,6 +54,9 @@ class JobDatabase(SqliteFile):
 
     def update_tables(self, version: int) -> None:
         """Bring the table of an earlier version to this one."""
+        if version == 3:
+            self.run("ALTER TABLE jobs ADD COLUMN any_shard_size INTEGER NOT NULL DEFAULT 0")
+            return
         if version == 1:
             self._update_from_1()
         self._update_from_2()

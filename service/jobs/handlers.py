@@ -53,7 +53,7 @@ async def create_job(request: Request) -> JSONResponse:
         known = jobs.store.find(key, body.sha256, caller.owner)
         if known is not None:
             return known
-        destination, spec = parse_job(body, runtime.models, runtime.settings)
+        destination, spec, any_shard_size = parse_job(body, runtime.models, runtime.settings)
         if caller.job_images is not None and spec.n > caller.job_images:
             message = (
                 f"{caller.name} may have {caller.job_images} images in a job, and this asks for {spec.n}"
@@ -62,6 +62,7 @@ async def create_job(request: Request) -> JSONResponse:
         return jobs.store.add(
             destination,
             spec,
+            any_shard_size=any_shard_size,
             key=key,
             request_sha256=body.sha256,
             max_open=runtime.settings.jobs_max_open,

@@ -90,6 +90,8 @@ class Job(BaseModel):
         state: see `State`.
         destination: where the set goes.
         spec: the set.
+        any_shard_size: whether its shards become as large as those of the same set, where it is there,
+            at the first look.
         created: when it was accepted.
         started: when a service first took it up.
         finished: when it was complete, failed or cancelled.
@@ -105,6 +107,7 @@ class Job(BaseModel):
     state: State
     destination: Annotated[Bucket, BeforeValidator(_parse_destination)]
     spec: Json[SetSpec]
+    any_shard_size: bool
     created: _Time
     started: _Time | None
     finished: _Time | None

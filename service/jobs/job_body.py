@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,7 +17,7 @@ from endotwin.image_range import MAX_SEED
 from endotwin.quoting import shorten
 from endotwin.samples.conditions import CONDITIONS, SWITCHES, describe_condition
 from endotwin.samples.labelling import LABELS, Labelling
-from endotwin.sets import LARGEST_USUAL_SHARD
+from endotwin.sets import LARGEST_USUAL_SHARD, USUAL_SHARDS, usual_shard_size
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.place import PLACE_PATTERN, Bucket, PlaceError, check_allowed, parse_place
 from endotwin.settings import Settings
@@ -53,7 +53,30 @@ class JobBody(BaseModel):
     conditions: dict[str, str | int | float | bool] = Field(
         default={}, description="what every image meets, such as density: '1500:2500' or pixel_size: 0.9"
     )
-    shard_size: int = Field(default=LARGEST_USUAL_SHARD, description="images of every shard but the last")
+    shard_size: int | None = Field(
+        default=None,
+        description="images of every shard but the last (default: as in the set that is there; in a new "
+        f"one so many that it has {USUAL_SHARDS} shards or more, at most {LARGEST_USUAL_SHARD})",
+    )
+    validation_every: int | None = Field(
+        default=None,
+        description="of so many consecutive indices, the last is a validation image, in shards of their "
+        "own (default: none is)",
+    )
+
+
+class Order(NamedTuple):
+    """What a job is to do.
+
+    Attributes:
+        destination: where the set goes.
+        spec: the set.
+        any_shard_size: whether its shards may be as large as those of the same set where it is there.
+    """
+
+    destination: Bucket
+    spec: SetSpec
+    any_shard_size: bool
 
 
 @dataclass(frozen=True)
@@ -73,10 +96,14 @@ def describe_body(models: Sequence[str], max_images: int) -> dict[str, Any]:
     """
     schema = JobBody.model_json_schema()
     fields, of_sets = schema["properties"], SetSpec.model_json_schema()["properties"]
-    for name in ("n", "seed", "shard_size"):
+    for name in ("n", "seed"):
         limits = {key: of_sets[name][key] for key in ("minimum", "maximum")}
         fields[name] |= {**limits, "format": "int64" if limits["maximum"] < 2**63 else "uint64"}
     fields["n"]["maximum"] = max_images
+    for name in ("shard_size", "validation_every"):
+        of_set = of_sets[name].get("anyOf", [of_sets[name]])[0]
+        limits = {key: of_set[key] for key in ("minimum", "maximum") if key in of_set}
+        fields[name]["anyOf"][0] |= {**limits, "format": "int64"}
     fields["destination"]["pattern"] = PLACE_PATTERN
     fields["format"]["enum"] = list(_FORMATS)
     fields["model"]["anyOf"][0]["enum"] = list(models)
@@ -117,8 +144,8 @@ def check_idempotency_key(header: str | None) -> str | None:
     return header
 
 
-def parse_job(body: JsonObject, models: Models, settings: Settings) -> tuple[Bucket, SetSpec]:
-    """Return the destination and the set of a request; nothing is read or written.
+def parse_job(body: JsonObject, models: Models, settings: Settings) -> Order:
+    """Return what a request orders; nothing is read or written.
 
     Raises:
         ApiError: 400 with the field at fault and what is allowed, or 403 for a place that is not allowed.
@@ -134,7 +161,8 @@ def parse_job(body: JsonObject, models: Models, settings: Settings) -> tuple[Buc
         raise invalid_parameter("format", message)
     labels = ",".join(wanted.labels) if wanted.labels else None
     model, labelling = parse_model(models, wanted.model, wanted.format, labels, _conditions(wanted))
-    return destination, _spec(wanted, model.name, model.generator_sha256, labelling)
+    spec = _spec(wanted, model.name, model.generator_sha256, labelling)
+    return Order(destination, spec, wanted.shard_size is None)
 
 
 def _validate(body: JsonObject) -> JobBody:
@@ -201,7 +229,8 @@ def _spec(wanted: JobBody, model: str, sha256: str, labelling: Labelling) -> Set
             model=model,
             generator_sha256=sha256,
             format=wanted.format,  # type: ignore[arg-type]
-            shard_size=wanted.shard_size,
+            shard_size=usual_shard_size(wanted.n) if wanted.shard_size is None else wanted.shard_size,
+            validation_every=wanted.validation_every,
             labels=labelling.labels or None,
             conditions=dict(labelling.given) or None,
         )
@@ -210,7 +239,8 @@ def _spec(wanted: JobBody, model: str, sha256: str, labelling: Labelling) -> Set
         first = next((one for one in error.errors() if one["loc"] != ("name",)), error.errors()[0])
         message = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
-            raise invalid_parameter("n", message) from error
+            field = getattr(first.get("ctx", {}).get("error"), "field", "n")
+            raise invalid_parameter(field, message) from error
         field = str(first["loc"][0])
         about = SetSpec.model_fields[field].description
         message = f"{field} ({about}): {message}, got {shorten(str(first['input']))}"

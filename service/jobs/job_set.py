@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from pydantic import ValidationError
+
 from endotwin.generator.batch import BatchMaker
 from endotwin.generator.card import Card
-from endotwin.sets.make import SetProgress, make_set
+from endotwin.sets.make import SetProgress, make_set, shard_size_there
 from endotwin.sets.manifest import load_manifest
 from endotwin.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, SPEC_KEY, Shard, plan_set
 from endotwin.sets.shard_maker import ShardMaker
+from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.destination import Destination, Staged, Stored
 from endotwin.sets.storage.record import ObjectRecord, ShardRecord
 from service.jobs.job import Job
@@ -22,6 +25,25 @@ _REQUESTS_AT_ONCE = 16
 
 class TurnOverError(Exception):
     """It is the turn of another job."""
+
+
+def with_shard_size_there(job: Job, destination: Destination) -> Job:
+    """Return a job, its shards as large as those of the same set where it is there already and may be so.
+
+    Raises:
+        StorageError: storage fails.
+    """
+    size = shard_size_there(destination) if job.any_shard_size else None
+    if size is None:
+        return job
+    try:
+        spec = SetSpec.model_validate({**job.spec.model_dump(), "shard_size": size})
+    except ValidationError:  # too many shards: making the set says that another one is there
+        return job
+    stored = destination.stat(SPEC_KEY)
+    if stored is None or stored.record is None or stored.record.set_digest != spec.digest:
+        return job
+    return job.model_copy(update={"spec": spec})
 
 
 def earlier_set(job: Job, destination: Destination) -> int | None:

@@ -49,7 +49,13 @@ class JobView(_View):
     generator_sha256: str | None = Field(description="digest of the model's generator")
     labels: list[str] | None = Field(description="labels of the images")
     conditions: dict[str, str] | None = Field(description="what every image meets")
-    shard_size: _Count | None = Field(description="images of every shard but the last")
+    shard_size: _Count | None = Field(
+        description="images of every shard but the last; where the request named none, those of the set "
+        "that is there once a service has looked"
+    )
+    validation_every: _Count | None = Field(
+        description="of so many indices, the last is a validation image; null if none is"
+    )
     shards: Progress = Field(description="shards that are in place")
     images: Progress = Field(description="images in them")
     images_per_second: Annotated[float, Field(ge=0)] | None = Field(
@@ -95,6 +101,7 @@ def _view(job: Job) -> JobView:
         labels=list(spec.labels or ()),
         conditions=spec.conditions or {},
         shard_size=spec.shard_size,
+        validation_every=spec.validation_every,
         shards=Progress(done=counts.shards, total=spec.shards),
         images=Progress(done=counts.images, total=spec.n),
         images_per_second=_rounded(counts.images_per_second) if running else None,

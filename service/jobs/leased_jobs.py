@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
+from endotwin.sets.spec import SetSpec
 from service.jobs.database import JobDatabase
 from service.jobs.job import WAITING, Counts, Job, JobError, State, read_job, write_counts
 
@@ -82,10 +83,18 @@ class LeasedJobs:
             )
             return State(rows[0]["state"]) if rows else None
 
-    def remember(self, identity: str, token: str, earlier_n: int | None) -> None:
-        """Store how many images the finished set has that was there before the job."""
+    def remember(self, identity: str, token: str, spec: SetSpec, earlier_n: int | None) -> None:
+        """Store the set as it is after a look at its destination, and what was there before the job.
+
+        Args:
+            identity: of the job.
+            token: of its lease.
+            spec: the set.
+            earlier_n: images of the finished set that was there; None if none was.
+        """
         self._run(
-            "UPDATE jobs SET looked = 1, earlier_n = ? WHERE id = ? AND lease = ?",
+            "UPDATE jobs SET looked = 1, spec = ?, earlier_n = ? WHERE id = ? AND lease = ?",
+            spec.model_dump_json(exclude_none=True),
             earlier_n,
             identity,
             token,

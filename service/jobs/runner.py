@@ -20,7 +20,14 @@ from endotwin.settings import Settings
 from service import metrics
 from service.device_queue import DeviceQueue
 from service.jobs.job import Counts, Job, State
-from service.jobs.job_set import TurnOverError, earlier_set, finish_earlier, make_job_set, remove_written
+from service.jobs.job_set import (
+    TurnOverError,
+    earlier_set,
+    finish_earlier,
+    make_job_set,
+    remove_written,
+    with_shard_size_there,
+)
 from service.jobs.lease import Lease, StopError
 from service.jobs.progress import JobProgress, redact
 from service.jobs.store import JobStore
@@ -176,7 +183,8 @@ class JobRunner:
     def _make(self, job: Job, token: str, progress: JobProgress, stop_if_asked: _StopIfAsked) -> None:
         destination = self._open(job, progress, stop_if_asked)
         if not job.looked:
-            self.store.remember(job.id, token, earlier_set(job, destination))
+            job = with_shard_size_there(job, destination)
+            self.store.remember(job.id, token, job.spec, earlier_set(job, destination))
 
         def stop_or_wait() -> None:
             stop_if_asked()

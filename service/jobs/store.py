@@ -75,6 +75,7 @@ class JobStore(LeasedJobs):
         key: str | None,
         request_sha256: str,
         max_open: int,
+        any_shard_size: bool = False,
         owner: str = "",
         accept: Callable[[], object] | None = None,
     ) -> StoredJob:
@@ -88,6 +89,7 @@ class JobStore(LeasedJobs):
             key: the client's idempotency key.
             request_sha256: digest of the request, which has to be the same under the same key.
             max_open: most jobs of the owner that may wait or run.
+            any_shard_size: see `Job`.
             owner: of the job.
             accept: called once all else is checked, and only for a new job; what it raises refuses the job.
 
@@ -106,13 +108,14 @@ class JobStore(LeasedJobs):
                 accept()
             identity = uuid4().hex
             self._run(
-                "INSERT INTO jobs (id, owner, state, destination, spec, generator_sha256, request_key, "
-                "request_sha256, created, counts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO jobs (id, owner, state, destination, spec, any_shard_size, generator_sha256, "
+                "request_key, request_sha256, created, counts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 identity,
                 owner,
                 State.QUEUED,
                 str(destination),
                 spec.model_dump_json(exclude_none=True),
+                any_shard_size,
                 spec.generator_sha256,
                 key,
                 request_sha256,

@@ -51,6 +51,7 @@ export class Jobs {
     const field = (title, name, value, more = {}) =>
       element("label", {}, `${title} `, element("input", { name, value, autocomplete: "off", required: true, ...more }));
     const conditions = Object.entries(side.conditions).map(([name, value]) => `${name} ${value}`).join(", ");
+    const optional = { inputMode: "numeric", required: false, placeholder: "as usual", size: 8 };
     this._note.textContent =
       `A job writes a large set to storage, with the settings of the gallery: model ${model?.name ?? "of the service"}, ` +
       `${labels.length ? `labels ${labels.join(", ")}` : "no labels (choose overlays to have them)"}, ${conditions || "cells as the model has them"}.`;
@@ -59,6 +60,8 @@ export class Jobs {
       field("Seed", "seed", seed, { inputMode: "numeric" }),
       field("Destination", "destination", "", { placeholder: "s3://bucket/prefix", size: 32, spellcheck: false }),
       element("label", {}, "Format ", element("select", { name: "format" }, element("option", {}, "tar"), element("option", {}, "zip"))),
+      field("Images per shard", "shard_size", "", optional),
+      field("Of so many, one for validation", "validation_every", "", { ...optional, placeholder: "none" }),
       element("button", { class: "main" }, "Start"), this._problem,
     );
     this._key = null;
@@ -72,7 +75,8 @@ export class Jobs {
     const rest = { destination: given.destination.trim(), format: given.format, labels, conditions: side.conditions };
     if (model) rest.model = model.name;
     // A seed may have more digits than a number of this language keeps.
-    const body = `{"n": ${whole("n")}, "seed": ${whole("seed")}, ${JSON.stringify(rest).slice(1)}`;
+    const numbers = ["n", "seed", ...["shard_size", "validation_every"].filter((name) => given[name].trim() !== "")];
+    const body = `{${numbers.map((name) => `"${name}": ${whole(name)}`).join(", ")}, ${JSON.stringify(rest).slice(1)}`;
     if (this._sent !== body) this._key = null;
     this._sent = body;
     // The same key again if the answer is lost: it does not start a second job.

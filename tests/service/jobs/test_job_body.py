@@ -31,7 +31,7 @@ def models(labelled_checkpoint: Path) -> Models:
 
 
 def parse(models: Models, body: object) -> tuple[Bucket, SetSpec]:
-    return parse_job(parse_body(json.dumps(body).encode()), models, SETTINGS)
+    return parse_job(parse_body(json.dumps(body).encode()), models, SETTINGS)[:2]
 
 
 def job_or_refusal(models: Models, body: object) -> tuple[tuple[Bucket, SetSpec] | None, ApiError | None]:
@@ -45,7 +45,29 @@ def test_defaults(models: Models) -> None:
     destination, spec = parse(models, GOOD)
     assert str(destination) == "s3://data/sets/first"
     assert (spec.name, spec.model, spec.format) == ("endotwin-tiny-7", "tiny", "tar")
-    assert (spec.shard_size, spec.start, spec.labels, spec.conditions) == (25_000, 0, None, None)
+    assert (spec.start, spec.labels, spec.conditions, spec.validation_every) == (0, None, None, None)
+
+
+@pytest.mark.parametrize(("n", "size"), [(10, 1), (300, 9), (10_000, 304), (1_000_000, 24_992)])
+def test_shards_are_as_many_as_workers_need_unless_their_size_is_given(
+    models: Models, n: int, size: int
+) -> None:
+    settings = Settings(storage_allow=ALLOWED)
+    orders = [
+        parse_job(parse_body(json.dumps({**GOOD, "n": n, **more}).encode()), models, settings)
+        for more in ({}, {"shard_size": None}, {"shard_size": 25_000})
+    ]
+    assert [(order.spec.shard_size, order.any_shard_size) for order in orders] == [
+        (size, True),
+        (size, True),
+        (25_000, False),
+    ]
+
+
+def test_a_part_for_validation_makes_the_set_of_the_command(models: Models) -> None:
+    _, spec = parse(models, {**GOOD, "shard_size": 5, "validation_every": 10})
+    own = {"name": "endotwin-tiny-7", "n": 10, "seed": 7, "model": "tiny", "shard_size": 5}
+    assert spec == SetSpec(**own, generator_sha256=spec.generator_sha256, validation_every=10)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +117,9 @@ WRONG = [
     ({"seed": 2**64}, "seed", "less than or equal to 18446744073709551615"),
     ({"seed": None}, "seed", "should be a valid integer"),
     ({"shard_size": 0}, "shard_size", "greater than or equal to 1"),
+    ({"validation_every": 1}, "validation_every", "greater than or equal to 2"),
+    ({"validation_every": 11}, "validation_every", "some for validation, got 11"),
+    ({"validation_every": "10"}, "validation_every", "should be a valid integer"),
     ({"format": "npy"}, "format", "one of tar, zip, got 'npy'"),
     ({"model": "nope"}, "model", "tiny, tiny-labelled, got 'nope'"),
     ({"labels": ["bones"]}, "labels", "one or more of borders"),

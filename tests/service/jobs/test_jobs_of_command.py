@@ -40,6 +40,20 @@ def test_a_set_is_made_by_a_service(
     assert "another set is there" in other.stdout
 
 
+def test_a_part_is_for_validation_as_without_a_service(
+    serve_jobs: Serve, bucket: str, swift_server: Swift, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    url = f"http://127.0.0.1:{serve_jobs(Sampler(checkpoint)).port}"
+    wanted = {"n": 40, "shard_size": 20, "validation_every": 10}
+    options = ("--n", 40, "--seed", 7, "--shard-size", 20, "--validation-every", 10)
+    made = run("set", *options, "--url", url, f"s3://{bucket}/first")
+    assert made.exit_code == 0, made.output
+    expected = undisturbed(tmp_path / "undisturbed", checkpoint.card, Sampler(checkpoint), **wanted)
+    assert contents(swift_server, bucket, "first/") == expected
+    assert len([key for key in expected if key.startswith("validation/")]) == 2
+
+
 def test_a_job_is_cancelled(serve_jobs: Serve, bucket: str, held: Held) -> None:
     client = serve_jobs(held)
     url = ("--url", f"http://127.0.0.1:{client.port}")

@@ -107,6 +107,43 @@ def test_a_long_job_does_not_keep_others_waiting(
     assert len(contents(swift_server, bucket, "long/train/")) == SPEC.shards
 
 
+@pytest.mark.parametrize("any_shard_size", [True, False])
+def test_a_set_grows_with_the_shards_that_it_has(
+    start: Start, bucket: str, swift_server: Swift, any_shard_size: bool
+) -> None:
+    """Also when a job of another size of set would make shards of another size."""
+    worker = start(Held(free=10**6))
+    earlier = add(worker, bucket, n=40)
+    wait_for(lambda: state(worker, earlier) is State.COMPLETE, "the set")
+    larger = SPEC.model_copy(update={"shard_size": 32})
+    options = {"key": None, "request_sha256": "", "max_open": 9, "any_shard_size": any_shard_size}
+    job = worker.store.add(Bucket(bucket, "set"), larger, **options)
+    worker.wake()
+    wait_for(lambda: state(worker, job.id) in (State.COMPLETE, State.FAILED), "the larger set")
+    grown = worker.store.get(job.id)
+    assert isinstance(grown, Job)
+    if any_shard_size:
+        assert (grown.state, grown.spec, grown.earlier_n) == (State.COMPLETE, SPEC, 40)
+        assert len(contents(swift_server, bucket, "set/train/")) == SPEC.shards
+    else:
+        assert grown.state is State.FAILED
+        assert "shard_size is 16 there and 32 here" in grown.counts.errors[-1].message
+
+
+def test_another_set_lends_no_size_of_shards(start: Start, bucket: str) -> None:
+    worker = start(Held(free=10**6))
+    earlier = add(worker, bucket)
+    wait_for(lambda: state(worker, earlier) is State.COMPLETE, "the set")
+    other = SPEC.model_copy(update={"seed": 8, "name": "endotwin-tiny-8", "shard_size": 32})
+    options = {"key": None, "request_sha256": "", "max_open": 9, "any_shard_size": True}
+    job = worker.store.add(Bucket(bucket, "set"), other, **options)
+    worker.wake()
+    wait_for(lambda: state(worker, job.id) is State.FAILED, "the other job to fail")
+    refused = worker.store.get(job.id)
+    assert isinstance(refused, Job)
+    assert refused.spec == other
+
+
 def test_a_place_that_is_not_allowed_any_more(start: Start, bucket: str, swift_server: Swift) -> None:
     worker = start(Held(free=10**6), allow=f"{bucket}/elsewhere")
     identity = add(worker, bucket)

@@ -213,10 +213,21 @@ def test_a_file_that_is_no_store(tmp_path: Path) -> None:
 def test_a_store_of_a_later_version(path: Path) -> None:
     JobStore(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 4")
+        connection.execute("PRAGMA user_version = 5")
     connection.close()
-    with pytest.raises(SettingsError, match="version 4, and this service knows 3"):
+    with pytest.raises(SettingsError, match="version 5, and this service knows 4"):
         JobStore(path)
+
+
+def test_a_store_of_version_3_is_updated(store: JobStore, path: Path) -> None:
+    job = add_job(store)
+    store._run("ALTER TABLE jobs DROP COLUMN any_shard_size")
+    store._run("PRAGMA user_version = 3")
+    for _ in range(2):  # only once
+        updated = JobStore(path)
+        assert updated.newest(9, None) == [job]
+        assert not job.any_shard_size
+        updated.close()
 
 
 def make_version_2(store: JobStore) -> None:
