@@ -60,8 +60,8 @@ export class Jobs {
       field("Seed", "seed", seed, { inputMode: "numeric" }),
       field("Destination", "destination", "", { placeholder: "s3://bucket/prefix", size: 32, spellcheck: false }),
       element("label", {}, "Format ", element("select", { name: "format" }, element("option", {}, "tar"), element("option", {}, "zip"))),
-      field("Images per shard", "shard_size", "", optional),
-      field("Of so many, one for validation", "validation_every", "", { ...optional, placeholder: "none" }),
+      field("Shard size", "shard_size", "", optional),
+      field("For validation, one in", "validation_every", "", { ...optional, placeholder: "none" }),
       element("button", { class: "main" }, "Start"), this._problem,
     );
     this._key = null;

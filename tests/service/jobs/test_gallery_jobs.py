@@ -10,8 +10,8 @@ from swift_server import Swift
 
 def start(gallery: GalleryPage, destination: str, images: int, every: str = "", shard: str = "") -> Locator:
     """Start a job; return its row."""
-    gallery.page.get_by_label("one for validation").fill(every)
-    gallery.page.get_by_label("Images per shard").fill(shard)
+    gallery.page.get_by_label("For validation").fill(every)
+    gallery.page.get_by_label("Shard size").fill(shard)
     gallery.page.locator("#jobs-page").get_by_label("Images").fill(str(images))
     gallery.page.get_by_label("Destination").fill(destination)
     gallery.page.get_by_role("button", name="Start").click()
