@@ -37,7 +37,7 @@ from endotwin.mosaic.parameters import (
     Conditions,
     ImagePopulation,
 )
-from endotwin.mosaic.scene import SCENE_NUMBERS, Scene, draw_scene, numbers_of_appearance
+from endotwin.mosaic.scene import SCENE_NUMBERS, Rendered, Scene, draw_scene, numbers_of_appearance
 
 _MOSAIC_CHANNELS = 6
 GUTTAE_CHANNELS = 3
@@ -146,7 +146,7 @@ class LabelledGenerator(RenderingNetwork):
             scenes.append(draw_scene(row[:SCENE_NUMBERS], conditions, population, usual[instrument]))
         return scenes
 
-    def render_scenes(self, draws: Tensor, scenes: Sequence[Scene]) -> Tensor:
+    def render_scenes(self, draws: Tensor, scenes: Sequence[Rendered]) -> Tensor:
         """Render scenes.
 
         Args:
@@ -158,7 +158,7 @@ class LabelledGenerator(RenderingNetwork):
         """
         return self.render_and_correct(draws, scenes)[0]
 
-    def render_and_correct(self, draws: Tensor, scenes: Sequence[Scene]) -> tuple[Tensor, Tensor]:
+    def render_and_correct(self, draws: Tensor, scenes: Sequence[Rendered]) -> tuple[Tensor, Tensor]:
         """Render scenes as `render_scenes` does, and tell how much of their clarity had to be corrected.
 
         Returns:
@@ -198,10 +198,10 @@ class LabelledGenerator(RenderingNetwork):
             images, missing = _set_clarity(images, scenes)
         return _cover(images, guttae, depth), missing
 
-    def _about(self, scene: Scene) -> np.ndarray:
+    def _about(self, scene: Rendered) -> np.ndarray:
         """Return the input of the style network: (2,), size of the cells and disorder, about -3 to 3."""
         population = self.architecture.population
-        size = math.log(scene.mosaic.shape.spacing / _UNIT_SPACING) / _UNIT_LOG_SD
+        size = math.log(scene.spacing / _UNIT_SPACING) / _UNIT_LOG_SD
         disorder = population.hexagonality_mean - scene.parameters.hexagonality
         spread = max(population.hexagonality_sd, 1e-3)
         return np.array([size, max(-3.0, min(3.0, disorder / spread))], dtype=np.float32)
@@ -211,7 +211,7 @@ _LATTICE_COLUMNS = slice(PARAMETER_NUMBERS, PARAMETER_NUMBERS + 5)
 """Rotation, stretch (2) and offset (2) within a row of draws: after the numbers of the parameters."""
 
 
-def _fields(scene: Scene) -> np.ndarray:
+def _fields(scene: Rendered) -> np.ndarray:
     """Turn a scene into what the network sees, float32 (channels, 128, 128).
 
     Border sharp and soft (1 on a border, towards 0 inside), distance to the cell's site in spacings, two
@@ -219,7 +219,7 @@ def _fields(scene: Scene) -> np.ndarray:
     128 pixels, the border finest.
     """
     raster = scene.raster
-    spacing = scene.mosaic.shape.spacing
+    spacing = scene.spacing
     size = np.full(raster.border.shape, math.log(spacing / _UNIT_SPACING), dtype=np.float32)
     return np.stack(
         [
@@ -237,7 +237,7 @@ def _fields(scene: Scene) -> np.ndarray:
     )
 
 
-def _set_clarity(images: Tensor, scenes: Sequence[Scene]) -> tuple[Tensor, Tensor]:
+def _set_clarity(images: Tensor, scenes: Sequence[Rendered]) -> tuple[Tensor, Tensor]:
     """Give images (B, 1, 128, 128) the clarity of their scenes: haze depends on nothing that is drawn.
 
     The network is told the clarity and trained to meet it; what it misses is added along the borders.
@@ -255,7 +255,7 @@ def _set_clarity(images: Tensor, scenes: Sequence[Scene]) -> tuple[Tensor, Tenso
     return (images + (missing[:, None, None] * profiles)[:, None]).clamp(-1.0, 1.0), missing
 
 
-def _border_maps(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+def _border_maps(scene: Rendered) -> tuple[np.ndarray, np.ndarray]:
     """Return the weights of a scene's clarity, and the borders that add one to it: float32 (128, 128) each.
 
     Both are 0 where too little is visible to tell a clarity.
@@ -268,7 +268,7 @@ def _border_maps(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     return weights, profile / np.float32((weights.astype(np.float64) * profile).sum())
 
 
-def _clarity_of(scenes: Sequence[Scene]) -> Tensor:
+def _clarity_of(scenes: Sequence[Rendered]) -> Tensor:
     """Return the clarity that scenes were drawn with, in grey levels, (B,)."""
     return torch.tensor([scene.parameters.clarity for scene in scenes], dtype=torch.float32)
 

@@ -101,7 +101,7 @@ def draw_guttae(numbers: np.ndarray, share: float, owner: np.ndarray) -> Guttae:
     """
     wanted = round(share * IMAGE_SIZE**2)
     if wanted == 0:
-        return _no_guttae()
+        return no_guttae()
     from endotwin.mosaic.gutta_kernels import blur, follow_cells, raise_spots  # noqa: PLC0415
 
     per_spot, outline, inside = np.split(
@@ -142,7 +142,9 @@ def soften(guttae: np.ndarray, look: GuttaeLook | None = None) -> np.ndarray:
     return soft
 
 
-def _no_guttae() -> Guttae:
+@functools.cache
+def no_guttae() -> Guttae:
+    """Return the guttae of an image without any."""
     nothing = np.zeros((IMAGE_SIZE, IMAGE_SIZE), dtype=np.float32)
     look = GuttaeLook(np.ones_like(nothing), nothing, nothing)
     return Guttae(nothing > 0.0, look)

@@ -80,22 +80,23 @@ def walk_pixels(
 
 
 @compiled
-def label_pieces(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    """Number the pieces of a mask, connected across sides of pixels, in the order of their first pixel.
+def label_pieces(values: np.ndarray) -> tuple[np.ndarray, int]:
+    """Number the pieces of equal values, connected across sides of pixels, in the order of their first pixel.
 
     Args:
-        mask: bool (H, W).
+        values: bool or int64 (H, W); what is False or 0 is in no piece.
 
     Returns:
-        The piece of every pixel, int64 (H, W), from 1 on and 0 outside of the mask, and how many there are.
+        The piece of every pixel, int64 (H, W), from 1 on and 0 for none, and how many there are.
     """
-    rows, columns = mask.shape
+    rows, columns = values.shape
     piece = np.zeros((rows, columns), np.int64)
     reached = np.empty((rows * columns, 2), np.int64)
     count = 0
     for first_row in range(rows):
         for first_column in range(columns):
-            if not mask[first_row, first_column] or piece[first_row, first_column] > 0:
+            value = values[first_row, first_column]
+            if not value or piece[first_row, first_column] > 0:
                 continue
             count += 1
             piece[first_row, first_column] = count
@@ -106,7 +107,7 @@ def label_pieces(mask: np.ndarray) -> tuple[np.ndarray, int]:
                 row, column = reached[left, 0], reached[left, 1]
                 for step_down, step_right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
                     r, c = row + step_down, column + step_right
-                    if 0 <= r < rows and 0 <= c < columns and mask[r, c] and piece[r, c] == 0:
+                    if 0 <= r < rows and 0 <= c < columns and values[r, c] == value and piece[r, c] == 0:
                         piece[r, c] = count
                         reached[left, 0], reached[left, 1] = r, c
                         left += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -37,11 +38,47 @@ SCENE_NUMBERS = PARAMETER_NUMBERS + LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS
 """Standard normal numbers per image."""
 
 
-_LOOKS = slice(3, 5)
+LOOKS = slice(3, 5)
 """Of the numbers of a site, those of the look of its cell."""
 
 _HIDDEN = 0.02
 """Share of a gutta's depth, and of the brightness by glints, from which on a pixel counts as hidden."""
+
+
+class Rendered(Protocol):
+    """What the renderer has to know of a scene; a `Scene` says what each means."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """Of this image."""
+
+    @property
+    def raster(self) -> Raster:
+        """The mosaic on the image's pixels."""
+
+    @property
+    def spacing(self) -> float:
+        """Distance of the centres of neighbouring cells, in pixels."""
+
+    @property
+    def looks(self) -> np.ndarray:
+        """Two numbers per cell."""
+
+    @property
+    def guttae(self) -> np.ndarray:
+        """Where they are."""
+
+    @property
+    def gutta_look(self) -> GuttaeLook:
+        """How they look."""
+
+    @property
+    def soft_guttae(self) -> np.ndarray:
+        """The guttae with their soft edges."""
+
+    @property
+    def clarity_weights(self) -> np.ndarray | None:
+        """The weights of the clarity."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +108,11 @@ class Scene:
         clarity = None if image is None else measure_clarity(image, self.clarity_weights)
         drawn = self.raster if self.hand is None else rasterise(self.mosaic, self.hand.displacement())
         return make_label(self.mosaic, drawn, self.guttae, self.parameters, clarity, image)
+
+    @property
+    def spacing(self) -> float:
+        """Distance of neighbouring sites of the grid that the mosaic was drawn from, in pixels."""
+        return self.mosaic.shape.spacing
 
     @functools.cached_property
     def clarity_weights(self) -> np.ndarray | None:
@@ -112,8 +154,14 @@ def draw_scene(
         raster=raster,
         guttae=guttae.covered,
         gutta_look=guttae.look,
-        looks=sites[mosaic.table, _LOOKS].take(raster.owner, axis=0),
+        looks=sites[mosaic.table, LOOKS].take(raster.owner, axis=0),
     )
+
+
+def sites_of_scene(numbers: np.ndarray) -> np.ndarray:
+    """Return the numbers of the sites, (GRID * GRID, SITE_NUMBERS), among those of a scene."""
+    first = PARAMETER_NUMBERS + LATTICE_NUMBERS
+    return numbers[first : first + GRID * GRID * SITE_NUMBERS].reshape(GRID * GRID, SITE_NUMBERS)
 
 
 def numbers_of_appearance() -> np.ndarray:
@@ -124,6 +172,6 @@ def numbers_of_appearance() -> np.ndarray:
     """
     of_parameters = np.arange(PARAMETER_NUMBERS) == CLARITY_NUMBER
     of_sites = np.zeros((GRID * GRID, SITE_NUMBERS), dtype=bool)
-    of_sites[:, _LOOKS] = True
+    of_sites[:, LOOKS] = True
     lattice = np.zeros(LATTICE_NUMBERS, dtype=bool)
     return np.concatenate([of_parameters, lattice, of_sites.ravel(), numbers_of_look()])
