@@ -12,6 +12,7 @@ from endotwin.cli.doctor import doctor
 from endotwin.cli.generate import generate_command
 from endotwin.cli.job_command import job_app
 from endotwin.cli.key_command import key_app
+from endotwin.cli.render import render
 from endotwin.cli.segment import segment_command
 from endotwin.cli.serve import serve
 from endotwin.cli.set_command import set_app
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(name="generate")(generate_command)
+app.command()(render)
 app.add_typer(set_app, name="set")
 app.command(name="segment")(segment_command)
 app.command()(sheet)

@@ -52,6 +52,13 @@ def choose(instruments: Sequence[Instrument], numbers: Tensor) -> Tensor:
     return torch.bucketize(torch.special.ndtr(numbers.double()), bounds)
 
 
+def number_of(instruments: Sequence[Instrument], chosen: int) -> float:
+    """Return a number for which `choose` chooses an instrument: the middle one."""
+    shares = torch.tensor([instrument.share for instrument in instruments], dtype=torch.float64)
+    middle = (shares[:chosen].sum() + 0.5 * shares[chosen]) / shares.sum()
+    return float(torch.special.ndtri(middle))
+
+
 def one_hot(instruments: Sequence[Instrument], chosen: Tensor) -> Tensor:
     """Return the choice as the style network takes it: float32 (B, number of instruments)."""
     return F.one_hot(chosen, len(instruments)).float()

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from endotwin.generator.instruments import Instrument, choose, one_hot, per_image
+from endotwin.generator.instruments import Instrument, choose, number_of, one_hot, per_image
 from endotwin.generator.latents import FIRST_STREAM_OF_APPEARANCES, draw_normals
 from endotwin.generator.renderer import (
     LIGHT_CHANNELS,
@@ -109,11 +109,18 @@ class LabelledGenerator(RenderingNetwork):
         scenes = self.draw_scenes(draws.detach().cpu().numpy(), Conditions())
         return self.render_scenes(draws, scenes)
 
-    def draw_numbers(self, images: ImageRange, appearance: int) -> np.ndarray:
+    def draw_numbers(
+        self, images: ImageRange, appearance: int, instrument: int | None = None
+    ) -> np.ndarray:
         """Draw the numbers of images in one of their looks.
 
         Appearance 0 has those of `draw_normals`. Another one has those of a stream of its own wherever
         neither the mosaic nor its labels depend on them.
+
+        Args:
+            images: which.
+            appearance: 0 or more.
+            instrument: its index, for all images; None for one that is drawn.
 
         Returns:
             float32 (images.count, draws) standard normal.
@@ -124,6 +131,8 @@ class LabelledGenerator(RenderingNetwork):
             of_look = np.ones(self.draws, dtype=bool)
             of_look[:SCENE_NUMBERS] = numbers_of_appearance()
             numbers[:, of_look] = others[:, of_look]
+        if instrument is not None:
+            numbers[:, -1] = number_of(self.architecture.instruments, instrument)
         return numbers
 
     def draw_scenes(

@@ -26,7 +26,7 @@ from endotwin.generator.latents import draw_normals
 from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.expert_hand import Hand, conditions_of_image
 from endotwin.mosaic.parameters import Conditions
-from endotwin.mosaic.scene import Scene
+from endotwin.mosaic.scene import Rendered, Scene
 
 
 class NotLabelledError(TypeError):
@@ -169,9 +169,7 @@ class Sampler:
             A batch for each of them.
         """
         draws = np.concatenate([drawing.draws for drawing in drawings])
-        scenes = [scene for drawing in drawings for scene in drawing.scenes]
-        # Rows that nobody wants repeat the others.
-        grey = to_grey_levels(self._run(draws, scenes, np.arange(BATCH) % len(draws))).cpu().numpy()
+        grey = self.run(draws, [scene for drawing in drawings for scene in drawing.scenes])
         batches = []
         at = 0
         for drawing in drawings:
@@ -182,6 +180,21 @@ class Sampler:
             )
             at += len(drawing.draws)
         return batches
+
+    def run(self, draws: np.ndarray, scenes: Sequence[Rendered]) -> np.ndarray:
+        """Run the network once.
+
+        Args:
+            draws: float32 (rows, draws) standard normal, 1 to `BATCH` rows.
+            scenes: of a labelled model, one per row; else none.
+
+        Returns:
+            uint8 grey levels (rows, 128, 128).
+        """
+        # Rows that nobody wants repeat the others.
+        images = self._run(draws, scenes, np.arange(BATCH) % len(draws))
+        grey: np.ndarray = to_grey_levels(images).cpu().numpy()[: len(draws)]
+        return grey
 
     def try_out(self, rows: int = BATCH) -> str:
         """Run the network once, so that whatever is wrong with it shows now.
@@ -206,7 +219,7 @@ class Sampler:
         images = torch.cat([self._run(draws, scenes, places) for places in _PLACES])
         self.independent = torch.equal(images, images[:_CHECKED][torch.from_numpy(_PLACES.ravel())])
 
-    def _run(self, draws: np.ndarray, scenes: Sequence[Scene], places: np.ndarray) -> torch.Tensor:
+    def _run(self, draws: np.ndarray, scenes: Sequence[Rendered], places: np.ndarray) -> torch.Tensor:
         """Run the network; row i shows what row places[i] of the draws does.
 
         Returns:

@@ -31,8 +31,8 @@ def within_reach(mask: np.ndarray, radius: float) -> np.ndarray:
 def divide_finely(cells: np.ndarray, fine: int, taps: np.ndarray, usual: int) -> np.ndarray:
     """Give every place between the cells of a mask to one of them, on a grid finer than its pixels.
 
-    A place is in the cell whose pixels have the largest sum of weights around it. So the steps of pixels are
-    smoothed, and of a line that no cell has the middle is the border.
+    A place is in the cell whose pixels have the largest sum of weights around it. So the steps of pixels
+    are smoothed, and of a line that no cell has the middle is the border.
 
     Args:
         cells: int64 (H, W), the cell of a pixel, 0 for none.
@@ -48,43 +48,57 @@ def divide_finely(cells: np.ndarray, fine: int, taps: np.ndarray, usual: int) ->
     widest = taps.shape[1] // 2
     owner = np.zeros((rows * fine, columns * fine), np.int64)
     near = np.empty((2 * widest + 1) ** 2, np.int64)
-    weight = np.empty((2 * widest + 1) ** 2)
-    number = np.empty((2 * widest + 1, 2 * widest + 1), np.int64)  # which of those near a pixel is
+    number = np.empty((2 * widest + 1, 2 * widest + 1), np.int64)
     for row in range(rows):
         for column in range(columns):
-            count = 0
-            for reach in (usual, widest):
-                top, bottom = max(row - reach, 0), min(row + reach + 1, rows)
-                left, right = max(column - reach, 0), min(column + reach + 1, columns)
-                for r in range(top, bottom):
-                    for c in range(left, right):
-                        k = -1
-                        if cells[r, c] > 0:
-                            k = 0
-                            while k < count and near[k] != cells[r, c]:
-                                k += 1
-                            if k == count:
-                                near[count] = cells[r, c]
-                                count += 1
-                        number[r - top, c - left] = k
-                if count > 0:
-                    break
+            reach = usual
+            count = _list_near(cells, row, column, reach, near, number)
+            if count == 0:
+                reach = widest
+                count = _list_near(cells, row, column, reach, near, number)
             for y in range(fine):
                 for x in range(fine):
                     best = 0
                     if count > 1:
-                        weight[:count] = 0.0
-                        for r in range(top, bottom):
-                            for c in range(left, right):
-                                k = number[r - top, c - left]
-                                if k >= 0:
-                                    weight[k] += taps[y, r - row + widest] * taps[x, c - column + widest]
-                        for k in range(1, count):
-                            if weight[k] > weight[best]:
-                                best = k
+                        first = widest - reach
+                        down, right = taps[y, first : len(taps[y]) - first], taps[x, first:]
+                        best = _heaviest(number, down, right[: len(down)], count)
                     if count > 0:
                         owner[row * fine + y, column * fine + x] = near[best]
     return owner
+
+
+@compiled
+def _list_near(
+    cells: np.ndarray, row: int, column: int, reach: int, near: np.ndarray, number: np.ndarray
+) -> int:
+    """List the cells around a pixel in `near`, and which of them each pixel is in, or -1, in `number`."""
+    rows, columns = cells.shape
+    count = 0
+    for down in range(2 * reach + 1):
+        for right in range(2 * reach + 1):
+            r, c = row + down - reach, column + right - reach
+            k = -1
+            if 0 <= r < rows and 0 <= c < columns and cells[r, c] > 0:
+                k = 0
+                while k < count and near[k] != cells[r, c]:
+                    k += 1
+                if k == count:
+                    near[count] = cells[r, c]
+                    count += 1
+            number[down, right] = k
+    return count
+
+
+@compiled
+def _heaviest(number: np.ndarray, down: np.ndarray, right: np.ndarray, count: int) -> int:
+    """Return which cell has the largest sum of products of weights."""
+    sums = np.zeros(count)
+    for r in range(len(down)):
+        for c in range(len(right)):
+            if number[r, c] >= 0:
+                sums[number[r, c]] += down[r] * right[c]
+    return int(np.argmax(sums))
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""What the renderer sees of a mask that another tool made: the same maps as of a mosaic that is drawn here."""
+"""What the renderer sees of a mask that another tool made: the maps of a mosaic that is drawn here."""
 
 from __future__ import annotations
 
@@ -115,9 +115,7 @@ def mosaic_of_mask(mask: CellMask) -> MaskMosaic:
     count = len(mask.ids)
     y, x = np.divmod(np.arange(IMAGE_SIZE**2), IMAGE_SIZE)
     sizes = np.bincount(owner.ravel(), minlength=count)
-    centres = [
-        np.bincount(owner.ravel(), axis, minlength=count) / np.maximum(sizes, 1) for axis in (y, x)
-    ]
+    centres = [np.bincount(owner.ravel(), axis, minlength=count) / np.maximum(sizes, 1) for axis in (y, x)]
     away = [axis.reshape(owner.shape) - centre[owner] for axis, centre in zip((y, x), centres, strict=True)]
     raster = Raster(
         owner=owner,

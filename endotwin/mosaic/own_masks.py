@@ -112,10 +112,14 @@ def read_instances(pixels: np.ndarray) -> CellMask:
     return _as_cells(pixels, keep_ids=True)
 
 
+def wrong_size(found: tuple[int, ...]) -> MaskError:
+    """Return the error of a mask of so many pixels, the width first."""
+    return MaskError(f"it has {' × '.join(map(str, found))} pixels; masks have {IMAGE_SIZE} × {IMAGE_SIZE}")
+
+
 def _check_shape(pixels: np.ndarray) -> None:
     if pixels.shape != (IMAGE_SIZE, IMAGE_SIZE):
-        found = " × ".join(map(str, pixels.shape[1::-1] if pixels.ndim == 2 else pixels.shape))  # noqa: PLR2004
-        raise MaskError(f"it has {found} pixels; masks have {IMAGE_SIZE} × {IMAGE_SIZE}")
+        raise wrong_size(pixels.shape[::-1])
 
 
 def _colour_of_borders(white: np.ndarray) -> BorderColour:
@@ -126,15 +130,17 @@ def _colour_of_borders(white: np.ndarray) -> BorderColour:
     """
     from endotwin.mosaic.mask_kernels import within_reach  # noqa: PLC0415
 
-    white_is_thin, black_is_thin = (bool(within_reach(~mask, _CORE)[mask].all()) for mask in (white, ~white))
+    white_is_thin, black_is_thin = (
+        bool(within_reach(~mask, _CORE)[mask].all()) for mask in (white, ~white)
+    )
     if white_is_thin != black_is_thin:
         return BorderColour.WHITE if white_is_thin else BorderColour.BLACK
     share = float(white.mean())
     if abs(share - 0.5) < _CLOSE:
         raise MaskError(
-            "it does not show which of its two grey levels borders have; say whether they are white or black"
+            "it does not show which of its two grey levels borders have; say if they are white or black"
         )
-    return BorderColour.WHITE if share < 0.5 else BorderColour.BLACK  # noqa: PLR2004
+    return BorderColour.WHITE if share < 0.5 else BorderColour.BLACK
 
 
 def _as_cells(values: np.ndarray, *, keep_ids: bool = False) -> CellMask:

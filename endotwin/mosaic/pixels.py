@@ -81,7 +81,7 @@ def walk_pixels(
 
 @compiled
 def label_pieces(values: np.ndarray) -> tuple[np.ndarray, int]:
-    """Number the pieces of equal values, connected across sides of pixels, in the order of their first pixel.
+    """Number the pieces of equal values, connected across sides, in the order of their first pixel.
 
     Args:
         values: bool or int64 (H, W); what is False or 0 is in no piece.
