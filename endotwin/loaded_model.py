@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Unpack
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Unpack
 
 import numpy as np
 
 from endotwin.catalogue import check_labelling
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import ImageRange
+from endotwin.mosaic.own_masks import BorderColour, read_borders, read_instances
+from endotwin.mosaic.parameters import APPEARANCE
 from endotwin.samples.arguments import (
     ConditionArguments,
+    ConditionValue,
     LabelNames,
     conditions_as_text,
     labels_as_text,
@@ -101,6 +105,63 @@ class LoadedModel:
         provenance = Provenance(checkpoint.card.name, checkpoint.generator_sha256, labelling)
         batches = self.sampler.batches(ImageRange(seed, start, count), labelling.conditions)
         return (sample for batch in batches for sample in samples_of(batch, provenance))
+
+    def render(
+        self,
+        *,
+        borders: Iterable[np.ndarray] | None = None,
+        instances: Iterable[np.ndarray] | None = None,
+        appearances: int = 1,
+        seed: int = 0,
+        border_colour: Literal["auto", "white", "black"] = "auto",
+        instrument: str | None = None,
+        clarity: ConditionValue | None = None,
+        pixel_size: float | str | None = None,
+    ) -> Iterator[Sample]:
+        """Return an iterator of images of masks that other tools made, all looks of a mask in turn.
+
+        A mask is read when it is its turn. An image is the one of `endotwin render`: it follows from the
+        checkpoint, the cells of the mask, the seed, the look and the options alone.
+
+        Args:
+            borders: masks of borders, (128, 128) each, of two levels.
+            instances: instead of them instance maps, (128, 128) whole numbers, 0 off the cells.
+            appearances: looks of each mask, 1 to 1000.
+            seed: 0 to 2**64 - 1; another one has other looks.
+            border_colour: whether borders have the higher level (white) or the lower one.
+            instrument: a name of the model's; default: each look draws one.
+            clarity: grey levels, or a pair to draw from; default: as the instrument has it.
+            pixel_size: micrometres, for the density that is told.
+
+        Returns:
+            Samples with the labels `borders` and `instances` as rendered, and parameters. `record`
+            has `mask`, the place of the mask among those given, and `appearance`; `index` follows from the
+            mask's cells.
+
+        Raises:
+            LabellingError: the model has no labels, does not take the clarity, or has no such instrument.
+            ImageRangeError: the seed is out of range.
+            MaskError: on iteration; the message says which mask and why.
+            TypeError: both kinds of masks are given, or neither.
+            ValueError: the number of looks is out of range.
+        """
+        from endotwin.samples.rendered_masks import MaskRenderer, rendered_samples  # noqa: PLC0415
+
+        if (borders is None) == (instances is None):
+            raise TypeError("give either borders or instances")
+        most = APPEARANCE[1] + 1
+        if not 1 <= appearances <= most:
+            raise ValueError(f"appearances must be from 1 to {most}, got {appearances}")
+        asked = {"clarity": clarity, "pixel_size": pixel_size}
+        labelling = parse_labelling("borders,instances,parameters", conditions_as_text(asked))
+        check_labelling(self.card, labelling, f"model {self.name}", "model")
+        renderer = MaskRenderer(self.sampler, seed, labelling, instrument)
+        colour = BorderColour(border_colour)
+        if borders is not None:
+            masks = (partial(read_borders, pixels, colour) for pixels in borders)
+        else:
+            masks = (partial(read_instances, pixels) for pixels in instances or ())
+        return rendered_samples(renderer, masks, appearances)
 
     def _labelling(self, labels: LabelNames, conditions: ConditionArguments) -> Labelling:
         labelling = parse_labelling(labels_as_text(labels), conditions_as_text(conditions))

@@ -6,7 +6,8 @@ follows from the cells of the mask, so neither other masks nor its name or place
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
 
@@ -17,10 +18,13 @@ from endotwin.generator.labelled import LabelledGenerator
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import BATCH, ImageRange
 from endotwin.mosaic.clarity import measure_clarity
-from endotwin.mosaic.mask_scene import MaskMosaic, MaskScene, scene_of_mask
+from endotwin.mosaic.mask_scene import MaskMosaic, MaskScene, mosaic_of_mask, scene_of_mask
+from endotwin.mosaic.own_masks import CellMask, MaskError
 from endotwin.mosaic.parameters import PARAMETER_NUMBERS, Conditions, draw_parameters
 from endotwin.mosaic.scene import SCENE_NUMBERS
+from endotwin.samples.arrays import Sample
 from endotwin.samples.labelling import Labelling, LabellingError
+from endotwin.samples.sample import Provenance, sample_record
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,12 @@ class RenderedMask:
 
 
 class MaskRenderer:
-    """Render masks with one labelled checkpoint. Use it from one thread, that of the sampler."""
+    """Render masks with one labelled checkpoint. Use it from one thread, that of the sampler.
+
+    Attributes:
+        seed: of the looks.
+        provenance: where images come from, beside mask and appearance.
+    """
 
     def __init__(
         self, sampler: Sampler, seed: int, labelling: Labelling, instrument: str | None = None
@@ -97,7 +106,10 @@ class MaskRenderer:
                 "model", f"{sampler.checkpoint.card.name} has no labels and renders no masks"
             )
         self._sampler, self._generator = sampler, generator
-        self._seed = ImageRange(seed, 0, 1).seed
+        self.seed = ImageRange(seed, 0, 1).seed
+        self.provenance = Provenance(
+            sampler.checkpoint.card.name, sampler.checkpoint.generator_sha256, labelling
+        )
         self._conditions = labelling.conditions or Conditions()
         self._names = [each.name for each in generator.architecture.instruments]
         if instrument is not None and instrument not in self._names:
@@ -134,7 +146,7 @@ class MaskRenderer:
         return [RenderedMask(*each) for each in zip(views, images, scenes, names, strict=True)]
 
     def _draw(self, view: View) -> np.ndarray:
-        images = ImageRange(self._seed, view.mosaic.mask.index, 1)
+        images = ImageRange(self.seed, view.mosaic.mask.index, 1)
         return self._generator.draw_numbers(images, view.appearance, self._instrument)
 
     def _scene(self, view: View, row: np.ndarray) -> MaskScene:
@@ -147,3 +159,40 @@ class MaskRenderer:
         return scene_of_mask(
             view.mosaic, row[:SCENE_NUMBERS], drawn, architecture.population.hexagonality_mean
         )
+
+
+def rendered_samples(
+    renderer: MaskRenderer, masks: Iterable[Callable[[], CellMask]], appearances: int
+) -> Iterator[Sample]:
+    """Yield the images of masks in order, each in its looks, as samples.
+
+    Args:
+        renderer: that renders them.
+        masks: reads each.
+        appearances: looks of each mask.
+
+    Raises:
+        MaskError: one cannot be used; the message says which and why.
+    """
+    places: deque[int] = deque()
+
+    def views() -> Iterator[View]:
+        for place, read in enumerate(masks):
+            try:
+                mosaic = mosaic_of_mask(read())
+            except MaskError as error:
+                raise MaskError(f"mask {place}: {error}") from error
+            places.extend([place] * appearances)
+            yield from (View(mosaic, appearance) for appearance in range(appearances))
+
+    for rendered in renderer.render(views()):
+        mosaic = rendered.view.mosaic
+        record = sample_record(renderer.seed, mosaic.mask.index, renderer.provenance)
+        record |= {
+            "appearance": rendered.view.appearance,
+            "instrument": rendered.instrument,
+            "mask": places.popleft(),
+            "parameters": rendered.parameters,
+        }
+        labels = {"borders": mosaic.borders, "instances": mosaic.instances}
+        yield Sample(renderer.seed, mosaic.mask.index, rendered.image, labels, record)
