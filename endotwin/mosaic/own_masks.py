@@ -21,6 +21,9 @@ WIDEST_BORDER = 8
 """Pixels. Where no cell is within half of this, there is an area without cells, and no border."""
 
 _CORE = WIDEST_BORDER / 2
+_REACHES = (1.0, 1.5, 2.0, 2.5, 3.0, 3.7, 4.5, 5.5, 6.5, 8.0)
+"""Distances in pixels within which the other level is everywhere, of ever wider lines."""
+
 _CLOSE = 0.1
 """Shares of a mask that differ by less from a half do not tell borders from cells."""
 _MOST_VALUES = 2
@@ -123,18 +126,19 @@ def _check_shape(pixels: np.ndarray) -> None:
 
 
 def _colour_of_borders(white: np.ndarray) -> BorderColour:
-    """Return which level borders have: the one that is nowhere wider than a border, else the rarer one.
+    """Return which level borders have: the one whose widest place is narrower, else the rarer one.
 
     Raises:
-        MaskError: cells have neither.
+        MaskError: neither can be told.
     """
     from endotwin.mosaic.mask_kernels import within_reach  # noqa: PLC0415
 
-    white_is_thin, black_is_thin = (
-        bool(within_reach(~mask, _CORE)[mask].all()) for mask in (white, ~white)
-    )
-    if white_is_thin != black_is_thin:
-        return BorderColour.WHITE if white_is_thin else BorderColour.BLACK
+    for reach in _REACHES:
+        white_ends, black_ends = (bool(within_reach(~mask, reach)[mask].all()) for mask in (white, ~white))
+        if white_ends != black_ends:
+            return BorderColour.WHITE if white_ends else BorderColour.BLACK
+        if white_ends:
+            break
     share = float(white.mean())
     if abs(share - 0.5) < _CLOSE:
         raise MaskError(

