@@ -13,8 +13,8 @@ from endotwin.segmentation.card import Learning, SegmenterCard, TrainingSet
 from endotwin.segmentation.cells import cells_from_borders
 from endotwin.segmentation.certain_cells import cut_by_edge
 from training.segmenter.labelled_set import LabelledSet
+from training.segmenter.run import METHOD
 from training.trial.convergence import Convergence
-from training.trial.results import training_text
 
 _MEASURED = 200
 
@@ -49,7 +49,7 @@ def make_card(
             cell_side=round(cell_side(chosen), 2),
         ),
         learning=Learning(
-            method=training_text(),
+            method=METHOD,
             steps=convergence.steps,
             best_step=convergence.best_step,
             loss=round(convergence.best_loss, 4),

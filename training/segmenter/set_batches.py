@@ -7,6 +7,7 @@ import numpy as np
 from endotwin.image_range import IMAGE_SIZE
 from training.random_streams import Purpose, stream_of_step
 from training.segmenter.labelled_set import LabelledImage, LabelledSet
+from training.segmenter.no_cells import with_parts_without_cells
 from training.trial.batches import BorderBatch
 from training.trial.labelled_source import BLOCK
 from training.trial.segmenter_augmentation import displaced_borders
@@ -15,7 +16,8 @@ from training.trial.segmenter_augmentation import displaced_borders
 class SetBatches:
     """Crops of the images of a set; every image comes once before any comes again.
 
-    Borders are displaced, unless they are drawn by hand already.
+    Borders are displaced, unless they are drawn by hand already; some images show no cells, or not
+    everywhere (`with_parts_without_cells`).
     """
 
     def __init__(self, chosen: LabelledSet, seed: int) -> None:
@@ -50,6 +52,6 @@ class SetBatches:
             bands = bands[place]
             if not self._set.origin.by_hand:
                 bands = displaced_borders(bands, rng)
-            crops.append((labelled.image[place], bands, area[place]))
+            crops.append(with_parts_without_cells(labelled.image[place], bands, area[place], rng))
         cropped, borders, areas = (np.stack(parts) for parts in zip(*crops, strict=True))
         return BorderBatch(cropped, borders, areas)
