@@ -41,9 +41,9 @@ class SetScore(_Record):
     """How good a segmenter was on annotated images; medians and means are over images."""
 
     name: str
-    what: str = Field(description="which images these are")
     real: bool = Field(description="photographs, not generated images")
     images: int = Field(ge=1)
+    told: int = Field(ge=0, description="of these, images of which a density is told")
     f1: float = Field(description="share of cells that are right, mean")
     density_error: float | None = Field(description="relative, without its sign, mean")
     density_error_median: float | None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from training.cli.options import DeviceName, UsageError, chosen_device
+
+if TYPE_CHECKING:
+    from training.trial.test_sets import TestSet
 
 EPILOG = (
     "Example:  endotwin set --n 8000 --seed 15 --labels borders --expert-hand --validation-every 10 set  "
@@ -23,6 +26,13 @@ def segmenter_command(
         typer.Option("--on", help="A labelled set: shards, tar, zip, npz, folder, or any layout."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Segmenter to write, *.safetensors.")],
+    test: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Real images to score the segmenter on at the end, for its card: as `trial --test`; "
+            "repeatable.",
+        ),
+    ] = None,
     images: Annotated[
         int, typer.Option(min=20, help="Images that are read of the set; 40 kB of memory each.")
     ] = 20_000,
@@ -46,11 +56,13 @@ def segmenter_command(
     from training.segmenter.labelled_set import read_labelled_set
     from training.segmenter.made_card import make_card
     from training.segmenter.run import SETTINGS, drop_state, state_folder, train_on_set
+    from training.segmenter.scores import with_scores
 
     if output.suffix != CHECKPOINT_SUFFIX:
         raise UsageError(f"--output: {output}: the name of a segmenter ends in {CHECKPOINT_SUFFIX}")
     if output.exists() and not force:
         raise UsageError(f"--output: {output} exists; --force replaces it")
+    tests = _read_tests(test or [])
     torch_device = chosen_device(device)
     settings = SETTINGS.model_copy(update={"most_steps": steps})
     typer.echo(f"Reading {on} …", err=True)
@@ -81,11 +93,25 @@ def segmenter_command(
             bar.close()
             typer.echo("\nStopped; the same command goes on.", err=True)
             raise typer.Exit(130) from None
+    typer.echo("Scoring …", err=True)
     card = make_card(chosen, on, convergence, seed, torch_device)
+    card = with_scores(weights, card, chosen, tests)
     save_segmenter(output, weights, card)
     drop_state(output)
     typer.echo(
         f"{output}: {convergence.ended} after {convergence.steps} steps and {convergence.seconds / 60:.0f} "
         f"min, best after {convergence.best_step}, loss {convergence.best_loss:.3f}"
     )
+    for score in card.scores:
+        typer.echo(f"{score.name} ({score.images}): cells found and density error {score.text()}")
     typer.echo(f"Use it: endotwin segment images/ --segmenter {output} -o found")
+
+
+def _read_tests(paths: list[Path]) -> list[TestSet]:
+    from training.trial.command import with_test
+    from training.trial.trial_data import TrialData
+
+    found = TrialData([], [])
+    for path in paths:
+        found = with_test(found, path)
+    return found.tests

@@ -159,13 +159,14 @@ def _read_images(sources: Path | None, data: Path | None, tests: list[Path]) -> 
             typer.echo(line, err=True)
         real = load_trial_data(found)
     for path in tests:
-        real = _with_test(real, path)
+        real = with_test(real, path)
     if not real.tests:
         raise UsageError("no test set: give --sources or --test")
     return real
 
 
-def _with_test(real: TrialData, path: Path) -> TrialData:
+def with_test(real: TrialData, path: Path) -> TrialData:
+    """Return the images with those of a test folder, or of a TOML file of sources, if it is there."""
     from training.data.sources import read_sources
     from training.trial.test_sets import read_test_folder
     from training.trial.trial_data import add_tests, load_split_tests, present_folders
