@@ -68,15 +68,16 @@ def segment_command(
                 stop_if_asked()
                 try:
                     image, notes = read_image(path)
+                    with saying(f"segmenting {path.name}"):
+                        found = loaded.segment(image, pixel_size=pixel_size, scale=scale, notes=notes)
+                        results.add(path.name, path.stem, found)
                 except DataError as error:
                     unread += 1
-                    typer.echo(f"Error: {error}", err=True)
-                    results.add_unread(path.name, str(error).removeprefix(f"{path}: "))
-                    continue
-                with saying(f"segmenting {path.name}"):
-                    found = loaded.segment(image, pixel_size=pixel_size, scale=scale, notes=notes)
-                    results.add(path.name, path.stem, found)
-                typer.echo("\n".join(_lines(path.name, found)))
+                    reason = str(error).removeprefix(f"{path}: ")
+                    typer.echo(f"Error: {path}: {reason}", err=True)
+                    results.add_unread(path.name, reason)
+                else:
+                    typer.echo("\n".join(_lines(path.name, found)))
             if unread == len(files):
                 raise DataError("no image could be read: nothing was written")
     typer.echo(f"{len(files) - unread} images in {output}: look at the overlays")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from endotwin.image_reading import DataError
 from endotwin.samples.png import encode_png
 from endotwin.segmentation.segmentation import Segmentation
 
@@ -79,8 +80,13 @@ class ResultFolder:
         Args:
             file: its name in the tables.
             stem: of its pictures' names.
-            found: at most `MOST_CELLS` cells.
+            found: what was found.
+
+        Raises:
+            DataError: it has more cells than a PNG can number.
         """
+        if len(found.cells) > MOST_CELLS:
+            raise DataError(f"{len(found.cells)} cells, more than a PNG can number: cut the image in parts")
         pictures = {"borders": found.borders, "instances": found.instances.astype(np.uint16)}
         for name, picture in pictures.items():
             (self._folder / f"{stem}.{name}.png").write_bytes(encode_png(picture))
