@@ -86,7 +86,7 @@ def render(
             from endotwin.mosaic.own_masks import BorderColour  # noqa: PLC0415
             from endotwin.samples.conditions import parse_labelling  # noqa: PLC0415
             from endotwin.samples.labelling import LabellingError  # noqa: PLC0415
-            from endotwin.samples.mask_files import MaskKind, read_mask_files  # noqa: PLC0415
+            from endotwin.samples.mask_files import MaskKind, find_masks  # noqa: PLC0415
             from endotwin.samples.render import RENDER_FAILURES, render_masks  # noqa: PLC0415
 
         with reported(*RENDER_FAILURES):
@@ -94,7 +94,7 @@ def render(
                 labelling = parse_labelling(None, given(clarity=clarity, pixel_size=pixel_size))
                 kind = MaskKind.INSTANCES if borders is None else MaskKind.BORDERS
                 with saying(f"reading the masks of {place}"):
-                    masks = read_mask_files(place, kind, BorderColour(border_colour), stop_if_asked)
+                    masks = find_masks(place, kind, BorderColour(border_colour), stop_if_asked)
                 outcome = render_masks(
                     masks,
                     output,

@@ -37,26 +37,47 @@ class MaskFileError(ValueError):
     """Files of masks cannot be used; the message names one and says why."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class MaskFile:
-    """A mask and the file that it is from."""
+    """A file that holds a mask which can be used.
+
+    Attributes:
+        path: of the file.
+        kind: of mask.
+        colour: of borders.
+        index: of the mask's images, see `CellMask.index`.
+    """
 
     path: Path
-    mask: CellMask
+    kind: MaskKind
+    colour: BorderColour
+    index: int
 
     @property
     def name(self) -> str:
         """Name of the file without its suffix."""
         return self.path.stem
 
+    def read(self) -> CellMask:
+        """Read the mask again: those of a large folder are not all in memory.
 
-def read_mask_files(
+        Raises:
+            MaskFileError: the file has changed, and cannot be used any more.
+            OSError: it cannot be read.
+        """
+        try:
+            return _read(self.path, self.kind, self.colour)
+        except MaskError as error:
+            raise MaskFileError(f"{self.path}: {error}") from error
+
+
+def find_masks(
     place: Path,
     kind: MaskKind,
     colour: BorderColour = BorderColour.AUTO,
     before_each: Callable[[], None] = lambda: None,
 ) -> list[MaskFile]:
-    """Read the masks of a folder, in order of their names, or that of one file.
+    """Return the masks of a folder, in order of their names, or that of one file; each is read once.
 
     Args:
         place: a folder, of which the files directly in it count, or a file.
@@ -80,7 +101,7 @@ def read_mask_files(
     for path in paths:
         before_each()
         try:
-            masks.append(MaskFile(path, _read(path, kind, colour)))
+            masks.append(MaskFile(path, kind, colour, _read(path, kind, colour).index))
         except MaskError as error:
             wrong.append((path, error))
     if wrong:

@@ -104,7 +104,7 @@ def render_masks(
                 progress.update(appearances - len(missing))
                 if missing:
                     stop_if_asked()
-                    mosaic = mosaic_of_mask(mask.mask)
+                    mosaic = mosaic_of_mask(mask.read())
                     if not CELL_AREAS[0] <= mosaic.mean_area <= CELL_AREAS[1]:
                         unusual.append(mask.path.name)
                     queue.extend([mask] * len(missing))

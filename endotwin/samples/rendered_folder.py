@@ -57,7 +57,7 @@ class RenderedFolder:
     def has(self, mask: MaskFile, appearance: int) -> bool:
         """Return whether the image of a mask is there; one of the same name and other cells is not."""
         row = self._rows.get(_key(mask, appearance))
-        return row is not None and row["index"] == str(mask.mask.index)
+        return row is not None and row["index"] == str(mask.index)
 
     def add(self, mask: MaskFile, rendered: RenderedMask) -> None:
         """Write an image with its labels, then its row.
@@ -124,7 +124,8 @@ def _key(mask: MaskFile, appearance: int) -> str:
 
 
 def _row(key: str, mask: MaskFile, rendered: RenderedMask) -> Row:
-    who = (key, mask.path.name, rendered.view.appearance, mask.mask.index, rendered.instrument)
+    view = rendered.view
+    who = (key, mask.path.name, view.appearance, view.mosaic.mask.index, rendered.instrument)
     row: dict[str, object] = dict(zip(_WHO, who, strict=True))
     for part, values in rendered.parameters.items():
         row |= {f"{part}_{name}": value for name, value in values.items() if name != "appearance"}
