@@ -161,6 +161,8 @@ def test_models_say_which_has_labels(server: LiveServer, labelled_checkpoint: Pa
         ("cv=0.6&hexagonality=0.85", "hexagonality", "cannot be had together"),
         ("pixel_size=1:2", "pixel_size", "a number (side of a pixel"),
         ("age=5:200", "age", "within 5 to 105"),
+        ("appearance=1000", "appearance", "0 to 999), got '1000'"),
+        ("appearance=1&model=tiny", "model", "tiny-labelled can"),
     ],
     ids=lambda value: str(value)[:40],
 )

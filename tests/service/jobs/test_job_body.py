@@ -79,6 +79,17 @@ def test_expert_hand_is_true_or_false(models: Models, given: object, stored: dic
     assert spec.conditions == stored
 
 
+@pytest.mark.parametrize(
+    ("given", "stored"), [(3, {"appearance": "3"}), ("3", {"appearance": "3"}), (0, None), ("0", None)]
+)
+def test_an_appearance_is_a_whole_number(
+    models: Models, given: object, stored: dict[str, str] | None
+) -> None:
+    more = {"labels": ["borders"], "conditions": {"appearance": given}}
+    _, spec = parse(models, {**GOOD, **more})
+    assert spec.conditions == stored
+
+
 def test_labels_and_conditions_choose_a_labelled_model(models: Models) -> None:
     more = {"labels": ["instances", "borders"], "conditions": {"density": "1500.0:2500", "pixel_size": 0.9}}
     spec = parse(models, {**GOOD, **more, "format": "zip", "shard_size": 5})[1]
