@@ -70,6 +70,11 @@ _GRADIENT = 0.15
 """Standard deviation of the change of log size across the image."""
 
 
+def spacing_of(cell_area: float) -> float:
+    """Return how far the sites of a hexagonal grid are apart whose cells have a mean area, in pixels."""
+    return math.sqrt(cell_area * 2.0 / math.sqrt(3.0))
+
+
 @dataclass(frozen=True)
 class MosaicShape:
     """What a mosaic is drawn with; `endotwin.mosaic.calibration` finds it for clinical parameters.
@@ -87,7 +92,7 @@ class MosaicShape:
     @property
     def spacing(self) -> float:
         """Distance of neighbouring sites of the hexagonal grid, in pixels."""
-        return math.sqrt(self.cell_area * 2.0 / math.sqrt(3.0))
+        return spacing_of(self.cell_area)
 
 
 @dataclass(frozen=True)

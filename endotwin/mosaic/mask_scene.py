@@ -10,6 +10,7 @@ import numpy as np
 
 from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.clarity import clarity_weights
+from endotwin.mosaic.drawing import spacing_of
 from endotwin.mosaic.guttae import GuttaeLook, no_guttae
 from endotwin.mosaic.morphometry import Morphometry, measure_cells
 from endotwin.mosaic.own_masks import CellMask
@@ -54,7 +55,7 @@ class MaskMosaic:
     @property
     def spacing(self) -> float:
         """Distance of neighbouring cells of a hexagonal grid of such cells, in pixels."""
-        return math.sqrt(self.mean_area * 2.0 / math.sqrt(3.0))
+        return spacing_of(self.mean_area)
 
     @property
     def borders(self) -> np.ndarray:
