@@ -17,6 +17,7 @@ INSTALL, INSTALL_SERVICE = "pip install endotwin", "pip install 'endotwin[servic
 """Commands that install the first, and the first two."""
 
 INSTALL_SEGMENT = "pip install 'endotwin[segment]'"
+INSTALL_TRAINING = "pip install 'endotwin[training]'"
 
 
 def missing_packages(names: tuple[str, ...]) -> list[str]:

