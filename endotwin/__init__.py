@@ -133,14 +133,15 @@ def dataset(
         count: number of images of all ranks together; None for no end.
         start: index of the first image, 0 to 2**53 - 1.
         labels: names such as `["borders", "instances"]`; they take a labelled model.
-        tensors: whether items are tensors that a DataLoader collates, float32 (1, 128, 128) from 0 to 1
-            (`instances` int64), else arrays, uint8 (128, 128) (`instances` uint16).
+        tensors: whether items are tensors that a DataLoader collates, float32 (1, H, W) from 0 to 1
+            (`instances` int64), else arrays, uint8 (H, W) (`instances` uint16).
         transform: gets each item, a dict with `image`, the labels by their names, `index` and `name`, in
             the process that made it; what it returns takes the item's place.
         device: auto, cpu, cuda or cuda:INDEX; workers that are forked can use the CPU only.
         rank: of this process; default: that of torch.distributed or torchrun, else 0.
         ranks: number of processes; default likewise.
-        conditions: what every image meets, such as `density=(1500, 2500)`.
+        conditions: what every image meets, such as `density=(1500, 2500)`, and its `size`, 128 × 128 unless
+            given.
 
     Raises:
         ChoiceError: there is no checkpoint of that name, or no device can have that name.

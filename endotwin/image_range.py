@@ -69,10 +69,10 @@ class ImageRange:
         """Indices of all images."""
         return range(self.start, self.start + self.count)
 
-    def parts(self) -> Iterator[ImageRange]:
-        """Yield the parts of the range in each aligned batch (multiples of `BATCH`), in order."""
+    def parts(self, at_once: int = BATCH) -> Iterator[ImageRange]:
+        """Yield the parts of the range in each aligned batch (multiples of `at_once`), in order."""
         start, end = self.start, self.start + self.count
         while start < end:
-            stop = min(start - start % BATCH + BATCH, end)
+            stop = min(start - start % at_once + at_once, end)
             yield ImageRange(self.seed, start, stop - start)
             start = stop

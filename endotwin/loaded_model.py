@@ -67,7 +67,7 @@ class LoadedModel:
             conditions: what every image meets; they take a labelled model.
 
         Returns:
-            uint8 grey levels, (count, 128, 128).
+            uint8 grey levels, (count, 128, 128), or (count, H, W) with a `size`.
 
         Raises:
             ImageRangeError: a number is out of range.

@@ -161,7 +161,7 @@ def as_arrays(sample: Sample) -> Item:
     """Return a sample as arrays.
 
     Returns:
-        `image` uint8 (128, 128), labels as in `Sample.labels`, `parameters` and `cells` if they were asked
+        `image` uint8 (H, W), labels as in `Sample.labels`, `parameters` and `cells` if they were asked
         for, `index` and `name`.
     """
     tables = {name: sample.record[name] for name in ("parameters", "cells") if name in sample.record}
@@ -172,7 +172,7 @@ def as_tensors(sample: Sample) -> Item:
     """Return a sample as tensors that a DataLoader collates.
 
     Returns:
-        `image` and labels float32 (1, 128, 128), 0 to 1, but for `instances` int64; `parameters` with nan
+        `image` and labels float32 (1, H, W), 0 to 1, but for `instances` int64; `parameters` with nan
         for what has no value; `index` and `name`.
     """
     item = as_arrays(sample)

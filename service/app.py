@@ -104,7 +104,7 @@ async def generate(request: Request) -> Response:
     images = ImagesResponse(runtime, wanted, caller)
     if runtime.quota is None or caller.images_per_day is None:
         return images
-    return ChargedResponse(images, runtime.quota, caller, wanted.images.count)
+    return ChargedResponse(images, runtime.quota, caller, wanted.images.count, wanted.labelling.size)
 
 
 def _add_models(app: FastAPI) -> None:

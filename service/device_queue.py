@@ -195,7 +195,7 @@ class DeviceQueue:
         waiting = list(self._streams)
         self._streams.clear()
         for work in waiting:
-            rows = work.model.rows(work.part)
+            rows = work.model.rows(work.part, work.conditions)
             if rows > left or (group and group[0].model is not work.model):
                 self._streams.append(work)
             elif work.begin():

@@ -9,7 +9,7 @@ from endotwin.catalogue import choose_labelled, population_of, recorded_fid
 from endotwin.generator.card import Card
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import ImageRange
-from endotwin.mosaic.parameters import ImagePopulation
+from endotwin.mosaic.parameters import Conditions, ImagePopulation
 from endotwin.samples.labelling import Labelling
 
 
@@ -42,9 +42,9 @@ class Model:
         """Return what is drawn where a request sets no condition; None for a model without labels."""
         return population_of(self.card)
 
-    def rows(self, part: ImageRange) -> int:
+    def rows(self, part: ImageRange, conditions: Conditions | None = None) -> int:
         """Return how many rows of a batch the images of one aligned batch take, on any device."""
-        return self.samplers[0].rows(part)
+        return self.samplers[0].rows(part, conditions)
 
 
 class Models:

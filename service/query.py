@@ -22,7 +22,7 @@ from service.models import Model, Models
 _DEFAULT_FORMAT = next(iter(FORMATS))
 
 DESCRIPTIONS: dict[str, str] = {
-    "n": "number of images; fewer for a zip with labels",
+    "n": "number of images; fewer for a zip with labels, and for larger images, by their pixels",
     "seed": "seed of the images (default: random, see X-Endotwin-Seed)",
     "start": f"index of the first image; start + n - 1 is at most {MAX_INDEX}",
     "format": "; ".join(f"{name}: {archive.media_type}" for name, archive in FORMATS.items()),
@@ -51,6 +51,11 @@ class Query:
     model: Model
     format: str
 
+    @property
+    def counted(self) -> int:
+        """How many images of 128 × 128 have as many pixels: what limits count."""
+        return self.labelling.size.count_as(self.images.count)
+
 
 def parse_query(query: str, models: Models, max_images: int) -> Query:
     """Read a query string such as `n=500&seed=7`.
@@ -73,6 +78,9 @@ def parse_query(query: str, models: Models, max_images: int) -> Query:
             "format", f"format must be one of {', '.join(FORMATS)}, got {shorten(kind)}"
         )
     model, labelling = parse_model(models, values.get("model"), kind, values.get("labels"), values)
+    size = labelling.size
+    if n > (most := size.most(max_images)):
+        raise invalid_parameter("n", f"n must be at most {most} with size {size}, got {n}")
     if kind == "zip" and n > (most := max_streamed_images(labelling)):
         why = f"a zip has at most {MAX_STREAMED_FILES} files here; format=tar has no such limit"
         raise invalid_parameter("n", f"n must be at most {most} with these labels, got {n}: {why}")

@@ -19,7 +19,7 @@ from typing import TypeVar
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from endotwin.generator.batch import Batch, BatchesAhead
+from endotwin.generator.batch import Batch, BatchesAhead, images_at_once
 from endotwin.samples.archive import Archive
 from endotwin.samples.formats import FORMATS
 from endotwin.samples.sample import Provenance
@@ -65,7 +65,7 @@ class ImagesResponse(Response):
         Raises:
             ApiError: no place is free, the caller has as many streams as one may have, or no device works.
         """
-        with self._runtime.admission.place(self._caller, self._query.images.count) as place:
+        with self._runtime.admission.place(self._caller, self._query.counted) as place:
             keep_connection(scope)
             outcome, code = "failed", ErrorCode.INTERNAL_ERROR.value
             try:
@@ -129,9 +129,10 @@ class ImagesResponse(Response):
         query = self._query
         images_sent = metrics.IMAGES.labels(query.model.name, query.format)
         bytes_sent = metrics.BYTES.labels(query.model.name, query.format)
-        begin = partial(self._runtime.device.generate, query.model, conditions=query.labelling.conditions)
+        conditions = query.labelling.conditions
+        begin = partial(self._runtime.device.generate, query.model, conditions=conditions)
         piece = archive.head()
-        with closing(BatchesAhead(query.images, begin)) as batches:
+        with closing(BatchesAhead(query.images, begin, images_at_once(conditions))) as batches:
             async for batch in batches:
                 piece += await self._in_encoder(partial(self._encode, archive, batch))
                 if batch.range.last == query.images.last:

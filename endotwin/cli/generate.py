@@ -26,6 +26,7 @@ from endotwin.cli.options import (
     Labels,
     ModelName,
     PixelSize,
+    Size,
     check_one_model,
     given,
     warn_if_unscored,
@@ -90,6 +91,7 @@ def generate_command(
     age: Age = None,
     pixel_size: PixelSize = None,
     appearance: Appearance = None,
+    size: Size = None,
     expert_hand: ExpertHand = False,
     model: ModelName = None,
     checkpoint: CheckpointFile = None,
@@ -131,6 +133,7 @@ def generate_command(
         age=age,
         pixel_size=pixel_size,
         appearance=appearance,
+        size=size,
         expert_hand="true" if expert_hand else None,
     )
     chosen_seed = secrets.randbits(64) if seed is None else seed

@@ -37,6 +37,12 @@ Appearance = Annotated[
         metavar="INTEGER", help="Which look of the same mosaics and labels, 0 to 999. Default: 0."
     ),
 ]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WIDTHxHEIGHT", help="Of the images in pixels, 128 to 1024 each. Default: 128x128."
+    ),
+]
 ExpertHand = Annotated[
     bool,
     typer.Option(

@@ -25,6 +25,7 @@ from endotwin.cli.options import (
     Labels,
     ModelName,
     PixelSize,
+    Size,
     check_one_model,
     given,
 )
@@ -77,6 +78,7 @@ def set_command(
     age: Age = None,
     pixel_size: PixelSize = None,
     appearance: Appearance = None,
+    size: Size = None,
     expert_hand: ExpertHand = False,
     model: ModelName = None,
     checkpoint: CheckpointFile = None,
@@ -163,6 +165,7 @@ def set_command(
         age=age,
         pixel_size=pixel_size,
         appearance=appearance,
+        size=size,
         expert_hand="true" if expert_hand else None,
     )
     check_one_model(model, checkpoint)

@@ -73,8 +73,8 @@ class AsyncClient:
         model: str | None = None,
         **conditions: Unpack[ConditionArguments],
     ) -> np.ndarray:
-        """Return images, uint8 (count, 128, 128); see `Client.images`."""
-        images, at = calls.empty_images(count), 0
+        """Return images, uint8 (count, H, W); see `Client.images`."""
+        images, at = calls.empty_images(count, conditions), 0
         async for image in self.stream_images(seed, count, start, model=model, **conditions):
             images[at] = image
             at += 1
@@ -89,7 +89,7 @@ class AsyncClient:
         model: str | None = None,
         **conditions: Unpack[ConditionArguments],
     ) -> AsyncIterator[np.ndarray]:
-        """Return an iterator of images, uint8 (128, 128), as they arrive; see `Client.images`."""
+        """Return an iterator of images, uint8 (H, W), as they arrive; see `Client.images`."""
         return self._receive(calls.image_stream(ImageRange(seed, start, count), model, conditions))
 
     def samples(
@@ -128,7 +128,7 @@ class AsyncClient:
         path = Path(path)
         as_tar, images = calls.is_tar(path, labels), ImageRange(seed, start, count)
         with new_file(path, replace=replace) as file:
-            download = Download(file, images, as_tar=as_tar)
+            download = Download(file, images, calls.size_of(conditions), as_tar=as_tar)
             if as_tar:
                 stream = calls.sample_stream(images, model, labels, conditions)
                 async for _, data in self._receive(stream):

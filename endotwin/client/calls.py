@@ -17,7 +17,8 @@ from endotwin.client.errors import JobFailedError, MismatchError
 from endotwin.client.image_stream import ImageStream
 from endotwin.client.receivers import FilesReceiver, ImageReceiver
 from endotwin.client.views import Job
-from endotwin.image_range import IMAGE_SIZE, ImageRange
+from endotwin.field_size import STANDARD, FieldSize, parse_size
+from endotwin.image_range import ImageRange
 from endotwin.samples.arguments import (
     ConditionArguments,
     LabelNames,
@@ -119,9 +120,19 @@ def is_tar(path: Path, labels: LabelNames) -> bool:
     return False
 
 
-def empty_images(count: int) -> np.ndarray:
-    """Return an array for images, uint8 (count, 128, 128)."""
-    return np.empty((count, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+def size_of(conditions: ConditionArguments) -> FieldSize:
+    """Return the size of the images that a call asks for.
+
+    Raises:
+        ValueError: it is none.
+    """
+    text = conditions_as_text(conditions).get("size")
+    return STANDARD if text is None else parse_size(text)
+
+
+def empty_images(count: int, conditions: ConditionArguments) -> np.ndarray:
+    """Return an array for images, uint8 (count, H, W)."""
+    return np.empty((count, *size_of(conditions).shape), np.uint8)
 
 
 def http_options(url: str, key: str | None, timeout: float, verify: Any) -> dict[str, Any]:
@@ -168,19 +179,20 @@ def check_complete(job: Job) -> Job:
 class Download:
     """A file that is written as images arrive: byte for byte the one that one uncut stream is."""
 
-    def __init__(self, file: BinaryIO, images: ImageRange, *, as_tar: bool) -> None:
+    def __init__(self, file: BinaryIO, images: ImageRange, size: FieldSize, *, as_tar: bool) -> None:
         """Begin the file.
 
         Args:
             file: empty.
             images: that it will hold.
+            size: of the images.
             as_tar: whether it is a tar, else an npy.
         """
         self._file = file
         self._as_tar = as_tar
         self._size = 0
         if not as_tar:
-            self._file.write(npy_header(images.count))
+            self._file.write(npy_header(images.count, size))
 
     def add(self, data: bytes) -> None:
         """Write the bytes of the next image."""

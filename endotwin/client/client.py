@@ -95,12 +95,12 @@ class Client:
             conditions: what every image meets, such as `density=(1500, 2500)`.
 
         Returns:
-            uint8 grey levels, (count, 128, 128).
+            uint8 grey levels, (count, 128, 128), or (count, H, W) with a `size`.
 
         Raises:
             ImageRangeError: a number is out of range.
         """
-        images = calls.empty_images(count)
+        images = calls.empty_images(count, conditions)
         for at, image in enumerate(self.stream_images(seed, count, start, model=model, **conditions)):
             images[at] = image
         return images
@@ -114,7 +114,7 @@ class Client:
         model: str | None = None,
         **conditions: Unpack[ConditionArguments],
     ) -> Iterator[np.ndarray]:
-        """Return an iterator of images, uint8 (128, 128), as they arrive; see `images`."""
+        """Return an iterator of images, uint8 (H, W), as they arrive; see `images`."""
         return self._receive(calls.image_stream(ImageRange(seed, start, count), model, conditions))
 
     def samples(
@@ -177,7 +177,7 @@ class Client:
         path = Path(path)
         as_tar, images = calls.is_tar(path, labels), ImageRange(seed, start, count)
         with new_file(path, replace=replace) as file:
-            download = Download(file, images, as_tar=as_tar)
+            download = Download(file, images, calls.size_of(conditions), as_tar=as_tar)
             if as_tar:
                 stream = calls.sample_stream(images, model, labels, conditions)
                 for _, data in self._receive(stream):

@@ -8,15 +8,16 @@ from typing import Generic
 
 from endotwin.client.errors import MismatchError
 from endotwin.client.receivers import FilesReceiver, Item, Receiver
+from endotwin.field_size import STANDARD, parse_size
 from endotwin.image_range import ImageRange
 
 logger = logging.getLogger("endotwin")
 
 _LARGEST_REQUEST = 10_000
-"""Images that one request asks for; a call for more makes several, one after the other."""
+"""Images of 128 × 128 that one request asks for; a call for more makes several, one after the other."""
 
 _SURELY_ALLOWED = 500
-"""Images that one request asks for without asking first how many the operator allows."""
+"""The same, without asking first how many the operator allows."""
 
 _CONSTANT = ("X-Endotwin-Generator", "X-Endotwin-Labels", "X-Endotwin-Conditions")
 """Headers that say what is made: the same in all responses of a call."""
@@ -36,7 +37,11 @@ class ImageStream(Generic[Item]):
             receiver: takes responses.
             images: that are wanted.
             parameters: further ones of the query: model, labels and conditions.
+
+        Raises:
+            ValueError: the size is none.
         """
+        self._size = parse_size(parameters["size"]) if "size" in parameters else STANDARD
         self._kind = receiver
         self._images = images
         self._parameters = parameters
@@ -54,7 +59,7 @@ class ImageStream(Generic[Item]):
     @property
     def needs_limit(self) -> bool:
         """Whether `limit` has to be called first."""
-        return self._allowed is None and self._images.count > _SURELY_ALLOWED
+        return self._allowed is None and self._images.count > self._size.most(_SURELY_ALLOWED)
 
     def limit(self, allowed: int) -> None:
         """Take the most images that the operator allows in one request."""
@@ -62,7 +67,7 @@ class ImageStream(Generic[Item]):
 
     def query(self) -> dict[str, str]:
         """Return the query of the next request."""
-        most = min(_LARGEST_REQUEST, self._allowed or _SURELY_ALLOWED)
+        most = self._size.most(min(_LARGEST_REQUEST, self._allowed or _SURELY_ALLOWED))
         left = self._images.last - self._next + 1
         self._part = ImageRange(self._images.seed, self._next, min(left, most))
         self._receiver = None
@@ -106,7 +111,7 @@ class ImageStream(Generic[Item]):
             if name not in headers:
                 raise MismatchError(f"the response has no header {name}: it is not of an Endotwin service")
             self._made[name] = headers[name]
-        self._receiver = self._kind(self._part)
+        self._receiver = self._kind(self._part, self._size)
 
     def feed(self, piece: bytes) -> Iterator[Item]:
         """Take bytes of the body; yield what is whole with them.

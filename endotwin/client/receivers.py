@@ -10,13 +10,13 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from endotwin.image_range import IMAGE_SIZE, ImageRange
+from endotwin.field_size import STANDARD, FieldSize
+from endotwin.image_range import ImageRange
 from endotwin.samples.arrays import DamagedSampleError, Sample, read_sample
 from endotwin.samples.sample import sample_name
 
 Item = TypeVar("Item")
 
-_IMAGE_BYTES = IMAGE_SIZE * IMAGE_SIZE
 _NPY_PREFIX = 10
 _LONGEST_NPY_HEADER = 1024
 _LARGEST_FILE = 1 << 24
@@ -30,13 +30,15 @@ class BrokenStreamError(Exception):
 class Receiver(ABC, Generic[Item]):
     """Takes the pieces of one response."""
 
-    def __init__(self, images: ImageRange) -> None:
+    def __init__(self, images: ImageRange, size: FieldSize = STANDARD) -> None:
         """Begin.
 
         Args:
             images: which images should come.
+            size: that they should have.
         """
         self._images = images
+        self._size = size
         self._buffer = bytearray()
         self.received = 0
 
@@ -66,7 +68,7 @@ class Receiver(ABC, Generic[Item]):
 
 
 class ImageReceiver(Receiver[np.ndarray]):
-    """Takes an npy; yields images, uint8 (128, 128)."""
+    """Takes an npy; yields images, uint8 (H, W)."""
 
     _begun = False
 
@@ -75,8 +77,9 @@ class ImageReceiver(Receiver[np.ndarray]):
         self._buffer += piece
         if not self._begun and not self._read_header():
             return
-        while len(self._buffer) >= _IMAGE_BYTES and self.received < self._images.count:
-            image = np.frombuffer(self._take(_IMAGE_BYTES), np.uint8).reshape(IMAGE_SIZE, IMAGE_SIZE)
+        size = self._size
+        while len(self._buffer) >= size.pixels and self.received < self._images.count:
+            image = np.frombuffer(self._take(size.pixels), np.uint8).reshape(size.shape)
             self.received += 1
             yield image
 
@@ -88,7 +91,7 @@ class ImageReceiver(Receiver[np.ndarray]):
         if len(self._buffer) < max(size, _NPY_PREFIX + 1):
             return False
         header = io.BytesIO(self._take(size))
-        expected = ((self._images.count, IMAGE_SIZE, IMAGE_SIZE), False, np.dtype(np.uint8))
+        expected = ((self._images.count, *self._size.shape), False, np.dtype(np.uint8))
         try:
             np.lib.format.read_magic(header)
             found = np.lib.format.read_array_header_1_0(header)
@@ -103,9 +106,9 @@ class ImageReceiver(Receiver[np.ndarray]):
 class FilesReceiver(Receiver[tuple[Sample, bytes]]):
     """Takes a tar; yields samples, each with its part of the tar."""
 
-    def __init__(self, images: ImageRange) -> None:
+    def __init__(self, images: ImageRange, size: FieldSize = STANDARD) -> None:
         """Begin; see `Receiver`."""
-        super().__init__(images)
+        super().__init__(images, size)
         self._files: dict[str, bytes] = {}
         self._part = bytearray()
         self._ended = False
@@ -138,7 +141,7 @@ class FilesReceiver(Receiver[tuple[Sample, bytes]]):
         if index > self._images.last:
             raise BrokenStreamError(f"the stream goes on behind {sample_name(self._images.seed, index)}")
         try:
-            sample = read_sample(self._images.seed, index, self._files)
+            sample = read_sample(self._images.seed, index, self._files, self._size)
         except DamagedSampleError as error:
             raise BrokenStreamError(str(error)) from error
         part = bytes(self._part)

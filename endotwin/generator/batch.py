@@ -8,7 +8,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from endotwin.image_range import ImageRange
+from endotwin.image_range import BATCH, ImageRange
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +23,8 @@ class Batch:
     """Images, before anything is encoded.
 
     Attributes:
-        range: which images they are; at most `BATCH`, within one aligned batch.
-        images: uint8 grey levels, shape (range.count, 128, 128).
+        range: which images they are, within one aligned batch; see `images_at_once`.
+        images: uint8 grey levels, shape (range.count, H, W).
         scenes: one per image, of a labelled model; else none.
     """
 
@@ -42,20 +42,28 @@ class Batch:
         return [scene.label(image) for scene, image in zip(self.scenes, self.images, strict=True)]
 
 
+def images_at_once(conditions: Conditions | None) -> int:
+    """Return how many images an aligned batch has: fewer the larger they are."""
+    return BATCH if conditions is None else conditions.size.images_at_once
+
+
 class BatchesAhead:
     """The batches of a range in order. While one is in use the next one is made, and never more than that.
 
     Iterate once, with `for` or `async for`; `close` cancels the batch that is not needed any more.
     """
 
-    def __init__(self, images: ImageRange, begin: Callable[[ImageRange], Future[Batch]]) -> None:
+    def __init__(
+        self, images: ImageRange, begin: Callable[[ImageRange], Future[Batch]], at_once: int = BATCH
+    ) -> None:
         """Begin the first batch.
 
         Args:
             images: the range.
-            begin: queue the batch of one of `images.parts()`.
+            begin: queue the batch of one of `images.parts(at_once)`.
+            at_once: images of a batch.
         """
-        self._parts = images.parts()
+        self._parts = images.parts(at_once)
         self._begin = begin
         self._ahead: Future[Batch] | None = None
         self._advance()
@@ -98,4 +106,5 @@ class BatchMaker:
 
     def batches(self, images: ImageRange, conditions: Conditions | None) -> BatchesAhead:
         """Return the batches of a range."""
-        return BatchesAhead(images, lambda part: self.thread.submit(self.make, part, conditions))
+        at_once = images_at_once(conditions)
+        return BatchesAhead(images, lambda part: self.thread.submit(self.make, part, conditions), at_once)

@@ -16,20 +16,21 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from endotwin.field_size import STANDARD, FieldSize
 from endotwin.generator.instruments import Instrument, choose, number_of, one_hot, per_image
-from endotwin.generator.latents import FIRST_STREAM_OF_APPEARANCES, draw_normals
+from endotwin.generator.latents import FIRST_STREAM_OF_APPEARANCES, draw_normals, size_stream
 from endotwin.generator.renderer import (
     LIGHT_CHANNELS,
-    LIGHT_SIZE,
-    MOSAIC_SIZE,
-    NOISE_CHANNELS,
-    NOISE_NUMBERS,
     DrawsReader,
     RenderingNetwork,
     light_fields,
+    light_of_field,
+    light_shapes,
+    noise_shapes,
     video_fields,
+    whole_steps,
 )
-from endotwin.image_range import IMAGE_SIZE, ImageRange
+from endotwin.image_range import ImageRange
 from endotwin.mosaic.guttae import soften
 from endotwin.mosaic.parameters import (
     PARAMETER_NUMBERS,
@@ -37,7 +38,7 @@ from endotwin.mosaic.parameters import (
     Conditions,
     ImagePopulation,
 )
-from endotwin.mosaic.scene import SCENE_NUMBERS, Rendered, Scene, draw_scene, numbers_of_appearance
+from endotwin.mosaic.scene import Rendered, Scene, draw_scene, numbers_of_appearance, scene_numbers
 
 _MOSAIC_CHANNELS = 6
 GUTTAE_CHANNELS = 3
@@ -88,16 +89,19 @@ class LabelledGenerator(RenderingNetwork):
             style_more=len(architecture.instruments) + 1 if architecture.instruments else 0,
         )
         self.architecture = architecture
-        self.draws = (
-            SCENE_NUMBERS
-            + architecture.latent
+        self.draws = self.draws_of(STANDARD)
+
+    def draws_of(self, size: FieldSize) -> int:
+        """Return how many standard normal numbers an image of a size takes."""
+        return (
+            scene_numbers(size)
+            + self.architecture.latent
             + 1  # field parity
-            + 2 * LIGHT_SIZE**2
-            + 2
+            + sum(map(math.prod, light_shapes(size)))
             + 1  # depth of guttae
-            + IMAGE_SIZE
-            + NOISE_NUMBERS
-            + (1 if architecture.instruments else 0)
+            + whole_steps(size)[0]
+            + sum(map(math.prod, noise_shapes(size).values()))
+            + (1 if self.architecture.instruments else 0)
         )
 
     def instruments(self, draws: Tensor) -> Tensor:
@@ -110,7 +114,11 @@ class LabelledGenerator(RenderingNetwork):
         return self.render_scenes(draws, scenes)
 
     def draw_numbers(
-        self, images: ImageRange, appearance: int, instrument: int | None = None
+        self,
+        images: ImageRange,
+        appearance: int,
+        instrument: int | None = None,
+        size: FieldSize = STANDARD,
     ) -> np.ndarray:
         """Draw the numbers of images in one of their looks.
 
@@ -121,15 +129,17 @@ class LabelledGenerator(RenderingNetwork):
             images: which.
             appearance: 0 or more.
             instrument: its index, for all images; None for one that is drawn.
+            size: of the images.
 
         Returns:
-            float32 (images.count, draws) standard normal.
+            float32 (images.count, draws_of(size)) standard normal.
         """
-        numbers = draw_normals(images, self.draws)
+        draws, stream = self.draws_of(size), size_stream(size)
+        numbers = draw_normals(images, draws, stream)
         if appearance > 0:
-            others = draw_normals(images, self.draws, FIRST_STREAM_OF_APPEARANCES + appearance - 1)
-            of_look = np.ones(self.draws, dtype=bool)
-            of_look[:SCENE_NUMBERS] = numbers_of_appearance()
+            others = draw_normals(images, draws, stream + FIRST_STREAM_OF_APPEARANCES + appearance - 1)
+            of_look = np.ones(draws, dtype=bool)
+            of_look[: scene_numbers(size)] = numbers_of_appearance(size)
             numbers[:, of_look] = others[:, of_look]
         if instrument is not None:
             numbers[:, -1] = number_of(self.architecture.instruments, instrument)
@@ -141,7 +151,7 @@ class LabelledGenerator(RenderingNetwork):
         """Draw the scenes of images.
 
         Args:
-            draws: float32 (B, draws) standard normal; its first SCENE_NUMBERS columns are used.
+            draws: float32 (B, draws_of(conditions.size)) standard normal.
             conditions: what the caller asked for.
             before_each: is called before each scene, which takes some ten milliseconds.
         """
@@ -150,20 +160,21 @@ class LabelledGenerator(RenderingNetwork):
         usual: list[ClarityPopulation | None] = [instrument.clarity for instrument in instruments] or [None]
         chosen = self.instruments(torch.from_numpy(draws)).tolist()
         scenes = []
+        used = scene_numbers(conditions.size)
         for row, instrument in zip(draws, chosen, strict=True):
             before_each()
-            scenes.append(draw_scene(row[:SCENE_NUMBERS], conditions, population, usual[instrument]))
+            scenes.append(draw_scene(row[:used], conditions, population, usual[instrument]))
         return scenes
 
     def render_scenes(self, draws: Tensor, scenes: Sequence[Rendered]) -> Tensor:
         """Render scenes.
 
         Args:
-            draws: (B, draws) standard normal, the ones that the scenes were drawn with.
-            scenes: B of them.
+            draws: (B, draws_of(size)) standard normal, the ones that the scenes were drawn with.
+            scenes: B of them, all of one size.
 
         Returns:
-            Images (B, 1, 128, 128) in -1..1.
+            Images (B, 1, H, W) in -1..1.
         """
         return self.render_and_correct(draws, scenes)[0]
 
@@ -171,24 +182,33 @@ class LabelledGenerator(RenderingNetwork):
         """Render scenes as `render_scenes` does, and tell how much of their clarity had to be corrected.
 
         Returns:
-            Images (B, 1, 128, 128) in -1..1, and by how much of these units the network missed the clarity
+            Images (B, 1, H, W) in -1..1, and by how much of these units the network missed the clarity
             of each, (B,); 0 where it does not set it.
         """
-        numbers = DrawsReader(draws[:, SCENE_NUMBERS:])
+        rows, columns = scenes[0].raster.owner.shape
+        size = FieldSize(columns, rows)
+        height, width = whole_steps(size)
+        numbers = DrawsReader(draws[:, scene_numbers(size) :])
         latent = numbers.take(self.architecture.latent)
         parity = numbers.take(1)
-        light = numbers.take(2, LIGHT_SIZE, LIGHT_SIZE)
-        slope = numbers.take(2)
+        smooth, ramps = (numbers.take(*shape) for shape in light_shapes(size))
         depth = numbers.take(1, 1, 1)
-        rows = numbers.take(1, IMAGE_SIZE, 1)
-        noise = {s: numbers.take(c, s, s) for s, c in NOISE_CHANNELS.items()}
+        of_rows = numbers.take(1, height, 1)
+        noise = {at: numbers.take(*shape) for at, shape in noise_shapes(size).items()}
 
         drawn = torch.from_numpy(np.stack([_fields(scene) for scene in scenes])).to(draws.device)
         mosaic, guttae, fine = torch.split(drawn, [_MOSAIC_CHANNELS, GUTTAE_CHANNELS, FINE_CHANNELS], dim=1)
+        # What the network makes beyond the field is cut off; its convolutions reflect the edges, too.
+        beyond = (0, width - size.width, 0, height - size.height)
+        mosaic, fine = (F.pad(maps, beyond, mode="reflect") for maps in (mosaic, fine))
         about = torch.from_numpy(np.stack([self._about(scene) for scene in scenes])).to(draws.device)
-        half = IMAGE_SIZE // MOSAIC_SIZE
+        mosaic = F.avg_pool2d(mosaic, 2)
+        if size == STANDARD:
+            light = light_fields(smooth, ramps)
+        else:
+            light = light_of_field(smooth, ramps, (height // 2, width // 2))
         style = torch.cat([latent, about, draws[:, _LATTICE_COLUMNS], parity], dim=1)
-        video = video_fields(rows, parity[:, 0])
+        video = video_fields(of_rows, parity[:, 0], width)
         instruments = self.architecture.instruments
         if instruments:
             chosen = self.instruments(draws)
@@ -196,12 +216,12 @@ class LabelledGenerator(RenderingNetwork):
             style = torch.cat([style, one_hot(instruments, chosen), clarity[:, None]], dim=1)
             video = video * per_image([i.interlaced for i in instruments], chosen)[:, None, None, None]
         images = self.render(
-            torch.cat([F.avg_pool2d(mosaic, half), light_fields(light, slope)], dim=1),
+            torch.cat([mosaic, light], dim=1),
             style,
             video,
             noise,
             fine,
-        )
+        )[:, :, : size.height, : size.width]
         missing = torch.zeros(len(images), device=images.device)
         if instruments:
             images, missing = _set_clarity(images, scenes)
@@ -221,7 +241,7 @@ _LATTICE_COLUMNS = slice(PARAMETER_NUMBERS, PARAMETER_NUMBERS + 5)
 
 
 def _fields(scene: Rendered) -> np.ndarray:
-    """Turn a scene into what the network sees, float32 (channels, 128, 128).
+    """Turn a scene into what the network sees, float32 (channels, H, W).
 
     Border sharp and soft (1 on a border, towards 0 inside), distance to the cell's site in spacings, two
     numbers constant within a cell, size of the cells; the soft guttae, their depth and glints; and, for
@@ -247,7 +267,7 @@ def _fields(scene: Rendered) -> np.ndarray:
 
 
 def _set_clarity(images: Tensor, scenes: Sequence[Rendered]) -> tuple[Tensor, Tensor]:
-    """Give images (B, 1, 128, 128) the clarity of their scenes: haze depends on nothing that is drawn.
+    """Give images (B, 1, H, W) the clarity of their scenes: haze depends on nothing that is drawn.
 
     The network is told the clarity and trained to meet it; what it misses is added along the borders.
 
@@ -260,12 +280,17 @@ def _set_clarity(images: Tensor, scenes: Sequence[Rendered]) -> tuple[Tensor, Te
     )
     known = (weights != 0.0).flatten(1).any(dim=1)
     wanted = _clarity_of(scenes).to(images.device) / 127.5
-    missing = (wanted - (images[:, 0] * weights).flatten(1).sum(dim=1)) * known
+    missing = (wanted - _sum_each(images[:, 0] * weights)) * known
     return (images + (missing[:, None, None] * profiles)[:, None]).clamp(-1.0, 1.0), missing
 
 
+def _sum_each(maps: Tensor) -> Tensor:
+    """Return the sum of each of several maps (B, H, W); of a single one, whatever the number of threads."""
+    return maps.flatten(1).sum(dim=1) if len(maps) > 1 else maps.sum(dim=2).sum(dim=1)
+
+
 def _border_maps(scene: Rendered) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights of a scene's clarity, and the borders that add one to it: float32 (128, 128) each.
+    """Return the weights of a scene's clarity, and the borders that add one to it: float32 (H, W) each.
 
     Both are 0 where too little is visible to tell a clarity.
     """
@@ -283,20 +308,22 @@ def _clarity_of(scenes: Sequence[Rendered]) -> Tensor:
 
 
 def _light_of(images: Tensor) -> Tensor:
-    """Return the smooth part of images (B, 1, 128, 128)."""
-    means = F.avg_pool2d(images, _LIGHT_CELL, stride=_LIGHT_CELL)
-    return F.interpolate(means, size=images.shape[2:], mode="bilinear", align_corners=False)
+    """Return the smooth part of images (B, 1, H, W)."""
+    height, width = images.shape[2:]
+    means = F.avg_pool2d(images, _LIGHT_CELL, stride=_LIGHT_CELL, ceil_mode=True)
+    smooth = F.interpolate(means, scale_factor=_LIGHT_CELL, mode="bilinear", align_corners=False)
+    return smooth[:, :, :height, :width]
 
 
 def _cover(images: Tensor, guttae: Tensor, depth: Tensor) -> Tensor:
-    """Darken and blur images (B, 1, 128, 128) where guttae cover them, and add their glints.
+    """Darken and blur images (B, 1, H, W) where guttae cover them, and add their glints.
 
     This is done to the rendered image: a network that gets the guttae as an input, and is trained on images
     with few of them, learns to render them away.
 
     Args:
         images: in -1..1.
-        guttae: (B, GUTTAE_CHANNELS, 128, 128), see `_fields`.
+        guttae: (B, GUTTAE_CHANNELS, H, W), see `_fields`.
         depth: (B, 1, 1, 1), standard normal.
     """
     covered, deep, glints = torch.split(guttae, 1, dim=1)

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from endotwin.field_size import STANDARD, FieldSize
 from endotwin.image_range import ImageRange
 
 STREAM_OF_HAND = 1
@@ -51,6 +52,11 @@ def draw_normals(images: ImageRange, draws: int, stream: int = 0) -> np.ndarray:
     uniform = (torch.from_numpy(words.astype(np.float64)) + 0.5) / 2.0**32
     normal: np.ndarray = torch.special.ndtri(uniform).to(torch.float32).numpy()
     return normal
+
+
+def size_stream(size: FieldSize) -> int:
+    """Return the first of the streams of random numbers of a size: no two sizes share numbers."""
+    return 0 if size == STANDARD else size.width << 32 | size.height << 16
 
 
 def to_uniform(normal: float) -> float:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from endotwin.field_size import STANDARD, FieldSize
 from endotwin.image_range import IMAGE_SIZE
 
 MOSAIC_SIZE = IMAGE_SIZE // 2
@@ -27,6 +28,15 @@ NOISE_CHANNELS = {16: 4, 32: 2, 64: 1, 128: 1}
 
 NOISE_NUMBERS = sum(channels * size**2 for size, channels in NOISE_CHANNELS.items())
 """Standard normal numbers per image that the noise takes."""
+
+_BAND, _BANDS = 144.0, 16
+_LEAST_BAND, _UNEVEN, _TILT = 0.6, 0.3, 0.15
+"""Pixels, on average, from where the light of a larger field is brightest to where it is darkest, and the
+most such turns along a side; the least contrast of a band, how uneven their widths are, in widths, and the
+standard deviation of the slope of the bands."""
+
+_COARSEST = 8
+"""Pixels of an image at a side of a pixel of the network's coarsest maps."""
 
 _STYLE = 128
 _LEAK = 0.2
@@ -65,9 +75,15 @@ class _StyledConvolution(nn.Module):
         nn.init.zeros_(self.style.bias)
 
     def forward(self, features: Tensor, style: Tensor) -> Tensor:
-        features = self.normalisation(self.convolution(features))
+        features = self.convolution(features)
+        if len(features) == 1:
+            # Threads that share one image would add up its channels in another order.
+            features = features.contiguous()
+        features = self.normalisation(features)
         scale, shift = self.style(style)[:, :, None, None].chunk(2, dim=1)
-        return F.leaky_relu(torch.addcmul(shift, features, 1.0 + scale), _LEAK)
+        return F.leaky_relu(
+            torch.addcmul(shift, _channels_last(features), 1.0 + scale), _LEAK, inplace=True
+        )
 
 
 class RenderingNetwork(nn.Module):
@@ -131,14 +147,14 @@ class RenderingNetwork(nn.Module):
         """Render mosaics.
 
         Args:
-            fields: (B, field_channels, 64, 64), the mosaic and the light.
+            fields: (B, field_channels, H / 2, W / 2), the mosaic and the light.
             style_numbers: (B, latent + STYLE_EXTRA + style_more).
-            video: (B, 2, 128, 128), see `video_fields`.
-            noise: (B, channels, size, size) by size, as NOISE_CHANNELS says.
-            fine: (B, fine_channels, 128, 128) or None.
+            video: (B, 2, H, W), see `video_fields`.
+            noise: (B, channels, height, width) by size, as `noise_shapes` says.
+            fine: (B, fine_channels, H, W) or None.
 
         Returns:
-            Images (B, 1, 128, 128) in -1..1.
+            Images (B, 1, H, W) in -1..1.
         """
         style = self.style(style_numbers)
         at64 = self.enter(_channels_last(fields), style)
@@ -159,6 +175,29 @@ class RenderingNetwork(nn.Module):
             return torch.tanh(self.leave(x.float()))
 
 
+def whole_steps(size: FieldSize) -> tuple[int, int]:
+    """Return height and width of an image, rounded up to what the network can make."""
+    height, width = (-(-side // _COARSEST) * _COARSEST for side in size.shape)
+    return height, width
+
+
+def noise_shapes(size: FieldSize) -> dict[int, tuple[int, int, int]]:
+    """Return channels, height and width of the noise of an image, by what they are at 128 × 128."""
+    height, width = whole_steps(size)
+    return {
+        at: (channels, height * at // IMAGE_SIZE, width * at // IMAGE_SIZE)
+        for at, channels in NOISE_CHANNELS.items()
+    }
+
+
+def light_shapes(size: FieldSize) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the shapes of the numbers that `light_fields` or `light_of_field` takes for an image."""
+    if size == STANDARD:
+        return (2, LIGHT_SIZE, LIGHT_SIZE), (2,)
+    rows, columns = (round(side * (LIGHT_SIZE - 1) / IMAGE_SIZE) + 1 for side in size.shape)
+    return (2, rows, columns), (2, 2 + 2 * _BANDS)
+
+
 def light_fields(coarse: Tensor, slope: Tensor) -> Tensor:
     """Make what illumination is made of: two smooth fields and two ramps of random slope.
 
@@ -177,26 +216,68 @@ def light_fields(coarse: Tensor, slope: Tensor) -> Tensor:
     return torch.cat([smooth, x[:, None], y[:, None]], dim=1)
 
 
-def video_fields(rows: Tensor, phase_number: Tensor) -> Tensor:
+def light_of_field(coarse: Tensor, bands: Tensor, size: tuple[int, int]) -> Tensor:
+    """Make the illumination of a field that is larger than 128 × 128: any part of it is lit as an image is.
+
+    The ramps rise and fall in turn, in uneven bands: across a whole field they would hardly rise within 128
+    pixels, and light that rises all along it as it does there has not enough grey levels.
+
+    Args:
+        coarse: (B, 2, rows, columns) standard normal; see `light_shapes`.
+        bands: (B, 2, 2 + 2 * _BANDS) standard normal.
+        size: height and width of the fields, in two pixels each.
+
+    Returns:
+        (B, 4, *size).
+    """
+    smooth = F.interpolate(coarse, size=size, mode="bicubic", align_corners=True)
+    down, along = (2.0 * (torch.arange(side, device=coarse.device) - side / 2.0) / _BAND for side in size)
+    ramps = [_turns(numbers, along[None, :], down[:, None]) for numbers in bands[:, 0]]
+    ramps += [_turns(numbers, down[:, None], along[None, :]) for numbers in bands[:, 1]]
+    return torch.cat([smooth, torch.stack(ramps).reshape(2, -1, *size).transpose(0, 1)], dim=1)
+
+
+def _turns(numbers: Tensor, along: Tensor, across: Tensor) -> Tensor:
+    """Return light that rises and falls in turn along one axis, about -1.5 to 1.5; see `light_of_field`.
+
+    Args:
+        numbers: (2 + 2 * _BANDS,) standard normal.
+        along: from the middle of the field, in bands.
+        across: the same along the other axis.
+    """
+    uniform = torch.special.ndtr(numbers)
+    places = torch.arange(_BANDS, device=numbers.device) + _UNEVEN * (uniform[2 : 2 + _BANDS] - 0.5)
+    levels = 1.5 * (_LEAST_BAND + (1.0 - _LEAST_BAND) * uniform[2 + _BANDS :])
+    levels = levels * (1.0 - 2.0 * (torch.arange(_BANDS, device=numbers.device) % 2))
+    slope = (_TILT * numbers[1]).clamp(-2.0 * _TILT, 2.0 * _TILT)
+    at = along + slope * across + _BANDS / 2.0 - 1.0 + 2.0 * uniform[0]
+    after = torch.searchsorted(places, at.contiguous()).clamp(1, _BANDS - 1)
+    share = ((at - places[after - 1]) / (places[after] - places[after - 1])).clamp(0.0, 1.0)
+    share = 0.5 - 0.5 * torch.cos(math.pi * share)
+    return torch.lerp(levels[after - 1], levels[after], share)
+
+
+def video_fields(rows: Tensor, phase_number: Tensor, width: int = IMAGE_SIZE) -> Tensor:
     """Make what interlaced video shows: a number per row, and which of two fields a row is in.
 
     Args:
-        rows: (B, 1, 128, 1) standard normal.
+        rows: (B, 1, H, 1) standard normal.
         phase_number: (B,) standard normal; its sign says which field the first row is in.
+        width: of the image in pixels.
 
     Returns:
-        (B, 2, 128, 128).
+        (B, 2, H, width).
     """
-    batch = rows.shape[0]
-    shape = (batch, 1, IMAGE_SIZE, IMAGE_SIZE)
-    field = 1.0 - 2.0 * (torch.arange(IMAGE_SIZE, device=rows.device) % 2).to(rows.dtype)
+    batch, _, height, _ = rows.shape
+    shape = (batch, 1, height, width)
+    field = 1.0 - 2.0 * (torch.arange(height, device=rows.device) % 2).to(rows.dtype)
     phase = torch.where(phase_number < 0, -1.0, 1.0).to(rows.dtype)
     parity = phase[:, None, None, None] * field[None, None, :, None]
     return torch.cat([rows.expand(shape), parity.expand(shape)], dim=1)
 
 
 def _with(features: Tensor, noise: Tensor) -> Tensor:
-    return _channels_last(torch.cat([features, noise.to(features.dtype)], dim=1))
+    return _channels_last(torch.cat([features, _channels_last(noise.to(features.dtype))], dim=1))
 
 
 def _double(features: Tensor) -> Tensor:

@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from endotwin.field_size import STANDARD
 from endotwin.generator.architectures import to_grey_levels
-from endotwin.generator.batch import Batch, BatchMaker
+from endotwin.generator.batch import Batch, BatchMaker, images_at_once
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.device import describe_device, whole_images_per_thread
 from endotwin.generator.labelled import LabelledGenerator
@@ -106,7 +107,7 @@ class Sampler:
 
     def batches(self, images: ImageRange, conditions: Conditions | None = None) -> Iterator[Batch]:
         """Yield the batches of a range in order; see `batch`."""
-        return (self.batch(part, conditions) for part in images.parts())
+        return (self.batch(part, conditions) for part in images.parts(images_at_once(conditions)))
 
     def batch(self, part: ImageRange, conditions: Conditions | None = None) -> Batch:
         """Generate images of one aligned batch.
@@ -115,7 +116,7 @@ class Sampler:
         image(checkpoint, seed, index).
 
         Args:
-            part: one of `ImageRange.parts()`.
+            part: one of `ImageRange.parts(images_at_once(conditions))`.
             conditions: what every image meets, of a labelled model; None for nothing.
 
         Raises:
@@ -123,9 +124,12 @@ class Sampler:
         """
         return self.render([self.draw(part, conditions)])[0]
 
-    def rows(self, part: ImageRange) -> int:
-        """Return how many of the `BATCH` rows of a run the images of one aligned batch take."""
-        return part.count if self.independent else BATCH
+    def rows(self, part: ImageRange, conditions: Conditions | None = None) -> int:
+        """Return how many of the `BATCH` rows of a run the images of one aligned batch take.
+
+        Images of another size than 128 × 128 take all, as they run one by one.
+        """
+        return part.count if self.independent and not _is_large(conditions) else BATCH
 
     def draw(
         self,
@@ -139,7 +143,7 @@ class Sampler:
             NotLabelledError: as for `batch`.
         """
         aligned = ImageRange(part.seed, part.start - part.start % BATCH, BATCH)
-        rows = part if self.independent else aligned
+        rows = part if self.independent or _is_large(conditions) else aligned
         return Drawing(part, *self._draw(rows, conditions, before_each))
 
     def _draw(
@@ -151,7 +155,7 @@ class Sampler:
                 raise NotLabelledError(
                     f"{self.checkpoint.card.name} does not set the clarity of its images"
                 )
-            draws = self._generator.draw_numbers(rows, asked.appearance)
+            draws = self._generator.draw_numbers(rows, asked.appearance, size=asked.size)
             if asked.expert_hand:
                 return draws, _draw_for_experts(self._generator, rows, draws, asked, before_each)
             return draws, self._generator.draw_scenes(draws, asked, before_each)
@@ -168,6 +172,8 @@ class Sampler:
         Returns:
             A batch for each of them.
         """
+        if any(scene.mosaic.size != STANDARD for drawing in drawings for scene in drawing.scenes):
+            return [self._render_large(drawing) for drawing in drawings]
         draws = np.concatenate([drawing.draws for drawing in drawings])
         grey = self.run(draws, [scene for drawing in drawings for scene in drawing.scenes])
         batches = []
@@ -196,6 +202,14 @@ class Sampler:
         grey: np.ndarray = to_grey_levels(images).cpu().numpy()[: len(draws)]
         return grey
 
+    def _render_large(self, drawing: Drawing) -> Batch:
+        """Run the network for one image after the other: memory stays near that of a batch of 128 × 128."""
+        images = [
+            to_grey_levels(self._run(drawing.draws[row : row + 1], [scene], np.zeros(1, np.int64)))
+            for row, scene in enumerate(drawing.scenes)
+        ]
+        return Batch(drawing.range, torch.cat(images).cpu().numpy(), drawing.scenes)
+
     def try_out(self, rows: int = BATCH) -> str:
         """Run the network once, so that whatever is wrong with it shows now.
 
@@ -223,7 +237,7 @@ class Sampler:
         """Run the network; row i shows what row places[i] of the draws does.
 
         Returns:
-            Images (len(places), 1, 128, 128) in -1..1, on the device.
+            Images (len(places), 1, H, W) in -1..1, on the device.
         """
         rows = torch.from_numpy(draws[places]).to(self.device)
         with torch.inference_mode(), whole_images_per_thread(self._threads):
@@ -231,6 +245,10 @@ class Sampler:
                 return self._generator.render_scenes(rows, [scenes[row] for row in places])
             images: torch.Tensor = self._generator(rows)
             return images
+
+
+def _is_large(conditions: Conditions | None) -> bool:
+    return conditions is not None and conditions.size != STANDARD
 
 
 def _draw_for_experts(

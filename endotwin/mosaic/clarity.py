@@ -7,8 +7,6 @@ weights follow from the mosaic alone.
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
 ON_BORDER = 0.75
@@ -36,7 +34,7 @@ def clarity_weights(border: np.ndarray, hidden: np.ndarray) -> np.ndarray | None
     borders = int(on_border.sum())
     if borders < _FEWEST_PIXELS or int(counted.sum()) - borders < _FEWEST_PIXELS:
         return None
-    light = _light(*border.shape)[:, counted]
+    light = _light(counted)
     indicator = on_border[counted].astype(np.float64)
     fitted = np.linalg.solve(light @ light.T, light @ indicator)
     beyond = indicator - fitted @ light  # what no light explains
@@ -55,8 +53,10 @@ def measure_clarity(image: np.ndarray, weights: np.ndarray | None) -> float | No
     return None if weights is None else float((weights.astype(np.float64) * image).sum())
 
 
-@functools.cache
-def _light(height: int, width: int) -> np.ndarray:
-    """Return a constant, two slopes and three curvatures over an image: float64 (6, height, width)."""
-    y, x = np.meshgrid(np.linspace(-1.0, 1.0, height), np.linspace(-1.0, 1.0, width), indexing="ij")
+def _light(counted: np.ndarray) -> np.ndarray:
+    """Return a constant, two slopes and three curvatures over an image, at its N counted pixels: (6, N)."""
+    y, x = (
+        np.linspace(-1.0, 1.0, side)[places]
+        for side, places in zip(counted.shape, np.nonzero(counted), strict=True)
+    )
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endotwin.generator.latents import STREAM_OF_HAND, draw_normals
-from endotwin.image_range import IMAGE_SIZE, ImageRange
+from endotwin.field_size import STANDARD, FieldSize
+from endotwin.generator.latents import STREAM_OF_HAND, draw_normals, size_stream
+from endotwin.image_range import ImageRange
 from endotwin.mosaic.parameters import Conditions, Range
 from endotwin.smooth_noise import smooth_noise
 
@@ -41,17 +42,18 @@ class Hand:
     seed: int
     index: int
 
-    def displacement(self) -> np.ndarray:
-        """Return where each border is drawn, as seen from there.
+    def displacement(self, size: FieldSize = STANDARD) -> np.ndarray:
+        """Return where each border is drawn, as seen from there, in an image of a size.
 
         Returns:
-            float64 (2, 128, 128): from a pixel, how far down and to the right the place lies whose cell it
+            float64 (2, H, W): from a pixel, how far down and to the right the place lies whose cell it
             shows, in pixels.
         """
-        pixels = IMAGE_SIZE * IMAGE_SIZE
-        numbers = draw_normals(ImageRange(self.seed, self.index, 1), 2 * pixels + 2, STREAM_OF_HAND)[0]
+        pixels = size.pixels
+        stream = STREAM_OF_HAND + size_stream(size)
+        numbers = draw_normals(ImageRange(self.seed, self.index, 1), 2 * pixels + 2, stream)[0]
         numbers = numbers.astype(np.float64)
-        noise = numbers[: 2 * pixels].reshape(2, IMAGE_SIZE, IMAGE_SIZE)
+        noise = numbers[: 2 * pixels].reshape(2, *size.shape)
         return np.stack(
             [
                 DISPLACEMENT * smooth_noise(axis, DISPLACEMENT_BLUR) + SHIFT * shared

@@ -15,7 +15,7 @@ _JOIN = 0.25
 
 @compiled
 def raise_spots(
-    spots: np.ndarray, outline: np.ndarray, roughness: float, size: int
+    spots: np.ndarray, reaches: np.ndarray, outline: np.ndarray, roughness: float, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return how high the guttae are over every pixel, and which spot is the highest there.
 
@@ -23,33 +23,42 @@ def raise_spots(
 
     Args:
         spots: float64 (N, 5), centre x and y in pixels, and q's coefficients of xx, xy and yy.
-        outline: float64 (M, M), numbers of a coarse grid that make the outline uneven.
+        reaches: float64 (N,), how far from its centre a spot is looked at, in pixels; the first one is
+            everywhere.
+        outline: float64 (M, M'), numbers of a coarse grid that make the outline uneven.
         roughness: what the outline is multiplied with.
-        size: pixels of the image's side.
+        height: of the image in pixels.
+        width: of the image in pixels.
 
     Returns:
-        heights float64 and spots int64, each (size, size).
+        heights float64 and spots int64, each (height, width).
     """
-    heights = spread_grid(outline, size)
-    highest = np.zeros((size, size), np.int64)
-    along = np.empty(size)
-    for row in range(size):
-        best = np.full(size, -np.inf)
+    heights = spread_grid(outline, height, width)
+    highest = np.zeros((height, width), np.int64)
+    along = np.empty(width)
+    best = np.empty(width)
+    for row in range(height):
         for n in range(len(spots)):
             y = row + 0.5 - spots[n, 1]
-            for column in range(size):
+            first, end = 0, width
+            if n > 0:
+                if abs(y) > reaches[n]:
+                    continue
+                first = int(max(spots[n, 0] - reaches[n], 0.0))
+                end = int(min(spots[n, 0] + reaches[n], float(width)))
+            for column in range(first, end):
                 x = column + 0.5 - spots[n, 0]
                 along[column] = 1.0 - (spots[n, 2] * x + spots[n, 3] * y) * x - spots[n, 4] * y * y
             if n == 0:
                 best[:] = along
                 continue
-            for column in range(size):
+            for column in range(first, end):
                 one, other = best[column], along[column]
                 if other > one:
                     highest[row, column] = n
                 near = max(_JOIN - abs(one - other), 0.0)
                 best[column] = max(one, other) + near * near / (4.0 * _JOIN)
-        for column in range(size):
+        for column in range(width):
             heights[row, column] = best[column] + roughness * heights[row, column]
     return heights, highest
 
@@ -76,17 +85,35 @@ def follow_cells(heights: np.ndarray, owner: np.ndarray, share: float) -> None:
 
 
 @compiled
-def spread_grid(grid: np.ndarray, size: int) -> np.ndarray:
+def spread_grid(grid: np.ndarray, height: int, width: int) -> np.ndarray:
     """Spread the numbers of a coarse grid over an image, by uniform cubic B-splines.
 
     Args:
-        grid: float64 (M, M), M at least 4.
-        size: pixels of the image's side.
+        grid: float64 (M, M'), at least 4 along either side.
+        height: of the image in pixels.
+        width: of the image in pixels.
 
     Returns:
-        float64 (size, size), of less variance than the grid.
+        float64 (height, width), of less variance than the grid.
     """
-    count = len(grid)
+    starts, weights = _splines(grid.shape[0], height)
+    rows = np.zeros((height, grid.shape[1]))
+    for row in range(height):
+        for n in range(4):
+            for column in range(grid.shape[1]):
+                rows[row, column] += weights[row, n] * grid[starts[row] + n, column]
+    starts, weights = _splines(grid.shape[1], width)
+    spread = np.zeros((height, width))
+    for row in range(height):
+        for column in range(width):
+            for n in range(4):
+                spread[row, column] += weights[column, n] * rows[row, starts[column] + n]
+    return spread
+
+
+@compiled
+def _splines(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first of the four splines at every pixel, int64 (size,), and their values, (size, 4)."""
     weights = np.zeros((size, 4))
     starts = np.zeros(size, np.int64)
     for k in range(size):
@@ -97,17 +124,7 @@ def spread_grid(grid: np.ndarray, size: int) -> np.ndarray:
         weights[k, 1] = (3.0 * t * t * t - 6.0 * t * t + 4.0) / 6.0
         weights[k, 2] = (-3.0 * t * t * t + 3.0 * t * t + 3.0 * t + 1.0) / 6.0
         weights[k, 3] = t * t * t / 6.0
-    rows = np.zeros((size, count))
-    for row in range(size):
-        for n in range(4):
-            for column in range(count):
-                rows[row, column] += weights[row, n] * grid[starts[row] + n, column]
-    spread = np.zeros((size, size))
-    for row in range(size):
-        for column in range(size):
-            for n in range(4):
-                spread[row, column] += weights[column, n] * rows[row, starts[column] + n]
-    return spread
+    return starts, weights
 
 
 @compiled

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from endotwin.field_size import STANDARD, FieldSize
 from endotwin.generator.latents import to_uniform
 from endotwin.image_range import IMAGE_SIZE
 
 _SPOTS = 24
 _SPOT_NUMBERS = 12
-_GRID = 15
-GUTTAE_NUMBERS = _SPOTS * _SPOT_NUMBERS + 2 * _GRID**2
-"""Standard normal numbers per image: of each spot position (2), radius, stretch, angle, depth, edge, tilt
-(2) and glint (3); then the outline and the inside of all."""
+_GRID_STEPS = 12
+"""Of an image of 128 × 128: the most spots, and the steps of the grid of the outline along a side."""
 
 _LOOK_OF_SPOT = slice(5, None)
 """Of the numbers of a spot, those of its depth, edge, tilt and glint: the others shape it."""
@@ -30,6 +29,9 @@ _STRETCH_SD, _LARGEST_STRETCH = 0.12, 0.3
 _MARGIN = 8.0
 _OVERLAP = 1.1
 """Spots are added until their areas within the image are so many times what is to be covered."""
+
+_FAR = 3.0
+"""In a larger field, spots matter up to so many radii from their centre."""
 
 _ROUGHNESS = 0.4
 _FOLLOWING = 0.5
@@ -56,9 +58,9 @@ class GuttaeLook:
     """How guttae look, pixel by pixel, also around them.
 
     Attributes:
-        depths: float32 (128, 128), darkness of the gutta at a pixel in the usual one of its image, about 1.
-        softness: float32 (128, 128), 0 where the edge is sharpest, 1 where it is softest.
-        glints: float32 (128, 128), by what share bright reflexes and rims raise the brightness.
+        depths: float32 (H, W), darkness of the gutta at a pixel in the usual one of its image, about 1.
+        softness: float32 (H, W), 0 where the edge is sharpest, 1 where it is softest.
+        glints: float32 (H, W), by what share bright reflexes and rims raise the brightness.
     """
 
     depths: np.ndarray
@@ -71,7 +73,7 @@ class Guttae:
     """The guttae of an image.
 
     Attributes:
-        covered: bool (128, 128).
+        covered: bool (H, W).
         look: how they look.
     """
 
@@ -79,11 +81,36 @@ class Guttae:
     look: GuttaeLook
 
 
-def numbers_of_look() -> np.ndarray:
-    """Return which numbers decide how guttae look, and not where they are: bool (GUTTAE_NUMBERS,)."""
-    of_spots = np.zeros((_SPOTS, _SPOT_NUMBERS), dtype=bool)
+def _spots(size: FieldSize) -> int:
+    """Return the most spots that an image has: as many per area in every size."""
+    return math.ceil(_SPOTS * size.pixels / IMAGE_SIZE**2)
+
+
+def _grid_shape(size: FieldSize) -> tuple[int, int]:
+    """Return the numbers of the grid of the outline: its steps are as long in every size."""
+    rows, columns = (math.ceil(_GRID_STEPS * side / IMAGE_SIZE) + 3 for side in size.shape)
+    return rows, columns
+
+
+def gutta_numbers(size: FieldSize) -> int:
+    """Return how many standard normal numbers the guttae of an image take.
+
+    Of each spot position (2), radius, stretch, angle, depth, edge, tilt (2) and glint (3); then the outline
+    and the inside of all.
+    """
+    return _spots(size) * _SPOT_NUMBERS + 2 * math.prod(_grid_shape(size))
+
+
+GUTTAE_NUMBERS = gutta_numbers(STANDARD)
+"""Of an image of 128 × 128."""
+
+
+def numbers_of_look(size: FieldSize) -> np.ndarray:
+    """Return which numbers decide how guttae look, not where they are: bool (gutta_numbers(size),)."""
+    of_spots = np.zeros((_spots(size), _SPOT_NUMBERS), dtype=bool)
     of_spots[:, _LOOK_OF_SPOT] = True
-    outline, inside = np.zeros(_GRID**2, dtype=bool), np.ones(_GRID**2, dtype=bool)
+    of_grid = math.prod(_grid_shape(size))
+    outline, inside = np.zeros(of_grid, dtype=bool), np.ones(of_grid, dtype=bool)
     return np.concatenate([of_spots.ravel(), outline, inside])
 
 
@@ -95,39 +122,41 @@ def draw_guttae(numbers: np.ndarray, share: float, owner: np.ndarray) -> Guttae:
     the cells around, as cells lie around real guttae.
 
     Args:
-        numbers: (GUTTAE_NUMBERS,) standard normal.
+        numbers: (gutta_numbers(size),) standard normal, of the size of the image.
         share: 0 to 1.
-        owner: int64 (128, 128), the cell of each pixel.
+        owner: int64 (H, W), the cell of each pixel.
     """
-    wanted = round(share * IMAGE_SIZE**2)
+    height, width = owner.shape
+    size = FieldSize(width, height)
+    wanted = round(share * size.pixels)
     if wanted == 0:
-        return no_guttae()
+        return no_guttae(size)
     from endotwin.mosaic.gutta_kernels import blur, follow_cells, raise_spots  # noqa: PLC0415
 
-    per_spot, outline, inside = np.split(
-        numbers.astype(np.float64), [_SPOTS * _SPOT_NUMBERS, _SPOTS * _SPOT_NUMBERS + _GRID**2]
-    )
-    spots = per_spot.reshape(_SPOTS, _SPOT_NUMBERS)
+    of_spots, grid = _spots(size) * _SPOT_NUMBERS, _grid_shape(size)
+    per_spot, outline, inside = np.split(numbers.astype(np.float64), [of_spots, of_spots + math.prod(grid)])
+    spots = per_spot.reshape(-1, _SPOT_NUMBERS)
     radii = [
         min(max(_MEDIAN_RADIUS * math.exp(_RADIUS_LOG_SD * z), _LEAST_RADIUS), _LARGEST_RADIUS)
         for z in spots[:, 2]
     ]
-    ellipses = np.array([_ellipse(spot, radius) for spot, radius in zip(spots, radii, strict=True)])
-    count = _count_spots(ellipses, radii, _OVERLAP * wanted)
+    ellipses = np.array([_ellipse(spot, radius, size) for spot, radius in zip(spots, radii, strict=True)])
+    count = _count_spots(ellipses, radii, _OVERLAP * wanted, size)
     spots, ellipses = spots[:count], ellipses[:count]
-    heights, highest = raise_spots(ellipses, outline.reshape(_GRID, _GRID), _ROUGHNESS, IMAGE_SIZE)
+    reaches = np.array(radii[:count]) * (math.inf if size == STANDARD else _FAR)
+    heights, highest = raise_spots(ellipses, reaches, outline.reshape(grid), _ROUGHNESS, height, width)
     follow_cells(heights, owner, _FOLLOWING)
     covered, level = _cover_highest(blur(heights.astype(np.float32), _taps(_ROUNDING)), wanted)
     ellipses[:, 2:] /= max(1.0 - level, 0.1)
-    look = _draw_look(spots, ellipses, highest, inside.reshape(_GRID, _GRID))
+    look = _draw_look(spots, ellipses, highest, inside.reshape(grid))
     return Guttae(covered, look)
 
 
 def soften(guttae: np.ndarray, look: GuttaeLook | None = None) -> np.ndarray:
-    """Blur a mask of guttae, or any map of them, as soft as their edges: float32 (128, 128).
+    """Blur a mask of guttae, or any map of them, as soft as their edges: float32 (H, W).
 
     Args:
-        guttae: (128, 128).
+        guttae: (H, W).
         look: tells how soft the edges are; None for the softest everywhere.
     """
     if not guttae.any():
@@ -142,17 +171,20 @@ def soften(guttae: np.ndarray, look: GuttaeLook | None = None) -> np.ndarray:
     return soft
 
 
-@functools.cache
-def no_guttae() -> Guttae:
+@functools.lru_cache(maxsize=1)
+def no_guttae(size: FieldSize = STANDARD) -> Guttae:
     """Return the guttae of an image without any."""
-    nothing = np.zeros((IMAGE_SIZE, IMAGE_SIZE), dtype=np.float32)
+    nothing = np.zeros(size.shape, dtype=np.float32)
     look = GuttaeLook(np.ones_like(nothing), nothing, nothing)
     return Guttae(nothing > 0.0, look)
 
 
-def _ellipse(spot: np.ndarray, radius: float) -> tuple[float, float, float, float, float]:
+def _ellipse(spot: np.ndarray, radius: float, size: FieldSize) -> tuple[float, float, float, float, float]:
     """Return the centre of a spot and the coefficients of its quadratic form."""
-    x, y = ((IMAGE_SIZE + 2.0 * _MARGIN) * to_uniform(z) - _MARGIN for z in spot[:2])
+    x, y = (
+        (side + 2.0 * _MARGIN) * to_uniform(z) - _MARGIN
+        for side, z in zip((size.width, size.height), spot[:2], strict=True)
+    )
     stretch = math.exp(min(max(_STRETCH_SD * spot[3], -_LARGEST_STRETCH), _LARGEST_STRETCH))
     return (x, y, *_form(radius * stretch, radius / stretch, math.pi * to_uniform(spot[4])))
 
@@ -164,13 +196,13 @@ def _form(along: float, across: float, angle: float) -> tuple[float, float, floa
     return a * cos * cos + b * sin * sin, 2.0 * (a - b) * cos * sin, a * sin * sin + b * cos * cos
 
 
-def _count_spots(ellipses: np.ndarray, radii: list[float], wanted: float) -> int:
+def _count_spots(ellipses: np.ndarray, radii: list[float], wanted: float, size: FieldSize) -> int:
     """Return how many of the first spots have an area so large together, as far as it is in the image."""
     area = 0.0
     for n, radius in enumerate(radii):
         x, y = ellipses[n, :2]
-        wide = min(x + radius, IMAGE_SIZE) - max(x - radius, 0.0)
-        high = min(y + radius, IMAGE_SIZE) - max(y - radius, 0.0)
+        wide = min(x + radius, size.width) - max(x - radius, 0.0)
+        high = min(y + radius, size.height) - max(y - radius, 0.0)
         area += math.pi / 4.0 * wide * high
         if area >= wanted:
             return n + 1
@@ -192,17 +224,18 @@ def _draw_look(
 ) -> GuttaeLook:
     from endotwin.mosaic.gutta_kernels import add_glints, spread_grid  # noqa: PLC0415
 
-    axis = np.arange(IMAGE_SIZE) + 0.5
+    height, width = highest.shape
+    across, down = np.arange(width) + 0.5, np.arange(height) + 0.5
     steep = np.sqrt(ellipses[:, 2] + ellipses[:, 4])[:, None] * spots[:, 7:9] * _TILT_SD
     start = (
         1.0
         + np.clip(_DEPTH_SD * spots[:, 5], -_DEPTH_REACH, _DEPTH_REACH)
         - (steep * ellipses[:, :2]).sum(axis=1)
     )
-    depths = start[highest] + steep[highest, 0] * axis + steep[highest, 1] * axis[:, None]
-    depths += _UNEVENNESS * spread_grid(inside, IMAGE_SIZE)
+    depths = start[highest] + steep[highest, 0] * across + steep[highest, 1] * down[:, None]
+    depths += _UNEVENNESS * spread_grid(inside, height, width)
     softness = np.array([to_uniform(z) for z in spots[:, 6]])[highest]
-    glints = np.zeros((IMAGE_SIZE, IMAGE_SIZE), dtype=np.float32)
+    glints = np.zeros(highest.shape, dtype=np.float32)
     add_glints(glints, _place_glints(spots, ellipses))
     return GuttaeLook(np.clip(depths, 0.5, 1.7).astype(np.float32), softness.astype(np.float32), glints)
 

@@ -20,8 +20,11 @@ _NEWTON_STEP = 0.8
 _LARGEST_STEP = 0.25
 """Largest change of a weight in one step, in wanted mean areas, for the same reason."""
 
-_STIFFNESS = 1e-3
-"""Added to the diagonal so that a cell that was lost does not make the equations singular."""
+_FEW_CELLS = 1000
+"""Weights of more cells are found by conjugate gradients, whose time grows as the number of cells does."""
+
+_RESIDUAL = 1e-6
+"""Of the equations of a Newton step, relative to the right-hand side, at which conjugate gradients end."""
 
 _ROUNDS = 4
 _MOVES = 2
@@ -45,9 +48,10 @@ def settle(
     wanted: np.ndarray,
     chosen: np.ndarray,
     free: np.ndarray,
-    seen: tuple[float, float],
+    seen: np.ndarray,
     move: float,
     least_area: float,
+    stiffness: float,
 ) -> tuple[np.ndarray, np.ndarray, Cells]:
     """Find sites and weights of rounded cells that have nearly the wanted areas.
 
@@ -57,9 +61,10 @@ def settle(
         wanted: float64 (N,), areas in square pixels.
         chosen: bool (N,), the sites whose cells are looked at, all free ones among them.
         free: bool (N,), the sites that may move and whose weights may change.
-        seen: least and greatest x and y of the sites whose cells must not stay bad.
+        seen: float64 (2, 2), least x and y, and greatest, of the sites whose cells must not stay bad.
         move: share of the way to the centroid of its cell that every site moves in the first rounds.
         least_area: smaller cells are bad, as slender ones are.
+        stiffness: see `newton_step`.
 
     Returns:
         Sites (N, 2), weights (N,) and their cells.
@@ -71,7 +76,7 @@ def settle(
         shares, concerned, bad = _mend(sites, cells, free, everywhere, seen, least_area)
         if bad == 0 and not everywhere:
             break
-        steps = newton_step(sites, cells, wanted, concerned)
+        steps = newton_step(sites, cells, wanted, concerned, stiffness)
         centroids = cells[1]
         for i in range(len(sites)):
             weights[i] += steps[i]
@@ -89,7 +94,7 @@ def _mend(
     cells: Cells,
     free: np.ndarray,
     everywhere: bool,
-    seen: tuple[float, float],
+    seen: np.ndarray,
     least_area: float,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Return by which shares of the way to their centroids sites move so that bad cells get better.
@@ -106,7 +111,9 @@ def _mend(
     bad = 0
     for i in range(len(sites)):
         x, y = sites[i, 0], sites[i, 1]
-        looked_at = everywhere or (seen[0] <= min(x, y) and max(x, y) <= seen[1])
+        looked_at = everywhere or (
+            seen[0, 0] <= x and seen[0, 1] <= y and x <= seen[1, 0] and y <= seen[1, 1]
+        )
         small = areas[i] < least_area and not everywhere
         if free[i] and looked_at and (small or aspects[i] > _SLENDER):
             shares[i] = _BAD_MOVE
@@ -349,7 +356,9 @@ def _measure_polygon(corners: np.ndarray, size: int) -> tuple[float, float, floa
 
 
 @compiled
-def newton_step(sites: np.ndarray, cells: Cells, wanted: np.ndarray, free: np.ndarray) -> np.ndarray:
+def newton_step(
+    sites: np.ndarray, cells: Cells, wanted: np.ndarray, free: np.ndarray, stiffness: float
+) -> np.ndarray:
     """Return the changes of weights, (N,), of one damped Newton step towards wanted areas.
 
     The area of i grows with its weight and shrinks with that of a neighbour j by the length of their border
@@ -360,6 +369,7 @@ def newton_step(sites: np.ndarray, cells: Cells, wanted: np.ndarray, free: np.nd
         cells: of all free sites.
         wanted: float64 (N,), areas in square pixels.
         free: bool (N,), the sites whose weights may change.
+        stiffness: added to the diagonal, against changes of many neighbours' weights together.
     """
     count = len(sites)
     areas, pairs, lengths = cells[0], cells[4], cells[5]
@@ -369,29 +379,16 @@ def newton_step(sites: np.ndarray, cells: Cells, wanted: np.ndarray, free: np.nd
         if free[i]:
             place[i] = unknowns
             unknowns += 1
-    band = 0
-    for k in range(len(pairs)):
-        a, b = place[pairs[k, 0]], place[pairs[k, 1]]
-        if a >= 0 and b >= 0:
-            band = max(band, abs(a - b))
-
-    lower = np.zeros((unknowns, band + 1))  # [k, n]: in column k and row k + n
     right = np.zeros(unknowns)
     total = 0.0
     for i in range(count):
         if free[i]:
-            lower[place[i], 0] = _STIFFNESS
             right[place[i]] = wanted[i] - areas[i]
             total += wanted[i]
-    for k in range(len(pairs)):
-        i, j = pairs[k, 0], pairs[k, 1]
-        if free[i]:
-            dx, dy = sites[j, 0] - sites[i, 0], sites[j, 1] - sites[i, 1]
-            rate = lengths[k] / (2.0 * math.sqrt(dx * dx + dy * dy))
-            lower[place[i], 0] += rate
-            if place[j] > place[i]:
-                lower[place[i], place[j] - place[i]] = -rate
-    _solve_band(lower, right)
+    if unknowns > _FEW_CELLS:
+        _solve_by_gradients(sites, pairs, lengths, place, stiffness, right)
+    else:
+        _solve_directly(sites, pairs, lengths, place, stiffness, right)
 
     limit = _LARGEST_STEP * total / unknowns if unknowns > 0 else 0.0
     steps = np.zeros(count)
@@ -399,6 +396,100 @@ def newton_step(sites: np.ndarray, cells: Cells, wanted: np.ndarray, free: np.nd
         if free[i]:
             steps[i] = min(max(_NEWTON_STEP * right[place[i]], -limit), limit)
     return steps
+
+
+@compiled
+def _rate(sites: np.ndarray, i: int, j: int, length: float) -> float:
+    """Return by how much the area of one site shrinks as the weight of a neighbour grows."""
+    dx, dy = sites[j, 0] - sites[i, 0], sites[j, 1] - sites[i, 1]
+    return length / (2.0 * math.sqrt(dx * dx + dy * dy))
+
+
+@compiled
+def _solve_by_gradients(
+    sites: np.ndarray,
+    pairs: np.ndarray,
+    lengths: np.ndarray,
+    place: np.ndarray,
+    stiffness: float,
+    right: np.ndarray,
+) -> None:
+    """Solve the equations of a Newton step by conjugate gradients; `right` becomes the solution.
+
+    The diagonal preconditions them (Saad, "Iterative methods for sparse linear systems", 2003, chapter 9).
+
+    Args:
+        sites: float64 (N, 2).
+        pairs: int64 (M, 2), neighbours.
+        lengths: float64 (M,), of their borders.
+        place: int64 (N,), the equation of a site, or -1.
+        stiffness: see `newton_step`.
+        right: float64, one for each equation.
+    """
+    count = len(right)
+    rates = np.empty(len(pairs))
+    diagonal = np.full(count, stiffness)
+    for k in range(len(pairs)):
+        rates[k] = _rate(sites, pairs[k, 0], pairs[k, 1], lengths[k])
+        if place[pairs[k, 0]] >= 0:
+            diagonal[place[pairs[k, 0]]] += rates[k]
+    solution, residual = np.zeros(count), right.copy()
+    along = residual / diagonal
+    energy = _product(residual, along)
+    enough = _RESIDUAL * _RESIDUAL * energy
+    for _ in range(count):
+        if energy <= enough:
+            break
+        changed = diagonal * along
+        for k in range(len(pairs)):
+            a, b = place[pairs[k, 0]], place[pairs[k, 1]]
+            if a >= 0 and b >= 0:
+                changed[a] -= rates[k] * along[b]
+        step = energy / _product(along, changed)
+        solution += step * along
+        residual -= step * changed
+        conditioned = residual / diagonal
+        before, energy = energy, _product(residual, conditioned)
+        along = conditioned + (energy / before) * along
+    right[:] = solution
+
+
+@compiled
+def _product(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the inner product, added up in the same order on every machine."""
+    total = 0.0
+    for k in range(len(one)):
+        total += one[k] * other[k]
+    return total
+
+
+@compiled
+def _solve_directly(
+    sites: np.ndarray,
+    pairs: np.ndarray,
+    lengths: np.ndarray,
+    place: np.ndarray,
+    stiffness: float,
+    right: np.ndarray,
+) -> None:
+    """Solve the equations of a Newton step by elimination; see `_solve_by_gradients`."""
+    count = len(right)
+    band = 0
+    for k in range(len(pairs)):
+        a, b = place[pairs[k, 0]], place[pairs[k, 1]]
+        if a >= 0 and b >= 0:
+            band = max(band, abs(a - b))
+
+    lower = np.zeros((count, band + 1))  # [k, n]: in column k and row k + n
+    lower[:, 0] = stiffness
+    for k in range(len(pairs)):
+        i, j = pairs[k, 0], pairs[k, 1]
+        if place[i] >= 0:
+            rate = _rate(sites, i, j, lengths[k])
+            lower[place[i], 0] += rate
+            if place[j] > place[i]:
+                lower[place[i], place[j] - place[i]] = -rate
+    _solve_band(lower, right)
 
 
 @compiled

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.clarity import INSIDE, ON_BORDER
 from endotwin.mosaic.contrast import borders_stand_out
 from endotwin.mosaic.drawing import Mosaic
@@ -25,7 +24,7 @@ class Cell:
 
     Attributes:
         id: its value in the instance map, from 1.
-        x: of the centroid of the whole cell, in pixels; 0 is the left edge of the image, 128 the right one.
+        x: of the centroid of the whole cell, in pixels; 0 is the left edge of the image.
         y: the same, downwards.
         area: of the whole cell, also where the image's edge cuts it, in square pixels.
         sides: number of all its neighbours.
@@ -69,14 +68,14 @@ class Label:
     """The label of one image.
 
     Attributes:
-        borders: uint8 (128, 128), 255 on a border one pixel wide, else 0.
-        soft: uint8 (128, 128), 255 on a border, falling as a Gaussian of SOFT_WIDTH pixels.
-        instances: uint16 (128, 128), the id of a cell, 0 on a border. Cells go on under guttae.
-        guttae: uint8 (128, 128), 255 under a gutta, else 0.
+        borders: uint8 (H, W), 255 on a border one pixel wide, else 0.
+        soft: uint8 (H, W), 255 on a border, falling as a Gaussian of SOFT_WIDTH pixels.
+        instances: uint16 (H, W), the id of a cell, 0 on a border. Cells go on under guttae.
+        guttae: uint8 (H, W), 255 under a gutta, else 0.
         cells: the table of cells, by id.
         asked: the parameters that were drawn with.
         measured: what came out.
-        image: uint8 (128, 128), the image that the label is of, if there is one.
+        image: uint8 (H, W), the image that the label is of, if there is one.
     """
 
     borders: np.ndarray
@@ -90,7 +89,7 @@ class Label:
 
     @functools.cached_property
     def visible(self) -> np.ndarray:
-        """Where an expert could have drawn the border: uint8 (128, 128), 255 there, 0 elsewhere.
+        """Where an expert could have drawn the border: uint8 (H, W), 255 there, 0 elsewhere.
 
         0 under guttae, and where borders stand out less than where experts drew them. It is read off the
         image, and images that differ by a grey level can differ in it at the edge of what can be seen. The
@@ -126,10 +125,10 @@ def make_label(
     Args:
         mosaic: drawn with `parameters`.
         raster: of the same mosaic.
-        guttae: bool (128, 128).
+        guttae: bool (H, W).
         parameters: of this image.
         clarity: measured on this image, if there is one.
-        image: uint8 (128, 128), if there is one.
+        image: uint8 (H, W), if there is one.
     """
     on_border = draw_borders(raster)
     shown = np.flatnonzero(np.bincount(raster.owner[~on_border]))
@@ -177,10 +176,11 @@ def _list_cells(mosaic: Mosaic, shown: np.ndarray, id_of: np.ndarray) -> tuple[C
 
 def _measure(mosaic: Mosaic, guttae: np.ndarray, parameters: Parameters, clarity: float | None) -> Measured:
     found = measure_mosaics([mosaic])
-    square_millimetres = (IMAGE_SIZE * parameters.pixel_size / 1000.0) ** 2
+    width = mosaic.size.width * parameters.pixel_size / 1000.0
+    height = mosaic.size.height * parameters.pixel_size / 1000.0
     return Measured(
         cells=found.count,
-        density=found.count / square_millimetres,
+        density=found.count / (width * height),
         cv=found.cv,
         hexagonality=found.hexagonality,
         guttae=float(guttae.mean()),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.drawing import Mosaic
 
 COORDINATE_DIGITS = 3
@@ -67,7 +66,7 @@ def cells_inside(mosaic: Mosaic) -> np.ndarray:
     """
     tessellation = mosaic.tessellation
     centroids = tessellation.centroids.round(COORDINATE_DIGITS)
-    inside = ((centroids >= 0.0) & (centroids < IMAGE_SIZE)).all(axis=1)
+    inside = ((centroids >= 0.0) & (centroids < (mosaic.size.width, mosaic.size.height))).all(axis=1)
     return np.flatnonzero(inside & (tessellation.areas > 0.0) & (tessellation.sides > 0))
 
 

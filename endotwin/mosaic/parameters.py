@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from endotwin.field_size import LARGEST_SIDE, STANDARD, FieldSize
 from endotwin.generator.latents import to_uniform
+from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.age import norms_at
 from endotwin.mosaic.calibration import UnreachableError, reachable_hexagonality
 
@@ -116,6 +118,11 @@ class Conditions(BaseModel):
         default=False,
         description="to train a segmenter on: borders of labels displaced as by an expert's hand; where "
         "nothing else is asked, no guttae, and regular mosaics in every other image",
+    )
+
+    size: FieldSize = Field(
+        default=STANDARD,
+        description=f"width and height in pixels, {IMAGE_SIZE} to {LARGEST_SIDE} each, such as 640x480",
     )
 
     @model_validator(mode="after")

@@ -34,17 +34,16 @@ def walk_pixels(
         sides: int64 (N,), number of neighbours.
         pairs: int64 (M, 2), neighbours, sorted by the first.
         start: a site that has a cell.
-        displacement: float64 (2, size, size), how far below and to the right of each pixel's centre is
+        displacement: float64 (2, H, W), how far below and to the right of each pixel's centre is
             looked, in pixels.
 
     Returns:
-        owner int64, distance to the nearest border float32 and to the owner's site float32, each
-        (size, size).
+        owner int64, distance to the nearest border float32 and to the owner's site float32, each (H, W).
     """
-    size = displacement.shape[1]
-    owner = np.empty((size, size), np.int64)
-    border = np.empty((size, size), np.float32)
-    centre = np.empty((size, size), np.float32)
+    height, width = displacement.shape[1], displacement.shape[2]
+    owner = np.empty((height, width), np.int64)
+    border = np.empty((height, width), np.float32)
+    centre = np.empty((height, width), np.float32)
     starts = np.zeros(len(sites) + 1, np.int64)
     for i in range(len(sites)):
         starts[i + 1] = starts[i] + sides[i]
@@ -57,9 +56,9 @@ def walk_pixels(
         lines[k, 2] = 0.5 * (length + (weights[i] - weights[j]) / length)
 
     first = start
-    for row in range(size):
+    for row in range(height):
         own = first
-        for column in range(size):
+        for column in range(width):
             least = -math.inf
             while least < -_TINY:
                 x = column + 0.5 + displacement[1, row, column] - sites[own, 0]

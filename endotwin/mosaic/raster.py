@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endotwin.image_range import IMAGE_SIZE
 from endotwin.mosaic.drawing import Mosaic
 
 
@@ -15,9 +14,9 @@ class Raster:
     """A mosaic at the centres of the pixels.
 
     Attributes:
-        owner: int64 (128, 128), index of the site whose cell a pixel is in.
-        border: float32 (128, 128), distance to the nearest border of the cell, in pixels.
-        centre: float32 (128, 128), distance to the cell's own site, in pixels.
+        owner: int64 (H, W), index of the site whose cell a pixel is in.
+        border: float32 (H, W), distance to the nearest border of the cell, in pixels.
+        centre: float32 (H, W), distance to the cell's own site, in pixels.
     """
 
     owner: np.ndarray
@@ -30,7 +29,7 @@ def rasterise(mosaic: Mosaic, displacement: np.ndarray | None = None) -> Raster:
 
     Args:
         mosaic: to evaluate.
-        displacement: float64 (2, 128, 128), how far below and to the right of them instead, in pixels.
+        displacement: float64 (2, H, W), how far below and to the right of them instead, in pixels.
     """
     from endotwin.mosaic.pixels import walk_pixels  # noqa: PLC0415
 
@@ -38,7 +37,7 @@ def rasterise(mosaic: Mosaic, displacement: np.ndarray | None = None) -> Raster:
     from_corner = (found.sites * found.sites).sum(axis=1)
     start = int(np.where(found.areas > 0.0, from_corner, np.inf).argmin())
     if displacement is None:
-        displacement = np.zeros((2, IMAGE_SIZE, IMAGE_SIZE))
+        displacement = np.zeros((2, *mosaic.size.shape))
     return Raster(
         *walk_pixels(found.sites, found.weights, found.sides, found.neighbours, start, displacement)
     )
@@ -53,7 +52,7 @@ def draw_borders(raster: Raster) -> np.ndarray:
     is left of a cell is in one piece.
 
     Returns:
-        bool (128, 128).
+        bool (H, W).
     """
     drawn: np.ndarray = np.zeros(raster.owner.shape, dtype=bool)
     for axis in (0, 1):

@@ -8,17 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
+from endotwin.field_size import STANDARD, FieldSize
 from endotwin.mosaic.calibration import shape_for
 from endotwin.mosaic.clarity import clarity_weights, measure_clarity
-from endotwin.mosaic.drawing import GRID, LATTICE_NUMBERS, SITE_NUMBERS, Mosaic, draw_mosaic
+from endotwin.mosaic.drawing import SITE_NUMBERS, Mosaic, draw_mosaic, grid_side, lattice_numbers
 from endotwin.mosaic.expert_hand import Hand
-from endotwin.mosaic.guttae import (
-    GUTTAE_NUMBERS,
-    GuttaeLook,
-    draw_guttae,
-    numbers_of_look,
-    soften,
-)
+from endotwin.mosaic.guttae import GuttaeLook, draw_guttae, gutta_numbers, numbers_of_look, soften
 from endotwin.mosaic.labels import Label, make_label
 from endotwin.mosaic.parameters import (
     CLARITY_NUMBER,
@@ -34,9 +29,20 @@ from endotwin.mosaic.raster import Raster, rasterise
 MOSAIC_VERSION = 3
 """Raised whenever the same numbers give another scene or another label."""
 
-SCENE_NUMBERS = PARAMETER_NUMBERS + LATTICE_NUMBERS + GRID * GRID * SITE_NUMBERS + GUTTAE_NUMBERS
-"""Standard normal numbers per image."""
 
+def _parts(size: FieldSize) -> tuple[int, int, int, int]:
+    """Return how many numbers the parameters, the lattice, the sites and the guttae of an image take."""
+    sites = grid_side(size) ** 2 * SITE_NUMBERS
+    return PARAMETER_NUMBERS, lattice_numbers(size), sites, gutta_numbers(size)
+
+
+def scene_numbers(size: FieldSize) -> int:
+    """Return how many standard normal numbers an image of a size takes."""
+    return sum(_parts(size))
+
+
+SCENE_NUMBERS = scene_numbers(STANDARD)
+"""Of an image of 128 × 128."""
 
 LOOKS = slice(3, 5)
 """Of the numbers of a site, those of the look of its cell."""
@@ -89,9 +95,9 @@ class Scene:
         parameters: of this image.
         mosaic: of the image and a margin around it.
         raster: the mosaic on the image's pixels.
-        guttae: bool (128, 128).
+        guttae: bool (H, W).
         gutta_look: how dark and how soft they are.
-        looks: float32 (128, 128, 2), two standard normal numbers per cell.
+        looks: float32 (H, W, 2), two standard normal numbers per cell.
         hand: that draws the borders of the label; None for exact ones.
     """
 
@@ -104,9 +110,11 @@ class Scene:
     hand: Hand | None = None
 
     def label(self, image: np.ndarray | None = None) -> Label:
-        """Make the label of this scene, and of its image, uint8 (128, 128), if that is given."""
+        """Make the label of this scene, and of its image, uint8 (H, W), if that is given."""
         clarity = None if image is None else measure_clarity(image, self.clarity_weights)
-        drawn = self.raster if self.hand is None else rasterise(self.mosaic, self.hand.displacement())
+        drawn = self.raster
+        if self.hand is not None:
+            drawn = rasterise(self.mosaic, self.hand.displacement(self.mosaic.size))
         return make_label(self.mosaic, drawn, self.guttae, self.parameters, clarity, image)
 
     @property
@@ -122,7 +130,7 @@ class Scene:
 
     @functools.cached_property
     def soft_guttae(self) -> np.ndarray:
-        """The guttae with their soft edges, float32 (128, 128), 0 to 1."""
+        """The guttae with their soft edges, float32 (H, W), 0 to 1."""
         return soften(self.guttae, self.gutta_look)
 
 
@@ -135,17 +143,18 @@ def draw_scene(
     """Draw one scene.
 
     Args:
-        numbers: (SCENE_NUMBERS,) standard normal, float32.
+        numbers: (scene_numbers(conditions.size),) standard normal, float32.
         conditions: what the caller asked for.
         population: where the rest comes from.
         clarity: where an open clarity comes from; None for a model that does not set it.
     """
-    ends = np.cumsum([PARAMETER_NUMBERS, LATTICE_NUMBERS, GRID * GRID * SITE_NUMBERS])
+    size = conditions.size
+    ends = np.cumsum(_parts(size)[:-1])
     of_parameters, lattice, flat_sites, of_guttae = np.split(numbers, ends)
-    sites = flat_sites.reshape(GRID * GRID, SITE_NUMBERS)
+    sites = flat_sites.reshape(-1, SITE_NUMBERS)
     parameters = draw_parameters(of_parameters, conditions, population, clarity)
     shape = shape_for(parameters.cell_area, parameters.cv, parameters.hexagonality)
-    mosaic = draw_mosaic(lattice, sites, shape)
+    mosaic = draw_mosaic(lattice, sites, shape, size)
     raster = rasterise(mosaic)
     guttae = draw_guttae(of_guttae, parameters.guttae, raster.owner)
     return Scene(
@@ -159,19 +168,20 @@ def draw_scene(
 
 
 def sites_of_scene(numbers: np.ndarray) -> np.ndarray:
-    """Return the numbers of the sites, (GRID * GRID, SITE_NUMBERS), among those of a scene."""
-    first = PARAMETER_NUMBERS + LATTICE_NUMBERS
-    return numbers[first : first + GRID * GRID * SITE_NUMBERS].reshape(GRID * GRID, SITE_NUMBERS)
+    """Return the numbers of the sites, (N, SITE_NUMBERS), among those of a scene of 128 × 128."""
+    of_parameters, of_lattice, of_sites, _ = _parts(STANDARD)
+    first = of_parameters + of_lattice
+    return numbers[first : first + of_sites].reshape(-1, SITE_NUMBERS)
 
 
-def numbers_of_appearance() -> np.ndarray:
+def numbers_of_appearance(size: FieldSize) -> np.ndarray:
     """Return which numbers of a scene decide how its mosaic looks, and nothing of its labels.
 
     Returns:
-        bool (SCENE_NUMBERS,): those of clarity, of the looks of cells, and of the looks of guttae.
+        bool (scene_numbers(size),): those of clarity, of the looks of cells, and of the looks of guttae.
     """
     of_parameters = np.arange(PARAMETER_NUMBERS) == CLARITY_NUMBER
-    of_sites = np.zeros((GRID * GRID, SITE_NUMBERS), dtype=bool)
+    of_sites = np.zeros((grid_side(size) ** 2, SITE_NUMBERS), dtype=bool)
     of_sites[:, LOOKS] = True
-    lattice = np.zeros(LATTICE_NUMBERS, dtype=bool)
-    return np.concatenate([of_parameters, lattice, of_sites.ravel(), numbers_of_look()])
+    lattice = np.zeros(lattice_numbers(size), dtype=bool)
+    return np.concatenate([of_parameters, lattice, of_sites.ravel(), numbers_of_look(size)])

@@ -45,13 +45,15 @@ class VisibilityReader:
         """Return where an expert could draw borders.
 
         Args:
-            image: uint8 grey levels (H, W), multiples of `STEP`, at least 4 steps a side.
+            image: uint8 grey levels (H, W), at least 4 steps a side.
 
         Returns:
             bool (H, W).
         """
         from endotwin.mosaic.visibility_kernels import convolve, enlarge  # noqa: PLC0415
 
+        shape = image.shape
+        image = np.pad(image, [(0, -side % STEP) for side in shape], mode="edge")
         height, width = image.shape
         steps = image.astype(np.int32).reshape(height // STEP, STEP, width // STEP, STEP)
         maps = steps.transpose(1, 3, 0, 2).reshape(STEP * STEP, height // STEP, width // STEP) - MIDDLE_GREY
@@ -60,7 +62,7 @@ class VisibilityReader:
             # The score needs no more digits: only its sign counts.
             bits = WEIGHT_BITS if n < last else 0
             maps = convolve(maps, self.weights[n], self.biases[n], dilation, bits)
-        visible: np.ndarray = enlarge(maps[0], STEP) > 0
+        visible: np.ndarray = enlarge(maps[0], STEP)[: shape[0], : shape[1]] > 0
         return visible
 
 

@@ -15,7 +15,10 @@ LabelNames = str | Iterable[str]
 
 
 class ConditionArguments(TypedDict, total=False):
-    """What every image is to meet; docs/data-user.md says what each means and which values it takes."""
+    """What every image is to meet; docs/data-user.md says what each means and which values it takes.
+
+    `size` is (WIDTH, HEIGHT) or a text such as "640x480".
+    """
 
     density: ConditionValue
     cv: ConditionValue
@@ -25,6 +28,7 @@ class ConditionArguments(TypedDict, total=False):
     clarity: ConditionValue
     pixel_size: float | str
     appearance: int | str
+    size: tuple[int, int] | str
     expert_hand: bool
 
 
@@ -51,6 +55,11 @@ def _as_text(name: str, value: object) -> str:
         return value
     if name == "expert_hand" and isinstance(value, bool):
         return "true" if value else "false"
+    if name == "size":
+        sides: Sequence[Any] = value if isinstance(value, tuple | list) else ()
+        if len(sides) == 2 and all(isinstance(side, int | np.integer) for side in sides):
+            return "x".join(map(str, sides))
+        raise TypeError(f"size must be a pair (WIDTH, HEIGHT) or a text such as '640x480', got {value!r}")
     ends: Sequence[Any] = value if isinstance(value, tuple | list) and len(value) == 2 else (value,)
     if all(isinstance(end, int | float | np.number) and not isinstance(end, bool) for end in ends):
         return ":".join(np.format_float_positional(end, trim="-") for end in ends)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from endotwin.image_range import IMAGE_SIZE
+from endotwin.field_size import STANDARD, FieldSize
 from endotwin.samples.sample import Provenance, labels_of, sample_name, sample_record
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class Sample:
     Attributes:
         seed: 0 to 2**64 - 1.
         index: 0 to 2**53 - 1.
-        image: uint8 grey levels (128, 128).
-        labels: the labels that are images, by name, each (128, 128): `instances` uint16, the others uint8
+        image: uint8 grey levels (H, W), (128, 128) unless another `size` was asked for.
+        labels: the labels that are images, by name, each (H, W): `instances` uint16, the others uint8
             of 0 to 255.
         record: where the sample is from (`model`, `generator_sha256`, `seed`, `index`, `conditions`), and
             the labels that are no images; the JSON record of the other formats (docs/data-user.md).
@@ -72,13 +72,14 @@ def samples_of(batch: Batch, provenance: Provenance) -> Iterator[Sample]:
         )
 
 
-def read_sample(seed: int, index: int, files: Mapping[str, bytes]) -> Sample:
+def read_sample(seed: int, index: int, files: Mapping[str, bytes], size: FieldSize = STANDARD) -> Sample:
     """Read a sample from its files, as `sample_files` makes them.
 
     Args:
         seed: that it should have.
         index: that it should have.
         files: content by name.
+        size: that its images should have.
 
     Raises:
         DamagedSampleError: they are not those of this sample, or cannot be read.
@@ -94,7 +95,10 @@ def read_sample(seed: int, index: int, files: Mapping[str, bytes]) -> Sample:
         raise DamagedSampleError(f"{name} lacks its image or its record, got {', '.join(files)}")
     try:
         record = json.loads(kinds.pop("json"))
-        arrays = {kind.removesuffix("png").removesuffix("."): _read_png(kinds[kind]) for kind in kinds}
+        arrays = {
+            kind.removesuffix("png").removesuffix("."): _read_png(content, size)
+            for kind, content in kinds.items()
+        }
     except (ValueError, OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
         raise DamagedSampleError(f"{name} cannot be read: {error}") from error
     if not isinstance(record, dict) or (record.get("seed"), record.get("index")) != (seed, index):
@@ -103,9 +107,9 @@ def read_sample(seed: int, index: int, files: Mapping[str, bytes]) -> Sample:
     return Sample(seed, index, image, arrays, record)
 
 
-def _read_png(content: bytes) -> np.ndarray:
+def _read_png(content: bytes, size: FieldSize) -> np.ndarray:
     with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
         array = np.asarray(image)
-    if array.shape != (IMAGE_SIZE, IMAGE_SIZE):
-        raise ValueError(f"an image has the shape {array.shape}")
+    if array.shape != size.shape:
+        raise ValueError(f"an image has the shape {array.shape}, not {size.shape}")
     return array

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from endotwin.field_size import SIZE_PATTERN, STANDARD, FieldSize, parse_size
 from endotwin.mosaic.parameters import CONDITION_LIMITS, Conditions, Range
 from endotwin.quoting import shorten
 from endotwin.samples.labelling import Labelling, LabellingError, parse_labels
@@ -17,9 +18,12 @@ _WHOLE_NUMBERS = {"appearance"}
 SWITCHES = {"expert_hand"}
 """Conditions that are true or false."""
 
+SIZE = "size"
+"""The condition that is a width and a height."""
+
 _TRUTH = {"true": True, "false": False}
 
-_DEFAULTS = {"appearance": 0, "expert_hand": False}
+_DEFAULTS = {"appearance": 0, "expert_hand": False, SIZE: STANDARD}
 """Values that are the same as none given."""
 
 
@@ -28,6 +32,8 @@ def _kind(name: str) -> str:
         return "true or false"
     if name in _WHOLE_NUMBERS:
         return "a whole number"
+    if name == SIZE:
+        return "WIDTHxHEIGHT"
     return "a number" if name in _PLAIN_NUMBERS else "a number or LOW:HIGH"
 
 
@@ -70,7 +76,7 @@ def parse_conditions(values: Mapping[str, str]) -> Conditions | None:
     given = {name: value for name, value in given.items() if value != _DEFAULTS.get(name)}
     if not given:
         return None
-    checked: dict[str, Range | float] = {}
+    checked: dict[str, Range | FieldSize | float] = {}
     # One more at a time, the pixel size first: the one that makes them impossible is the one at fault.
     for name in sorted(given, key=lambda name: name not in _PLAIN_NUMBERS):
         checked[name] = given[name]
@@ -92,6 +98,9 @@ def describe_condition(name: str, *, in_json: bool = False) -> dict[str, Any]:
         truth = {"type": "boolean", "default": False}
         as_text = {"anyOf": [truth, {"type": "string", "enum": list(_TRUTH)}]}
         return {**(as_text if in_json else truth), "description": CONDITIONS[name]}
+    if name == SIZE:
+        written = {"type": "string", "pattern": f"^{SIZE_PATTERN}$", "default": str(STANDARD)}
+        return {**written, "description": CONDITIONS[name]}
     least, most = CONDITION_LIMITS[name]
     if name in _WHOLE_NUMBERS:
         whole = {"type": "integer", "minimum": least, "maximum": most, "default": 0}
@@ -108,7 +117,7 @@ def describe_condition(name: str, *, in_json: bool = False) -> dict[str, Any]:
     return {"anyOf": [number, {"type": "string", "pattern": text}], **about}
 
 
-def _read(name: str, text: str) -> Range | float:
+def _read(name: str, text: str) -> Range | FieldSize | float:
     if name in SWITCHES:
         if text not in _TRUTH:
             raise LabellingError(name, f"{name} must be {CONDITIONS[name]}, got {shorten(text)}")
@@ -117,6 +126,11 @@ def _read(name: str, text: str) -> Range | float:
         if not _WHOLE.fullmatch(text):
             raise LabellingError(name, f"{name} must be {CONDITIONS[name]}, got {shorten(text)}")
         return int(text)
+    if name == SIZE:
+        try:
+            return parse_size(text)
+        except ValueError as error:
+            raise LabellingError(name, str(error)) from error
     ends = text.split(":")
     if len(ends) > (1 if name in _PLAIN_NUMBERS else 2) or not all(map(_NUMBER.fullmatch, ends)):
         raise LabellingError(name, f"{name} must be {CONDITIONS[name]}, got {shorten(text)}")

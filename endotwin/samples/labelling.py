@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from endotwin.field_size import STANDARD, FieldSize
 from endotwin.quoting import shorten
 
 if TYPE_CHECKING:  # it takes pydantic, and the command line does without until it generates
@@ -74,7 +75,7 @@ class Labelling:
         return {
             name: write_condition(getattr(self.conditions, name))
             for name in type(self.conditions).model_fields
-            if name in names and getattr(self.conditions, name) != 0
+            if name in names and getattr(self.conditions, name) not in (0, STANDARD)
         }
 
     @property
@@ -86,6 +87,11 @@ class Labelling:
     def query(self) -> str:
         """The conditions that were given, as in a query: `density=1500:2500&hexagonality=0.6`."""
         return "&".join(f"{name}={value}" for name, value in self.given.items())
+
+    @property
+    def size(self) -> FieldSize:
+        """The size of the images."""
+        return STANDARD if self.conditions is None else self.conditions.size
 
     @property
     def field(self) -> str:
@@ -132,9 +138,8 @@ def training_classes(borders: np.ndarray, visible: np.ndarray) -> np.ndarray:
     return classes.astype(np.uint8)
 
 
-def write_condition(value: Range | float) -> str:
+def write_condition(value: Range | FieldSize | float) -> str:
     """Write a condition as it is given, without exponent and without superfluous digits."""
     if value is True:
         return "true"
-    ends = (value,) if isinstance(value, int | float) else (value.low, value.high)
-    return ":".join(dict.fromkeys(np.format_float_positional(end, trim="-") for end in ends))
+    return np.format_float_positional(value, trim="-") if isinstance(value, int | float) else str(value)

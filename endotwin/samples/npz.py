@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from endotwin.generator.batch import Batch
-from endotwin.image_range import IMAGE_SIZE, ImageRange
+from endotwin.image_range import ImageRange
 from endotwin.samples.labelling import LABELS, LabellingError, training_classes
 from endotwin.samples.sample import Provenance, labels_of
 
@@ -39,14 +39,14 @@ def check_npz(labels: Iterable[str]) -> None:
 def write_npz(images: ImageRange, provenance: Provenance, batches: Iterable[Batch], file: BinaryIO) -> None:
     """Write an npz file: `images`, `index`, and one array for every label. All are held in memory.
 
-    Labels that are images are arrays of their name, uint8 or (`instances`) uint16, (count, 128, 128); with
+    Labels that are images are arrays of their name, uint8 or (`instances`) uint16, (count, H, W); with
     `borders` and `visible` there are `classes`, see `training_classes`. Every parameter is one, such as
     `asked_density`, float64 (count,), with nan for what does not exist; `asked_appearance` is
     there only if it is not 0. `seed`, `model`, `generator_sha256`
     and `conditions` (as in a query) are single values.
     """
     labelling = provenance.labelling
-    shape = (images.count, IMAGE_SIZE, IMAGE_SIZE)
+    shape = (images.count, *labelling.size.shape)
     arrays: dict[str, Any] = {
         "seed": np.array(images.seed, "<u8"),
         "model": np.array(provenance.model),

@@ -80,13 +80,14 @@ def croissant(spec: SetSpec, card: Card, shards: Sequence[ShardEntry], descripti
         }
         for entry in shards
     ]
+    size = spec.labelling.size.words
     # The pattern must not match labels, such as 7-00000042.borders.png.
     pattern = "*[0-9].png" if spec.labelling.image_labels else "*.png"
-    images = _file_set("images", "one 8-bit grey PNG file of 128 x 128 pixels per image", pattern, shards)
+    images = _file_set("images", f"one 8-bit grey PNG file of {size} pixels per image", pattern, shards)
     labels = [
         _file_set(
             label,
-            f"one grey PNG file of 128 x 128 pixels per image: {LABELS[label]}",
+            f"one grey PNG file of {size} pixels per image: {LABELS[label]}",
             f"*.{label}.png",
             shards,
         )

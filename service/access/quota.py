@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from endotwin.image_range import BATCH
+from endotwin.field_size import STANDARD, FieldSize
 from endotwin.settings import Settings, SettingsError
 from service.access.caller import Caller
 from service.error_codes import ErrorCode
@@ -145,13 +145,16 @@ class Quota:
 class ChargedResponse(Response):
     """A stream whose images count; those it had not generated when it ended early are given back."""
 
-    def __init__(self, inner: Response, quota: Quota, caller: Caller, images: int) -> None:
-        """Prepare a response; nothing is counted yet."""
+    def __init__(
+        self, inner: Response, quota: Quota, caller: Caller, images: int, size: FieldSize = STANDARD
+    ) -> None:
+        """Prepare a response; nothing is counted yet. Larger images count by their pixels."""
         super().__init__()
         self._inner = inner
         self._quota = quota
         self._caller = caller
         self._images = images
+        self._size = size
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the images, and send them (ASGI).
@@ -159,7 +162,7 @@ class ChargedResponse(Response):
         Raises:
             ApiError: see `Quota.charge`.
         """
-        day = await run_in_threadpool(self._quota.charge, self._caller, self._images)
+        day = await run_in_threadpool(self._quota.charge, self._caller, self._counted(self._images))
         begun = True
         try:
             await self._inner(scope, receive, send)
@@ -169,7 +172,11 @@ class ChargedResponse(Response):
         finally:
             sent = int(str(current_record().fields.get("images", 0)))
             # A batch may have been sent that is not noted yet.
-            had = min(sent + BATCH, self._images) if begun else 0
-            give_back = partial(self._quota.give_back, self._caller, day, self._images - had)
+            had = min(sent + self._size.images_at_once, self._images) if begun else 0
+            too_many = self._counted(self._images) - self._counted(had)
+            give_back = partial(self._quota.give_back, self._caller, day, too_many)
             if had < self._images:
                 asyncio.get_running_loop().run_in_executor(None, give_back)
+
+    def _counted(self, images: int) -> int:
+        return self._size.count_as(images)

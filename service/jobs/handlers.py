@@ -54,9 +54,10 @@ async def create_job(request: Request) -> JSONResponse:
         if known is not None:
             return known
         destination, spec, any_shard_size = parse_job(body, runtime.models, runtime.settings)
-        if caller.job_images is not None and spec.n > caller.job_images:
+        counted = spec.labelling.size.count_as(spec.n)
+        if caller.job_images is not None and counted > caller.job_images:
             message = (
-                f"{caller.name} may have {caller.job_images} images in a job, and this asks for {spec.n}"
+                f"{caller.name} may have {caller.job_images} images in a job, and this asks for {counted}"
             )
             raise ApiError(ErrorCode.OVER_LIMIT, message, field="n")
         return jobs.store.add(
@@ -67,7 +68,7 @@ async def create_job(request: Request) -> JSONResponse:
             request_sha256=body.sha256,
             max_open=runtime.settings.jobs_max_open,
             owner=caller.owner,
-            accept=None if runtime.quota is None else partial(runtime.quota.charge, caller, spec.n),
+            accept=None if runtime.quota is None else partial(runtime.quota.charge, caller, counted),
         )
 
     try:

@@ -161,6 +161,8 @@ def parse_job(body: JsonObject, models: Models, settings: Settings) -> Order:
         raise invalid_parameter("format", message)
     labels = ",".join(wanted.labels) if wanted.labels else None
     model, labelling = parse_model(models, wanted.model, wanted.format, labels, _conditions(wanted))
+    if wanted.n > (most := labelling.size.most(settings.jobs_max_images)):
+        raise invalid_parameter("n", f"n must be at most {most} with size {labelling.size}, got {wanted.n}")
     spec = _spec(wanted, model.name, model.generator_sha256, labelling)
     return Order(destination, spec, wanted.shard_size is None)
 

@@ -28,6 +28,7 @@ conditions = st.fixed_dictionaries(
         "age": st.integers(20, 80),
         "appearance": st.integers(0, 999),
         "expert_hand": st.just(True),
+        "size": st.just("160x136"),
     },
 )
 

@@ -27,7 +27,7 @@ def scattered(seed: int, count: int = 160, side: float = 100.0) -> np.ndarray:
 
 
 def correct_weights(found: Tessellation, wanted: np.ndarray, free: np.ndarray) -> np.ndarray:
-    return found.weights + newton_step(found.sites, found.cells, wanted, free)
+    return found.weights + newton_step(found.sites, found.cells, wanted, free, 1e-3)
 
 
 def inside(sites: np.ndarray, margin: float) -> np.ndarray:

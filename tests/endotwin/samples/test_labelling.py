@@ -151,7 +151,7 @@ def test_other_conditions_are_refused(query: str, field: str, allowed: str) -> N
 
 def test_every_condition_is_described() -> None:
     numbers = ["density", "cv", "hexagonality", "guttae", "age", "clarity", "pixel_size", "appearance"]
-    assert list(CONDITIONS) == [*numbers, "expert_hand"]
+    assert list(CONDITIONS) == [*numbers, "expert_hand", "size"]
     assert list(ConditionArguments.__annotations__) == list(CONDITIONS)
 
 
