@@ -28,8 +28,8 @@ class ConditionArguments(TypedDict, total=False):
     clarity: ConditionValue
     pixel_size: float | str
     appearance: int | str
-    size: tuple[int, int] | str
     expert_hand: bool
+    size: tuple[int, int] | str
 
 
 def labels_as_text(labels: LabelNames) -> str | None:

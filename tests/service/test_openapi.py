@@ -14,7 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from endotwin import __version__
 from endotwin.image_range import MAX_INDEX, MAX_SEED
 from endotwin.mosaic.parameters import CONDITION_LIMITS
-from endotwin.samples.conditions import CONDITIONS, SWITCHES
+from endotwin.samples.conditions import CONDITIONS, SIZE, SWITCHES
 from endotwin.samples.labelling import LABELS
 from service.error_codes import ErrorCode
 
@@ -42,7 +42,9 @@ def test_numbers_have_the_limits_of_the_service(description: Description) -> Non
     limits = {name: (schemas[name]["minimum"], schemas[name]["maximum"]) for name in ("n", "seed", "start")}
     assert limits == {"n": (1, 5000), "seed": (0, MAX_SEED), "start": (0, MAX_INDEX)}
     assert (schemas["expert_hand"]["type"], schemas["expert_hand"]["default"]) == ("boolean", False)
-    for name in set(CONDITIONS) - SWITCHES:
+    assert re.fullmatch(schemas[SIZE]["pattern"], schemas[SIZE]["default"])
+    assert not re.fullmatch(schemas[SIZE]["pattern"], "99x128")
+    for name in set(CONDITIONS) - SWITCHES - {SIZE}:
         number = schemas[name].get("anyOf", [schemas[name]])[0]
         assert (number["minimum"], number["maximum"]) == CONDITION_LIMITS[name]
     body = description["components"]["schemas"]["JobBody"]["properties"]

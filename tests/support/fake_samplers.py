@@ -28,7 +28,7 @@ class FakeSampler:
         first = part.start % BATCH
         return Batch(part, self.aligned(part.seed, part.start // BATCH)[first : first + part.count])
 
-    def rows(self, part: ImageRange) -> int:
+    def rows(self, part: ImageRange, conditions: Conditions | None = None) -> int:
         return part.count if self.independent else BATCH
 
     def draw(
