@@ -26,6 +26,9 @@ ZOOMS = tuple(float(zoom) for zoom in np.geomspace(0.3, 2.4, 10))
 _TRIED = 320
 """Side in pixels of the middle part that is tried at each size."""
 
+_LEAST_SEEN = 0.05
+"""Share of the middle in cells, below which no size is better than another."""
+
 _LEAST_AREA, _LARGEST_AREA = 0.3, 3.0
 """Of a cell that counts while sizes are tried, relative to those learned."""
 
@@ -44,7 +47,7 @@ def find_zoom(network: nn.Module, image: np.ndarray, side: float) -> float:
     seen = [_seen(network, image, zoom, side) for zoom in ZOOMS]
     best = int(np.argmax([share for share, _ in seen]))
     share, found = seen[best]
-    if not share:
+    if share < _LEAST_SEEN:
         return 1.0
     zoom = ZOOMS[best] * side / found
     return 1.0 if 1 / ALIKE <= zoom <= ALIKE else zoom

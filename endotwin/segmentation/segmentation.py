@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from endotwin.mosaic.morphometry import Morphometry, measure_cells
 from endotwin.samples.overlay import draw_labels
-from endotwin.segmentation.cells import cell_lines
-from endotwin.segmentation.certain_cells import count_neighbours, cut_by_edge, weights_of_whole
+from endotwin.segmentation.cells import cell_lines, shared_sides
+from endotwin.segmentation.certain_cells import cut_by_edge, weights_of_whole
 
 FEWEST_CELLS = 10
 """Of fewer whole cells no number is told."""
@@ -19,6 +19,8 @@ FEWEST_CELLS = 10
 _ROUGH_CELLS = 50
 _LEAST_EVALUATED = 0.5
 _SHARED = 3
+"""Sides of pixels that two neighbours have in common at least."""
+
 _DENSITIES = 300.0, 6000.0
 _IRREGULAR_CV, _IRREGULAR_HEX = 0.45, 0.35
 """Beyond both, cells are as irregular as those that a watershed finds in noise (CV 0.5, HEX 0.29)."""
@@ -33,7 +35,7 @@ class FoundCell:
         x: of its centroid, from the middle of the leftmost pixels on.
         y: the same from the top.
         area: square pixels, half of its border included.
-        neighbours: number of cells that it touches; None for a cell cut by the edge.
+        neighbours: number of cells that it touches; None where one is not certain, or beyond the edge.
         whole: not cut by the edge of the image: only such cells count.
         certainty: probability of a border around it less that inside, up to 1.
     """
@@ -100,7 +102,7 @@ class Segmentation:
                 x=round(float(columns[number]), 2),
                 y=round(float(rows[number]), 2),
                 area=int(self._areas[number]),
-                neighbours=int(self._neighbours[number]) if self._whole[number] else None,
+                neighbours=int(self._neighbours[number]) if self._inner[number] else None,
                 whole=bool(self._whole[number]),
                 certainty=round(float(self.certainty[number]), 3),
             )
@@ -111,13 +113,19 @@ class Segmentation:
     def morphometry(self) -> Morphometry:
         """Number, mean area, CV and hexagonality of the whole cells, weighted so that they stand for all.
 
-        Only the number is told of fewer than `FEWEST_CELLS`.
+        Only the number is told of fewer than `FEWEST_CELLS`. Hexagonality is of those whose neighbours are
+        all certain: an uncertain one may be a piece of a cell.
         """
-        whole = self._whole
-        measured = measure_cells(
-            self._areas[whole], self._neighbours[whole], weights_of_whole(self.basins, whole)
+        whole, inner = self._whole, self._inner
+        if whole.sum() < FEWEST_CELLS:
+            return Morphometry(int(whole.sum()), None, None, None)
+        measured, within = (
+            measure_cells(
+                self._areas[chosen], self._neighbours[chosen], weights_of_whole(self.basins, chosen)
+            )
+            for chosen in (whole, inner)
         )
-        return measured if measured.count >= FEWEST_CELLS else Morphometry(measured.count, None, None, None)
+        return replace(measured, hexagonality=within.hexagonality if within.count >= FEWEST_CELLS else None)
 
     @property
     def density(self) -> float | None:
@@ -160,9 +168,22 @@ class Segmentation:
         return np.bincount(self.basins.ravel(), minlength=len(self.certain))
 
     @cached_property
+    def _pairs(self) -> np.ndarray:
+        pairs, sides = shared_sides(self.basins)
+        return np.asarray(pairs[sides >= _SHARED])
+
+    @cached_property
     def _neighbours(self) -> np.ndarray:
-        return count_neighbours(self.basins, _SHARED)
+        return np.bincount(self._pairs.ravel(), minlength=len(self.certain))
 
     @cached_property
     def _whole(self) -> np.ndarray:
         return np.asarray(self.certain & ~cut_by_edge(self.basins))
+
+    @cached_property
+    def _inner(self) -> np.ndarray:
+        """Return which whole cells have no neighbour but certain ones, bool, by number."""
+        inner = self._whole.copy()
+        for one, other in (self._pairs.T, self._pairs.T[::-1]):
+            inner[one[~self.certain[other]]] = False
+        return inner

@@ -19,7 +19,7 @@ from endotwin.segmentation.card import SegmenterCard
 from endotwin.segmentation.cells import cells_from_borders
 from endotwin.segmentation.certain_cells import border_certainty
 from endotwin.segmentation.network import new_segmenter
-from endotwin.segmentation.scale import CERTAIN, find_zoom, shown
+from endotwin.segmentation.scale import CERTAIN, ZOOMS, find_zoom, shown
 from endotwin.segmentation.segmentation import Segmentation
 from endotwin.segmentation.windows import border_probability, resize
 
@@ -53,6 +53,9 @@ class Segmenter:
             notes: to be among the warnings.
         """
         zoom = find_zoom(self.network, image, self.card.training_set.cell_side) if scale is None else scale
+        if scale is None and not ZOOMS[0] < zoom < ZOOMS[-1]:
+            than = "larger" if zoom < 1 else "smaller"
+            notes = (*notes, f"the cells seem to be {than} than any that are looked for: give a scale")
         part = shown(image, zoom)
         probability = border_probability(self.network, part, "cpu")
         cells = cells_from_borders(probability)
@@ -66,7 +69,8 @@ class Segmenter:
                 for size, found in zip(image.shape, part.shape, strict=True)
             )
             cells = cells[rows][:, columns]
-            certain &= np.bincount(cells.ravel(), minlength=len(certain)) > 0
+            sizes = np.bincount(cells.ravel())  # a tiny cell may be gone
+            certain, certainty = certain[: len(sizes)] & (sizes > 0), certainty[: len(sizes)]
         return Segmentation(
             image, probability, cells, certainty, certain, part.shape[0] / image.shape[0], pixel_size, notes
         )
