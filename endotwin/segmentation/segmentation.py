@@ -128,6 +128,11 @@ class Segmentation:
         return replace(measured, hexagonality=within.hexagonality if within.count >= FEWEST_CELLS else None)
 
     @property
+    def inner_cells(self) -> int:
+        """Number of whole cells with certain neighbours all around: those of the hexagonality."""
+        return int(self._inner.sum())
+
+    @property
     def density(self) -> float | None:
         """Cells per mm² (ECD); None without a pixel size, or with fewer than `FEWEST_CELLS`."""
         return None if self.pixel_size is None else self.morphometry.density(1e6 / self.pixel_size**2)
@@ -150,6 +155,8 @@ class Segmentation:
             return
         if measured.count < _ROUGH_CELLS:
             yield f"only {measured.count} whole cells: the numbers are rough"
+        elif self.inner_cells < _ROUGH_CELLS:
+            yield f"HEX is that of {self.inner_cells} cells: it is rough"
         if self.evaluated < _LEAST_EVALUATED:
             yield f"cells are clear in {self.evaluated:.0%} of the image: the numbers are of that part"
         if (measured.cv or 0) > _IRREGULAR_CV and (measured.hexagonality or 1) < _IRREGULAR_HEX:

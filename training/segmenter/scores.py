@@ -28,8 +28,8 @@ PROTOCOL = (
     "of certain whole cells, against the expert's; images of which it tells none are left out of these."
 )
 
-_GENERATED = 4
-"""Batches of 16 of the validation part that are scored."""
+_GENERATED = 32
+"""Images of the validation part that are scored."""
 
 
 def with_scores(
@@ -53,7 +53,7 @@ def score_tests(segmenter: Segmenter, tests: Sequence[TestSet]) -> Iterator[SetS
 def score_generated(segmenter: Segmenter, chosen: LabelledSet) -> SetScore:
     """Return the scores on images of a set's validation part that show cells everywhere."""
     scores = []
-    for labelled in chosen.validation[: _GENERATED * 16]:
+    for labelled in chosen.validation[:_GENERATED]:
         bands, area = labelled.bands_and_area
         if area.all():
             image = AnnotatedImage("", labelled.image, thin(bands), area, cells=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,6 +39,21 @@ def test_a_regular_mosaic_has_the_numbers_of_a_regular_mosaic(spacing: int) -> N
     assert measured.cv < 0.06
     assert measured.hexagonality is not None
     assert measured.hexagonality > 0.95
+    assert 100 < found.inner_cells <= measured.count
+
+
+def test_a_cell_beside_an_uncertain_one_has_no_number_of_neighbours() -> None:
+    _, drawn = hexagons(24, 200, 260)
+    found = drawn_segmenter().segment(drawn, scale=1.0)
+    middle = found.basins[100, 130]
+    certain = found.certain.copy()
+    certain[middle] = False
+    without = replace(found, certain=certain)
+    assert without.morphometry.count == found.morphometry.count - 1
+    assert without.inner_cells == found.inner_cells - 7  # itself and its six neighbours
+    assert without.instances[100, 130] == 0
+    unknown = [cell for cell in without.cells if cell.whole and cell.neighbours is None]
+    assert len(unknown) == len([c for c in found.cells if c.whole and c.neighbours is None]) + 6
 
 
 @pytest.mark.parametrize("spacing", [9, 55])
@@ -64,7 +80,7 @@ def test_instances_are_the_pieces_between_the_borders_and_each_cell_is_in_the_li
         assert abs(columns.mean() - cell.x) < 1
         edge = rows.min() == 0 or columns.min() == 0 or rows.max() >= 198 or columns.max() >= 258
         assert cell.whole or edge
-        assert (cell.neighbours is None) == (not cell.whole)
+        assert cell.whole or cell.neighbours is None
 
 
 def test_whole_cells_stand_for_all() -> None:
