@@ -103,7 +103,7 @@ def segmenter_command(
         f"min, best after {convergence.best_step}, loss {convergence.best_loss:.3f}"
     )
     for score in card.scores:
-        typer.echo(f"{score.name} ({score.images}): cells found and density error {score.text()}")
+        typer.echo(f"{score.name} ({score.images}): cells found (F1) and density error {score.text()}")
     typer.echo(f"Use it: endotwin segment images/ --segmenter {output} -o found")
 
 
