@@ -12,7 +12,7 @@ from made_up_sets import write_shards
 
 from endotwin.segmentation.segmenter import load_segmenter
 from training.cli.main import main
-from training.segmenter import run
+from training.segmenter import run, scores
 from training.trial.settings import TrialSettings
 
 
@@ -36,6 +36,7 @@ def test_trained_stopped_and_gone_on_with(
     monkeypatch.setattr(
         run, "SETTINGS", TrialSettings(validate_every=1, validation_batches=1, learning_rate=1e-2)
     )
+    monkeypatch.setattr(scores, "_GENERATED", 1)
     options = ["--on", made_set, "--device", "cpu", "--steps", "2"]
     assert ended(monkeypatch, *options, "-o", tmp_path / "whole.safetensors") == 0
 
