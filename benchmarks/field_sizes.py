@@ -62,11 +62,9 @@ def compare_fids(checkpoint: Checkpoint, data: Path, count: int, per_field: int)
     of_images = fid_from_features(sets.features("generated"), real)
     crops = field_crops(sets.sampler, sets.seed, count, per_field)
     of_crops = fid_from_features(features(crops, model), real)
-    floor = fid_from_features(sets.features("training", 1), real)
     print(
         f"FID, {count} against {count} training crops: images of 128 x 128 {of_images:.2f}, random crops "
-        f"of {-(-count // per_field)} fields of {FIELD} {of_crops:.2f} ({of_crops - of_images:+.2f}); "
-        f"other training crops {floor:.2f}",
+        f"of {-(-count // per_field)} fields of {FIELD} {of_crops:.2f} ({of_crops - of_images:+.2f})",
         flush=True,
     )
 
@@ -84,7 +82,6 @@ def compare_conditions(sampler: Sampler, fields: int) -> None:
                         errors[name].append(_error(name, label.asked, getattr(label.measured, name)))
             found = ", ".join(
                 f"{name} {np.nanmean(values):+.3f} ± {np.nanstd(values):.3f}"
-                for name, values in errors.items()
                 for name, values in errors.items()
             )
             print(f"{asked or 'open'}, {size}: {found}", flush=True)
