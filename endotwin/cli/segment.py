@@ -92,7 +92,9 @@ def _lines(name: str, found: Segmentation) -> Sequence[str]:
         numbers.append(f"ECD {found.density:.0f}/mm²")
     elif measured.mean_area is not None:
         numbers.append(f"mean area {measured.mean_area:.0f} px")
-    if measured.cv is not None and measured.hexagonality is not None:
-        numbers += [f"CV {measured.cv:.2f}", f"HEX {measured.hexagonality:.0%}"]
+    if measured.cv is not None:
+        numbers.append(f"CV {measured.cv:.2f}")
+    if measured.hexagonality is not None:
+        numbers.append(f"HEX {measured.hexagonality:.0%}")
     numbers.append(f"in {found.evaluated:.0%} of the image")
     return [f"{name}: {', '.join(numbers)}", *(f"  warning: {each}" for each in found.warnings)]

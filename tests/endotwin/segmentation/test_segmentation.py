@@ -118,3 +118,13 @@ def test_few_cells_have_no_numbers() -> None:
     assert 0 < found.morphometry.count < 10
     assert found.density is None
     assert "no numbers" in found.warnings[0]
+
+
+def test_cells_in_a_corner_of_an_image_have_no_numbers() -> None:
+    _, drawn = hexagons(16, 90, 90)
+    image = np.full((600, 700), 255, dtype=np.uint8)
+    image[:90, :90] = drawn
+    found = drawn_segmenter().segment(image, scale=1.0, pixel_size=1.0)
+    assert found.morphometry.count >= 10
+    assert found.density is None
+    assert any("of the image: no numbers" in warning for warning in found.warnings)
