@@ -2,7 +2,7 @@
 
     python -m benchmarks.paper.stages runs/paper-512-projected-… --fid 250 90 35 -o paper-stages.png
 
-A run keeps a grid of the same images every 8,000 images seen; `train --score-every 8000` scores each.
+A run keeps a grid of the same images with every quick FID: `train --score-every`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> None:
     grids = {int(path.stem): path for path in (arguments.run / "samples").glob("[0-9]*.png")}
     scores = {r["images"]: r["quick_fid"] for r in records if "quick_fid" in r and r["images"] in grids}
     if not scores:
-        raise SystemExit(f"{arguments.run}: no grid of samples was scored; train with --score-every 8000")
+        raise SystemExit(f"{arguments.run}: no grid of samples was scored; train with --score-every")
     shown = []
     for seen in choose_stages(scores, arguments.fid):
         with Image.open(grids[seen]) as grid:

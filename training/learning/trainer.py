@@ -47,7 +47,7 @@ class ReportIntervals:
     Attributes:
         statistics: a line of statistics.
         save: the resumable state.
-        samples: a grid of samples.
+        samples: a grid of samples; there is one wherever there is a score, too.
         score: the quick score, if one is given; 0 for never.
     """
 
@@ -176,9 +176,10 @@ class Trainer:
                 if self._due(intervals.statistics):
                     self._write_statistics(losses, started, progress)
                     losses = {}
-                if grid is not None and self._due(intervals.samples) and self.rank == 0:
+                scored = score is not None and self._due(intervals.score)
+                if grid is not None and (scored or self._due(intervals.samples)) and self.rank == 0:
                     self.folder.save_grid(f"{self.images:08d}.png", grid(self.sample(GRID_IMAGES)))
-                if score is not None and self._due(intervals.score) and self.rank == 0:
+                if score is not None and scored and self.rank == 0:
                     fid = score(self)
                     self.folder.append_statistics({"images": self.images, "quick_fid": round(fid, 2)})
                     progress.write(f"{self.images} images: quick FID {fid:.1f}")

@@ -225,7 +225,7 @@ def test_statistics_grids_and_scores_come_at_their_intervals(dataset: Dataset, t
     scores = [(record["images"], record["quick_fid"]) for record in records if "quick_fid" in record]
     assert scores == [(16, 2.29), (32, 4.57)]
     pictures = sorted((trainer.folder.path / "samples").iterdir())
-    assert [path.name for path in pictures] == ["00000012.png", "00000024.png"]
+    assert [path.name for path in pictures] == [f"{images:08d}.png" for images in (12, 16, 24, 32)]
     with Image.open(pictures[0]) as picture:
         assert picture.size == (10 * 130 - 2, GRID_IMAGES // 10 * 130 - 2)
 
