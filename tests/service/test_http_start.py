@@ -23,7 +23,7 @@ from endotwin.generator.checkpoint import (
     _CARD_KEY,
     _DIGEST_KEY,
     CheckpointError,
-    _digest,
+    card_digest,
     load_checkpoint,
     save_checkpoint,
 )
@@ -55,7 +55,7 @@ def copy_as(path: Path, name: str, checkpoint: Path) -> None:
 def copy_unscored(path: Path, checkpoint: Path) -> None:
     card = load_checkpoint(checkpoint).card.model_copy(update={"fid": None})
     text, tensors = card.model_dump_json(), load_file(checkpoint)
-    save_file(tensors, path, metadata={_CARD_KEY: text, _DIGEST_KEY: _digest(text, tensors)})
+    save_file(tensors, path, metadata={_CARD_KEY: text, _DIGEST_KEY: card_digest(text, tensors)})
 
 
 WRONG_SETTINGS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,8 +39,11 @@ def no_file_larger_than(size: int) -> Iterator[None]:
     """Make every write of this process beyond `size` bytes of a file fail, as on a full disk."""
     forkserver.ensure_running()  # started later, it would keep the limit for all other tests
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Python would keep the beginning of a compiled module, and could never import it again.
+    writes_bytecode, sys.dont_write_bytecode = not sys.dont_write_bytecode, True
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = not writes_bytecode

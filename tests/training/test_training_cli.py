@@ -327,8 +327,7 @@ def test_the_script_and_the_module_are_the_same_command() -> None:
 @pytest.mark.parametrize(
     ("missing", "arguments"),
     [
-        ("monai", ["trial", "--sources", "sources.toml", "--arms", "real"]),
-        pytest.param("pytorch_fid", ["train", "--data", "scans"], marks=pytest.mark.long),
+        ("pytorch_fid", ["train", "--data", "scans"]),
         pytest.param("pydicom", ["curate", "raw", "curated"], marks=pytest.mark.long),
     ],
 )

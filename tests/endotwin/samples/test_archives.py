@@ -243,7 +243,7 @@ def test_what_is_no_batch_of_grey_levels_is_refused(kind: str, images: np.ndarra
 
 
 def test_an_array_refuses_another_size() -> None:
-    with pytest.raises(ValueError, match="128 x 128"):
+    with pytest.raises(ValueError, match="128x128"):
         begin("npy", 1).add(batch(make_images(1, size=64)))
 
 

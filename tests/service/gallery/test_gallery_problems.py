@@ -95,6 +95,7 @@ def test_a_revoked_key_and_one_of_another_scope_are_told_apart(
     type_key(gallery, lab)
     gallery.wait_for_images(0)
     expect(gallery.notice()).to_have_count(0)
+    gallery.page.wait_for_load_state("networkidle")  # else an image that is still to come finds out first
     revoke_key(keys, "lab")
     gallery.page.locator("#roll").click()
     expect(gallery.page.locator("dialog")).to_contain_text("it was revoked")

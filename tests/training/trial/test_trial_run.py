@@ -190,7 +190,7 @@ def test_the_json_holds_what_the_scores_depend_on(done: tuple[Path, TrialReport]
     assert found["settings"]["most_steps"] == 1
     assert "one centre in it and no other" in found["scoring"]
     stage = found["results"][0]["stages"][0]
-    assert set(stage["versions"]) == {"torch", "monai", "scikit-image", "scipy"}
+    assert set(stage["versions"]) == {"torch", "scikit-image", "scipy"}
     assert stage["convergence"]["ended"] == "step limit"
 
 
