@@ -12,7 +12,7 @@ from endotwin.generator.checkpoint import Checkpoint, load_checkpoint, save_chec
 from endotwin.generator.labelled import LabelledArchitecture
 from training.adapt.card import adapted_card
 from training.adapt.images import load_training_images, write_training_images
-from training.adapt.learning import learn, settings_of
+from training.adapt.learning import begun_or, fastest_precision, learn, settings_of
 from training.adapt.memorisation import measure_and_report
 from training.adapt.plan import Plan, make_plan
 from training.adapt.request import FEWEST_IMAGES, AdaptError, AdaptRequest
@@ -63,7 +63,13 @@ def adapt(request: AdaptRequest, say: Callable[[str], None], *, dry_run: bool) -
 
     architecture = beginning.card.architecture
     assert isinstance(architecture, LabelledArchitecture)
-    settings = settings_of(request.name, plan.architecture(architecture, request.name), beginning)
+    chosen = settings_of(
+        request.name,
+        plan.architecture(architecture, request.name),
+        beginning,
+        fastest_precision(request.device),
+    )
+    settings = begun_or(chosen, work.runs, dataset.digest)
     run = RunFolder.of(work.runs, settings, dataset.digest)
     run.write_text("settings.json", settings.model_dump_json(indent=2) + "\n")
     trainer = Trainer(settings, dataset, run, request.device, beginning=beginning)

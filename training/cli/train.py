@@ -55,7 +55,7 @@ def train_command(
     learning_rate: Annotated[float, typer.Option(help="Of both Adam optimisers.")] = 2e-4,
     seed: Annotated[int, typer.Option(help="Of weights, crops, latents and augmentation.")] = 0,
     precision: Annotated[
-        str, typer.Option(help="float32 or bfloat16 (faster on a recent GPU).")
+        str, typer.Option(help="float32 or bfloat16 (faster where the processor has instructions for it).")
     ] = "float32",
     device: DeviceName = "auto",
     runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),

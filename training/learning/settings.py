@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from endotwin.generator.architectures import PRESETS, Architecture
 from training.learning.recipes.names import RecipeName
 
+Precision = Literal["float32", "bfloat16"]
+
 
 class TrainingSettings(BaseModel):
     """What is trained, and how. Two runs with equal settings and images are the same run."""
@@ -26,8 +28,8 @@ class TrainingSettings(BaseModel):
         default=4_000, ge=0, description="images after which an old weight counts half in the average"
     )
     seed: int = Field(default=0, ge=0, lt=2**63, description="of weights, crops, latents, augmentation")
-    precision: Literal["float32", "bfloat16"] = Field(
-        default="float32", description="of the convolutions; bfloat16 is faster on a recent GPU"
+    precision: Precision = Field(
+        default="float32", description="of the convolutions; bfloat16 is faster where the processor has it"
     )
 
     start_from: str | None = Field(
