@@ -6,6 +6,7 @@ import os
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 
 def is_first() -> bool:
@@ -45,10 +46,14 @@ def average_gradients(optimiser: torch.optim.Optimizer) -> None:
                 parameter.grad /= dist.get_world_size()
 
 
+def reduce_over_processes(values: Tensor, how: dist.ReduceOp.RedOpType) -> None:
+    """Replace values by their sum or maximum over all processes; does nothing for a single process."""
+    if dist.is_initialized():
+        dist.all_reduce(values, op=how)
+
+
 def agree(value: bool, device: str) -> bool:
     """Return whether the value is true in any process, so that all of them stop at the same step."""
-    if not dist.is_initialized():
-        return value
     flag = torch.tensor([float(value)], device=device)
-    dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+    reduce_over_processes(flag, dist.ReduceOp.MAX)
     return bool(flag.item())

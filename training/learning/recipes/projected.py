@@ -9,6 +9,7 @@ from torch import Tensor
 
 from endotwin.generator.architectures import Architecture, Generator
 from endotwin.generator.dcgan import DcganArchitecture
+from endotwin.image_range import IMAGE_SIZE
 from training.learning.augmentation import augment
 from training.learning.discriminators.efficientnet_features import DESCRIPTION
 from training.learning.discriminators.projected import (
@@ -18,10 +19,17 @@ from training.learning.discriminators.projected import (
     generator_hinge,
 )
 from training.learning.recipes.recipe import AnnotatedCrops, Crops, Recipe
+from training.learning.spectrum import SpectrumGap
+
+_SPECTRUM_WEIGHT = 10.0
+"""Weight of the spectrum's gap beside the adversarial losses of six heads."""
 
 
 class ProjectedRecipe(Recipe):
-    """Projected discriminators, hinge loss, differentiable augmentation."""
+    """Projected discriminators, hinge loss, differentiable augmentation.
+
+    A network that tells instruments apart is also held to the power spectrum of each.
+    """
 
     pretrained = DESCRIPTION
 
@@ -37,6 +45,7 @@ class ProjectedRecipe(Recipe):
         instruments = 0 if isinstance(architecture, DcganArchitecture) else len(architecture.instruments)
         discriminator = ProjectedDiscriminator(instruments).to(device).to(memory_format=torch.channels_last)
         super().__init__(generator, discriminator, learning_rate, (0.0, 0.99), autocast)
+        self.spectrum = SpectrumGap(IMAGE_SIZE, instruments).to(device) if instruments else None
 
     def step(
         self,
@@ -77,9 +86,15 @@ class ProjectedRecipe(Recipe):
         self.discriminator.requires_grad_(False)
         with self.precision():
             loss_g = generator_hinge(self.discriminator(seen_fake, fake.instruments))
-        self.update(self.of_generator, loss_g if penalty is None else loss_g + penalty)
+        gap = loss_g.new_zeros(())
+        total = loss_g if penalty is None else loss_g + penalty
+        if self.spectrum is not None:
+            push, gap = self.spectrum(real.images, real.instruments, fake.images, fake.instruments)
+            total = total + _SPECTRUM_WEIGHT * push
+        self.update(self.of_generator, total)
         self.discriminator.requires_grad_(True)
         return {
+            "spectrum_gap": gap.detach(),
             "loss_d": loss_d.detach(),
             "loss_g": loss_g.detach(),
             "score_real": torch.stack([r.mean() for r in on_real]).mean().detach(),
@@ -88,9 +103,12 @@ class ProjectedRecipe(Recipe):
 
     def state_dict(self) -> dict[str, Any]:
         """See `Recipe.state_dict`; the random projections are part of it."""
-        return {**super().state_dict(), "projector": self.projector.state_dict()}
+        spectrum = {} if self.spectrum is None else {"spectrum": self.spectrum.state_dict()}
+        return {**super().state_dict(), "projector": self.projector.state_dict(), **spectrum}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `Recipe.load_state_dict`."""
         super().load_state_dict(state)
         self.projector.load_state_dict(state["projector"])
+        if self.spectrum is not None:
+            self.spectrum.load_state_dict(state["spectrum"])
