@@ -125,6 +125,16 @@ class Conditions(BaseModel):
         description=f"width and height in pixels, {IMAGE_SIZE} to {LARGEST_SIDE} each, such as 640x480",
     )
 
+    @property
+    def given(self) -> dict[str, Range | FieldSize | float]:
+        """What was asked for, by name: a default is as good as none, but that of the pixel size."""
+        return {
+            name: value
+            for name, field in type(self).model_fields.items()
+            if name in self.model_fields_set
+            and ((value := getattr(self, name)) != field.default or name == "pixel_size")
+        }
+
     @model_validator(mode="after")
     def _check(self) -> Conditions:
         for name, limits in CONDITION_LIMITS.items():

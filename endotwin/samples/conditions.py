@@ -23,9 +23,6 @@ SIZE = "size"
 
 _TRUTH = {"true": True, "false": False}
 
-_DEFAULTS = {"appearance": 0, "expert_hand": False, SIZE: STANDARD}
-"""Values that are the same as none given."""
-
 
 def _kind(name: str) -> str:
     if name in SWITCHES:
@@ -73,18 +70,16 @@ def parse_conditions(values: Mapping[str, str]) -> Conditions | None:
         LabellingError: one of them cannot be read, or no mosaic meets them.
     """
     given = {name: _read(name, values[name]) for name in CONDITIONS if name in values}
-    given = {name: value for name, value in given.items() if value != _DEFAULTS.get(name)}
-    if not given:
-        return None
+    conditions = Conditions()
     checked: dict[str, Range | FieldSize | float] = {}
     # One more at a time, the pixel size first: the one that makes them impossible is the one at fault.
     for name in sorted(given, key=lambda name: name not in _PLAIN_NUMBERS):
         checked[name] = given[name]
         try:
-            Conditions.model_validate(checked)
+            conditions = Conditions.model_validate(checked)
         except ValidationError as error:
             raise LabellingError(name, error.errors()[0]["msg"].removeprefix("Value error, ")) from error
-    return Conditions.model_validate(given)
+    return conditions if conditions.given else None
 
 
 def describe_condition(name: str, *, in_json: bool = False) -> dict[str, Any]:

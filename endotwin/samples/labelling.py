@@ -71,12 +71,7 @@ class Labelling:
         """The conditions that were given, in the one way of writing them: `{"density": "1500:2500"}`."""
         if self.conditions is None:
             return {}
-        names = self.conditions.model_fields_set
-        return {
-            name: write_condition(getattr(self.conditions, name))
-            for name in type(self.conditions).model_fields
-            if name in names and getattr(self.conditions, name) not in (0, STANDARD)
-        }
+        return {name: write_condition(value) for name, value in self.conditions.given.items()}
 
     @property
     def appearance(self) -> int:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tiny_checkpoints import TINY_LABELLED, TINY_WITHOUT_CLARITY, make_card
 
 from endotwin.catalogue import choose_labelled
+from endotwin.field_size import STANDARD, FieldSize
 from endotwin.mosaic.labels import Label
-from endotwin.mosaic.parameters import Range
+from endotwin.mosaic.parameters import Conditions, Range
 from endotwin.samples.arguments import ConditionArguments
 from endotwin.samples.conditions import CONDITIONS, parse_conditions
 from endotwin.samples.formats import FORMATS, check_format
@@ -92,10 +93,22 @@ def test_conditions_are_written_as_they_can_be_given_again(values: dict[str, str
         ({"appearance": "0"}, ""),
         ({"appearance": "007", "cv": "0.30"}, "cv=0.3&appearance=7"),
         ({"expert_hand": "false", "cv": "0.30"}, "cv=0.3"),
+        ({"size": "128x128", "appearance": "0", "pixel_size": "0.9"}, "pixel_size=0.9"),
     ],
 )
 def test_there_is_one_way_of_writing_conditions(values: dict[str, str], query: str) -> None:
     assert Labelling(conditions=parse_conditions(values)).query == query
+
+
+def test_given_are_the_conditions_that_ask_for_something() -> None:
+    assert Conditions(appearance=0, expert_hand=False, size=STANDARD, cv=None).given == {}
+    asked = Conditions(size=FieldSize(640, 480), appearance=1, expert_hand=True, pixel_size=0.9)
+    assert list(asked.given.items()) == [
+        ("pixel_size", 0.9),
+        ("appearance", 1),
+        ("expert_hand", True),
+        ("size", FieldSize(640, 480)),
+    ]
 
 
 WRONG_CONDITIONS = [
