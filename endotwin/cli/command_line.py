@@ -56,10 +56,17 @@ def usage_error(error: Exception) -> typer.BadParameter:
 
 
 @contextmanager
-def reported(*failures: type[Exception]) -> Iterator[None]:
-    """Turn an expected failure into one line on standard error and exit code 1."""
+def reported(*failures: type[Exception], invalid: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn an expected failure into one line on standard error and exit code 1.
+
+    Args:
+        failures: that are expected although the options are valid.
+        invalid: errors of options: they become usage errors.
+    """
     try:
         yield
+    except invalid as error:
+        raise usage_error(error) from error
     except failures as error:
         typer.echo(f"Error: {explain(error)}", err=True)
         raise typer.Exit(1) from error

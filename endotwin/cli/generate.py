@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from endotwin.cli.command_line import reported, saying, usage_error
 from endotwin.cli.interruption import noted_signals
+from endotwin.cli.making import making_images, say_model, say_rate
 from endotwin.cli.options import (
     Age,
     Appearance,
@@ -29,11 +29,10 @@ from endotwin.cli.options import (
     Size,
     check_one_model,
     given,
-    warn_if_unscored,
 )
 from endotwin.cli.remote import KeyFile, Url, connected, download, require_without_url
 from endotwin.samples.formats import FORMATS
-from endotwin.samples.labelling import Labelling, LabellingError
+from endotwin.samples.labelling import Labelling
 from endotwin.samples.layouts.writing import LAYOUTS
 from endotwin.samples.npz import NPZ_SUFFIX
 
@@ -157,40 +156,29 @@ def generate_command(
         typer.echo(f"{n} images of seed {chosen_seed}, from index {start} on, of {url}, in {output}")
         return
 
-    with noted_signals() as stop_if_asked:
-        with saying("loading torch"):
-            from endotwin.catalogue import ChoiceError  # noqa: PLC0415
-            from endotwin.image_range import ImageRange, ImageRangeError  # noqa: PLC0415
-            from endotwin.samples.conditions import parse_labelling  # noqa: PLC0415
-            from endotwin.samples.write import WRITE_FAILURES, generate  # noqa: PLC0415
+    with making_images() as stop_if_asked:
+        from endotwin.image_range import ImageRange  # noqa: PLC0415
+        from endotwin.samples.conditions import parse_labelling  # noqa: PLC0415
+        from endotwin.samples.model_options import ModelOptions  # noqa: PLC0415
+        from endotwin.samples.write import generate  # noqa: PLC0415
 
-        with reported(*WRITE_FAILURES):
-            try:
-                labelling = parse_labelling(labels, conditions)
-                if layout is not None:
-                    chosen = LAYOUTS[layout].choose_labels(labelling.labels)
-                    labelling = Labelling(chosen, labelling.conditions)
-                images = ImageRange(chosen_seed, start, n)
-                generated = generate(
-                    images,
-                    labelling,
-                    kind=layout or kind or _format_of(output),
-                    output=output,
-                    replace=force,
-                    validation_every=validation_every,
-                    model=model,
-                    checkpoint_path=checkpoint,
-                    device=device,
-                    stop_if_asked=stop_if_asked,
-                )
-            except (ChoiceError, ImageRangeError, LabellingError) as error:
-                raise usage_error(error) from error
-    card = generated.checkpoint.card
-    warn_if_unscored(card)
-    fid = "not recorded" if card.fid is None else f"{card.fid.generated_training.fid:.2f}"
-    typer.echo(f"{n} images of seed {images.seed}, from index {start} on, in {output}")
-    typer.echo(f"model {card.name}, recorded FID {fid}, terms: {card.data.terms}")
-    typer.echo(f"{n / generated.seconds:.1f} images/s on {generated.device}")
+        labelling = parse_labelling(labels, conditions)
+        if layout is not None:
+            chosen = LAYOUTS[layout].choose_labels(labelling.labels)
+            labelling = Labelling(chosen, labelling.conditions)
+        generated = generate(
+            ImageRange(chosen_seed, start, n),
+            labelling,
+            ModelOptions(model, checkpoint, device),
+            kind=layout or kind or _format_of(output),
+            output=output,
+            replace=force,
+            validation_every=validation_every,
+            stop_if_asked=stop_if_asked,
+        )
+    typer.echo(f"{n} images of seed {chosen_seed}, from index {start} on, in {output}")
+    say_model(generated.checkpoint.card)
+    say_rate(n, generated.seconds, generated.device)
 
 
 def _format_of(output: Path) -> str:

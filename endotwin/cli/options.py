@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from endotwin.samples.labelling import LABELS
-
-if TYPE_CHECKING:
-    from endotwin.generator.card import Card
 
 _Value = TypeVar("_Value")
 
@@ -77,12 +74,3 @@ def check_one_model(model: str | None, checkpoint: Path | None) -> None:
     """
     if model is not None and checkpoint is not None:
         raise typer.BadParameter("give --model or --checkpoint, not both")
-
-
-def warn_if_unscored(card: Card) -> None:
-    """Say on standard error that a checkpoint has no recorded FID, if it has none."""
-    from endotwin.catalogue import warning_of  # noqa: PLC0415
-
-    warning = warning_of(card)
-    if warning is not None:
-        typer.echo(warning, err=True)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from endotwin.cli.command_line import reported, saying, usage_error
-from endotwin.cli.interruption import noted_signals
+from endotwin.cli.command_line import saying
+from endotwin.cli.making import making_images, say_model, say_rate
 from endotwin.cli.options import (
     CheckpointFile,
     Clarity,
@@ -18,7 +18,6 @@ from endotwin.cli.options import (
     PixelSize,
     check_one_model,
     given,
-    warn_if_unscored,
 )
 
 _MOST_LOOKS = 1000
@@ -79,38 +78,27 @@ def render(
         raise typer.BadParameter("give --borders or --instances, the folder of your masks")
     if borders is None and border_colour is not ColourName.AUTO:
         raise typer.BadParameter("--border-colour goes with --borders")
-    with noted_signals() as stop_if_asked:
-        with saying("loading torch"):
-            from endotwin.catalogue import ChoiceError  # noqa: PLC0415
-            from endotwin.image_range import ImageRangeError  # noqa: PLC0415
-            from endotwin.mosaic.own_masks import BorderColour  # noqa: PLC0415
-            from endotwin.samples.conditions import parse_labelling  # noqa: PLC0415
-            from endotwin.samples.labelling import LabellingError  # noqa: PLC0415
-            from endotwin.samples.mask_files import MaskKind, find_masks  # noqa: PLC0415
-            from endotwin.samples.render import RENDER_FAILURES, render_masks  # noqa: PLC0415
+    with making_images() as stop_if_asked:
+        from endotwin.mosaic.own_masks import BorderColour  # noqa: PLC0415
+        from endotwin.samples.conditions import parse_labelling  # noqa: PLC0415
+        from endotwin.samples.mask_files import MaskKind, find_masks  # noqa: PLC0415
+        from endotwin.samples.model_options import ModelOptions  # noqa: PLC0415
+        from endotwin.samples.render import render_masks  # noqa: PLC0415
 
-        with reported(*RENDER_FAILURES):
-            try:
-                labelling = parse_labelling(None, given(clarity=clarity, pixel_size=pixel_size))
-                kind = MaskKind.INSTANCES if borders is None else MaskKind.BORDERS
-                with saying(f"reading the masks of {place}"):
-                    masks = find_masks(place, kind, BorderColour(border_colour), stop_if_asked)
-                outcome = render_masks(
-                    masks,
-                    output,
-                    appearances=appearances,
-                    seed=seed,
-                    labelling=labelling,
-                    instrument=instrument,
-                    model=model,
-                    checkpoint_path=checkpoint,
-                    device=device,
-                    stop_if_asked=stop_if_asked,
-                )
-            except (ChoiceError, ImageRangeError, LabellingError) as error:
-                raise usage_error(error) from error
-    card = outcome.checkpoint.card
-    warn_if_unscored(card)
+        labelling = parse_labelling(None, given(clarity=clarity, pixel_size=pixel_size))
+        kind = MaskKind.INSTANCES if borders is None else MaskKind.BORDERS
+        with saying(f"reading the masks of {place}"):
+            masks = find_masks(place, kind, BorderColour(border_colour), stop_if_asked)
+        outcome = render_masks(
+            masks,
+            output,
+            ModelOptions(model, checkpoint, device),
+            appearances=appearances,
+            seed=seed,
+            labelling=labelling,
+            instrument=instrument,
+            stop_if_asked=stop_if_asked,
+        )
     if outcome.unusual:
         others = f" and {len(outcome.unusual) - 1} others" if len(outcome.unusual) > 1 else ""
         typer.echo(
@@ -119,6 +107,6 @@ def render(
             err=True,
         )
     typer.echo(f"{outcome.made} images of {len(masks)} masks, now {outcome.there} images in {output}")
-    typer.echo(f"model {card.name}, terms: {card.data.terms}")
+    say_model(outcome.checkpoint.card)
     if outcome.made:
-        typer.echo(f"{outcome.made / outcome.seconds:.1f} images/s on {outcome.device}")
+        say_rate(outcome.made, outcome.seconds, outcome.device)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from endotwin.cli.command_line import explain, saying, usage_error
+from endotwin.cli.command_line import reported, saying
 from endotwin.cli.interruption import noted_signals
 from endotwin.cli.options import (
     Age,
@@ -221,7 +221,7 @@ def set_command(
             from endotwin.cli import set_tasks as tasks  # noqa: PLC0415
         from endotwin.samples.conditions import parse_conditions  # noqa: PLC0415
 
-        try:
+        with reported(*tasks.SET_FAILURES, invalid=(LabellingError, ChoiceError, PlaceError)):
             labelling = Labelling(
                 () if labels is None else parse_labels(labels), parse_conditions(conditions)
             )
@@ -241,11 +241,6 @@ def set_command(
                 tasks.make(context, options, labelling, choice, replace_wrong=replace_wrong, ray=on_ray)
             elif not tasks.verify(context, replace_wrong=replace_wrong):
                 raise typer.Exit(1)
-        except (LabellingError, ChoiceError, PlaceError) as error:
-            raise usage_error(error) from error
-        except tasks.SET_FAILURES as error:
-            typer.echo(f"Error: {explain(error)}", err=True)
-            raise typer.Exit(1) from error
 
 
 @set_app.command("export")
@@ -283,7 +278,7 @@ def export_command(
         with saying("loading torch"):
             from endotwin.cli import set_tasks as tasks  # noqa: PLC0415
 
-        try:
+        with reported(*tasks.SET_FAILURES, OutputError, invalid=(LabellingError, PlaceError)):
             tasks.export(
                 parse_place(source),
                 LAYOUTS[layout],
@@ -292,8 +287,3 @@ def export_command(
                 validation_every=validation_every,
                 stop_if_asked=stop_if_asked,
             )
-        except (LabellingError, PlaceError) as error:
-            raise usage_error(error) from error
-        except (*tasks.SET_FAILURES, OutputError) as error:
-            typer.echo(f"Error: {explain(error)}", err=True)
-            raise typer.Exit(1) from error

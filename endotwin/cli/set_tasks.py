@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from endotwin.catalogue import ChoiceError, choose_checkpoint, with_device
 from endotwin.cli.command_line import saying
-from endotwin.cli.options import warn_if_unscored
+from endotwin.cli.making import say_model
 from endotwin.generator.batch import BatchMaker
 from endotwin.generator.checkpoint import Checkpoint, CheckpointError
 from endotwin.generator.device import resolve_device
@@ -359,15 +359,13 @@ def _make_on_ray(
 
 
 def _print_summary(context: SetContext, checkpoint: Checkpoint, manifest: Manifest) -> None:
-    spec, card = manifest.spec, checkpoint.card
-    warn_if_unscored(card)
-    fid = "not recorded" if card.fid is None else f"{card.fid.generated_training.fid:.2f}"
+    spec = manifest.spec
     typer.echo(
         f"{spec.n} images of seed {spec.seed}, from index {spec.start} on, in {len(manifest.shards)} "
         f"shards, {format_bytes(manifest.bytes)}: {context.place} is complete"
     )
     _print_labelling(spec)
-    typer.echo(f"model {card.name}, recorded FID {fid}, terms: {card.data.terms}")
+    say_model(checkpoint.card)
 
 
 def _print_labelling(spec: SetSpec) -> None:

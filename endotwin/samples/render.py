@@ -9,21 +9,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from endotwin.catalogue import choose_checkpoint, with_device
 from endotwin.generator.checkpoint import Checkpoint
-from endotwin.generator.device import describe_device, resolve_device
+from endotwin.generator.device import describe_device
 from endotwin.generator.sampler import Sampler
 from endotwin.mosaic.mask_scene import mosaic_of_mask
 from endotwin.mosaic.parameters import CELL_AREAS
 from endotwin.samples.labelling import Labelling
-from endotwin.samples.mask_files import MaskFile, MaskFileError
+from endotwin.samples.mask_files import MaskFile
+from endotwin.samples.model_options import ModelOptions
 from endotwin.samples.rendered_folder import RenderedFolder
 from endotwin.samples.rendered_masks import MaskRenderer, View
-from endotwin.samples.write import WRITE_FAILURES
-from endotwin.settings import load_settings
-
-RENDER_FAILURES = (*WRITE_FAILURES, MaskFileError)
-"""What can go wrong with valid options; each says so in words for the caller."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +45,12 @@ class RenderOutcome:
 def render_masks(
     masks: Sequence[MaskFile],
     output: Path,
+    options: ModelOptions,
     *,
     appearances: int,
     seed: int,
     labelling: Labelling,
     instrument: str | None = None,
-    model: str | None = None,
-    checkpoint_path: Path | None = None,
-    device: str | None = None,
     stop_if_asked: Callable[[], None] = lambda: None,
 ) -> RenderOutcome:
     """Render masks in several looks each; what is at `output` already stays and is not made again.
@@ -67,13 +60,11 @@ def render_masks(
     Args:
         masks: to render.
         output: the folder, see `RenderedFolder`.
+        options: what renders them; without a name, the labelled model that the service would choose.
         appearances: looks of each mask, from 0 on.
         seed: of the looks.
         labelling: of its conditions clarity and pixel size count.
         instrument: that all images are drawn like; None for one that is drawn for each look.
-        model: name of a checkpoint that the service has; None for the labelled one that it would choose.
-        checkpoint_path: a checkpoint file, instead of a name.
-        device: as in `Settings`; None for what is set there.
         stop_if_asked: is called for every image; what it raises ends the work, and what is made stays.
 
     Raises:
@@ -85,12 +76,10 @@ def render_masks(
         OutputError: there is something else at `output`.
         OSError: the output cannot be written.
     """
-    settings = with_device(load_settings(), device)
-    target = resolve_device(settings.device, None if device is None else "--device")
     with tqdm(total=len(masks) * appearances, unit=" images", disable=None) as progress:
         progress.set_description("loading the model")
         wanted = Labelling(labelling.labels or ("borders",), labelling.conditions)
-        checkpoint = choose_checkpoint(settings, wanted, model, checkpoint_path)
+        checkpoint, target = options.load(wanted)
         renderer = MaskRenderer(Sampler(checkpoint, str(target)), seed, labelling, instrument)
         folder = RenderedFolder(output, _origin(checkpoint, seed, labelling, instrument))
         progress.set_description()

@@ -12,11 +12,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from endotwin.catalogue import choose_checkpoint, with_device
-from endotwin.files import OutputError, new_file, new_folder
+from endotwin.files import new_file, new_folder
 from endotwin.generator.batch import Batch, BatchesAhead
-from endotwin.generator.checkpoint import Checkpoint, CheckpointError
-from endotwin.generator.device import resolve_device
+from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.sampler import sampler_in
 from endotwin.image_range import ImageRange
 from endotwin.samples.archive import Archive
@@ -24,12 +22,9 @@ from endotwin.samples.formats import FORMATS, check_format
 from endotwin.samples.labelling import Labelling
 from endotwin.samples.layouts.layout import LayoutSet, layout_samples
 from endotwin.samples.layouts.writing import LAYOUTS, write_layout
+from endotwin.samples.model_options import ModelOptions
 from endotwin.samples.npz import check_npz, write_npz
 from endotwin.samples.sample import Provenance, require_only_samples, sample_files
-from endotwin.settings import SettingsError, load_settings
-
-WRITE_FAILURES = (CheckpointError, OSError, OutputError, SettingsError)
-"""What can go wrong with valid options; each says so in words for the caller."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +39,12 @@ class Generated:
 def generate(
     images: ImageRange,
     labelling: Labelling,
+    options: ModelOptions,
     *,
     kind: str,
     output: Path,
     replace: bool = False,
     validation_every: int | None = None,
-    model: str | None = None,
-    checkpoint_path: Path | None = None,
-    device: str | None = None,
     stop_if_asked: Callable[[], None] = lambda: None,
 ) -> Generated:
     """Generate images; they appear at `output` when they are complete, or not at all.
@@ -61,13 +54,11 @@ def generate(
     Args:
         images: which images.
         labelling: labels that come with them, and conditions that they meet.
+        options: what makes the images.
         kind: `folder`, `npz`, or a key of `FORMATS` or of `LAYOUTS`.
         output: the folder or file.
         replace: replace a set that is there already; a layout is never replaced.
         validation_every: of a layout, see `LayoutSet`.
-        model: name of a checkpoint that the service has; None for the one that the service would choose.
-        checkpoint_path: a checkpoint file, instead of a name.
-        device: as in `Settings`; None for what is set there.
         stop_if_asked: is called for every batch; what it raises ends the work and leaves nothing behind.
 
     Raises:
@@ -83,14 +74,12 @@ def generate(
         check_format(kind, labelling.labels)
     elif kind == "npz":
         check_npz(labelling.labels)
-    settings = with_device(load_settings(), device)
-    target = resolve_device(settings.device, None if device is None else "--device")
     with (
         tqdm(total=images.count, unit=" images", disable=None) as progress,
         ThreadPoolExecutor(1, "generator") as thread,
     ):
         progress.set_description("loading the model")
-        checkpoint = thread.submit(choose_checkpoint, settings, labelling, model, checkpoint_path).result()
+        checkpoint, target = thread.submit(options.load, labelling).result()
         maker = sampler_in(thread, checkpoint, target)
         provenance = Provenance(checkpoint.card.name, checkpoint.generator_sha256, labelling)
         progress.set_description()

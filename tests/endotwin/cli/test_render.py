@@ -53,7 +53,10 @@ def test_masks_become_images_with_their_labels(
 ) -> None:
     result = run("render", "--borders=mine", "--appearances=2", "-o", "out", "--device=cpu")
     assert result.exit_code == 0, result.output
-    assert "4 images of 2 masks, now 4 images in out\nmodel tiny-labelled, terms: none\n" in result.stdout
+    assert (
+        "4 images of 2 masks, now 4 images in out\nmodel tiny-labelled, recorded FID 150.00"
+        in result.stdout
+    )
     assert [row["key"] for row in rows()] == ["a-0", "a-1", "b-0", "b-1"]
     assert [row["mask"] for row in rows()] == ["a.png", "a.png", "b.png", "b.png"]
     pictures = list(read_layout(Path("out")) or ())
