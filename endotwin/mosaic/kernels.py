@@ -385,10 +385,11 @@ def newton_step(
         if free[i]:
             right[place[i]] = wanted[i] - areas[i]
             total += wanted[i]
+    diagonal, beside, rates = _equations(sites, pairs, lengths, place, unknowns, stiffness)
     if unknowns > _FEW_CELLS:
-        _solve_by_gradients(sites, pairs, lengths, place, stiffness, right)
+        _solve_by_gradients(diagonal, beside, rates, right)
     else:
-        _solve_directly(sites, pairs, lengths, place, stiffness, right)
+        _solve_directly(diagonal, beside, rates, right)
 
     limit = _LARGEST_STEP * total / unknowns if unknowns > 0 else 0.0
     steps = np.zeros(count)
@@ -399,40 +400,58 @@ def newton_step(
 
 
 @compiled
-def _rate(sites: np.ndarray, i: int, j: int, length: float) -> float:
-    """Return by how much the area of one site shrinks as the weight of a neighbour grows."""
-    dx, dy = sites[j, 0] - sites[i, 0], sites[j, 1] - sites[i, 1]
-    return length / (2.0 * math.sqrt(dx * dx + dy * dy))
-
-
-@compiled
-def _solve_by_gradients(
+def _equations(
     sites: np.ndarray,
     pairs: np.ndarray,
     lengths: np.ndarray,
     place: np.ndarray,
+    unknowns: int,
     stiffness: float,
-    right: np.ndarray,
-) -> None:
-    """Solve the equations of a Newton step by conjugate gradients; `right` becomes the solution.
-
-    The diagonal preconditions them (Saad, "Iterative methods for sparse linear systems", 2003, chapter 9).
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Set up the symmetric equations of a Newton step.
 
     Args:
         sites: float64 (N, 2).
         pairs: int64 (M, 2), neighbours.
         lengths: float64 (M,), of their borders.
         place: int64 (N,), the equation of a site, or -1.
+        unknowns: number of equations.
         stiffness: see `newton_step`.
+
+    Returns:
+        float64 (unknowns,), the diagonal; int64 (K, 2), pairs of equations of neighbours; float64 (K,), by
+        how much the area of the first shrinks as the weight of the second grows.
+    """
+    diagonal = np.full(unknowns, stiffness)
+    beside, rates = np.empty_like(pairs), np.empty_like(lengths)
+    found = 0
+    for k in range(len(pairs)):
+        i, j = pairs[k, 0], pairs[k, 1]
+        if place[i] >= 0:
+            dx, dy = sites[j, 0] - sites[i, 0], sites[j, 1] - sites[i, 1]
+            rate = lengths[k] / (2.0 * math.sqrt(dx * dx + dy * dy))
+            diagonal[place[i]] += rate
+            if place[j] >= 0:
+                beside[found, 0], beside[found, 1], rates[found] = place[i], place[j], rate
+                found += 1
+    return diagonal, beside[:found], rates[:found]
+
+
+@compiled
+def _solve_by_gradients(
+    diagonal: np.ndarray, beside: np.ndarray, rates: np.ndarray, right: np.ndarray
+) -> None:
+    """Solve the equations of a Newton step by conjugate gradients; `right` becomes the solution.
+
+    The diagonal preconditions them (Saad, "Iterative methods for sparse linear systems", 2003, chapter 9).
+
+    Args:
+        diagonal: see `_equations`, like the next two.
+        beside: pairs of equations.
+        rates: of these pairs.
         right: float64, one for each equation.
     """
     count = len(right)
-    rates = np.empty(len(pairs))
-    diagonal = np.full(count, stiffness)
-    for k in range(len(pairs)):
-        rates[k] = _rate(sites, pairs[k, 0], pairs[k, 1], lengths[k])
-        if place[pairs[k, 0]] >= 0:
-            diagonal[place[pairs[k, 0]]] += rates[k]
     solution, residual = np.zeros(count), right.copy()
     along = residual / diagonal
     energy = _product(residual, along)
@@ -441,10 +460,8 @@ def _solve_by_gradients(
         if energy <= enough:
             break
         changed = diagonal * along
-        for k in range(len(pairs)):
-            a, b = place[pairs[k, 0]], place[pairs[k, 1]]
-            if a >= 0 and b >= 0:
-                changed[a] -= rates[k] * along[b]
+        for k in range(len(beside)):
+            changed[beside[k, 0]] -= rates[k] * along[beside[k, 1]]
         step = energy / _product(along, changed)
         solution += step * along
         residual -= step * changed
@@ -464,31 +481,18 @@ def _product(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @compiled
-def _solve_directly(
-    sites: np.ndarray,
-    pairs: np.ndarray,
-    lengths: np.ndarray,
-    place: np.ndarray,
-    stiffness: float,
-    right: np.ndarray,
-) -> None:
+def _solve_directly(diagonal: np.ndarray, beside: np.ndarray, rates: np.ndarray, right: np.ndarray) -> None:
     """Solve the equations of a Newton step by elimination; see `_solve_by_gradients`."""
-    count = len(right)
     band = 0
-    for k in range(len(pairs)):
-        a, b = place[pairs[k, 0]], place[pairs[k, 1]]
-        if a >= 0 and b >= 0:
-            band = max(band, abs(a - b))
+    for k in range(len(beside)):
+        band = max(band, abs(beside[k, 0] - beside[k, 1]))
 
-    lower = np.zeros((count, band + 1))  # [k, n]: in column k and row k + n
-    lower[:, 0] = stiffness
-    for k in range(len(pairs)):
-        i, j = pairs[k, 0], pairs[k, 1]
-        if place[i] >= 0:
-            rate = _rate(sites, i, j, lengths[k])
-            lower[place[i], 0] += rate
-            if place[j] > place[i]:
-                lower[place[i], place[j] - place[i]] = -rate
+    lower = np.zeros((len(right), band + 1))  # [k, n]: in column k and row k + n
+    lower[:, 0] = diagonal
+    for k in range(len(beside)):
+        column, row = beside[k, 0], beside[k, 1]
+        if row > column:
+            lower[column, row - column] = -rates[k]
     _solve_band(lower, right)
 
 
