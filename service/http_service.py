@@ -5,7 +5,7 @@ from __future__ import annotations
 import bentoml
 from bentoml.exceptions import BentoMLException
 
-from endotwin.generator.checkpoint import CheckpointError
+from endotwin.generator.card_file import CheckpointError
 from endotwin.process_environment import GENERATING
 from endotwin.settings import SettingsError, load_settings
 from service.application import FIRST_BYTE_LIMIT_SECONDS, Application

@@ -16,7 +16,8 @@ import torch
 
 from endotwin.catalogue import choose_default, load_checkpoints
 from endotwin.checkpoint_files import checkpoint_paths
-from endotwin.generator.checkpoint import Checkpoint, CheckpointError, file_sha256, load_checkpoint
+from endotwin.generator.card_file import CheckpointError
+from endotwin.generator.checkpoint import Checkpoint, file_sha256, load_checkpoint
 from endotwin.generator.device import describe_device
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import BATCH

@@ -97,7 +97,7 @@ def _load_application(server: StoppableServer) -> ASGIApp:
         log_start(settings)
     except SettingsError as error:
         sys.exit(f"Error: {error}")
-    from endotwin.generator.checkpoint import CheckpointError  # noqa: PLC0415
+    from endotwin.generator.card_file import CheckpointError  # noqa: PLC0415
     from service.runtime import start_runtime  # noqa: PLC0415
 
     # The rest is imported while the devices' threads load: those wait for the processor, not for imports.

@@ -52,7 +52,7 @@ def segment_command(
       endotwin segment scans/ --segmenter mine.safetensors -o found
     """
     with saying("loading torch"):
-        from endotwin.generator.checkpoint import CheckpointError  # noqa: PLC0415
+        from endotwin.generator.card_file import CheckpointError  # noqa: PLC0415
         from endotwin.image_reading import DataError  # noqa: PLC0415
         from endotwin.segmentation.reading import found_images, read_image  # noqa: PLC0415
         from endotwin.segmentation.result_files import ResultFolder  # noqa: PLC0415

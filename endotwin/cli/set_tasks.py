@@ -18,7 +18,8 @@ from endotwin.catalogue import ChoiceError, choose_checkpoint, with_device
 from endotwin.cli.command_line import saying
 from endotwin.cli.making import say_model
 from endotwin.generator.batch import BatchMaker
-from endotwin.generator.checkpoint import Checkpoint, CheckpointError
+from endotwin.generator.card_file import CheckpointError
+from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.device import resolve_device
 from endotwin.generator.sampler import sampler_in
 from endotwin.samples.labelling import Labelling

@@ -76,7 +76,7 @@ def models(url: Url = None, key_file: KeyFile = None) -> None:
 
     with saying("loading torch"):
         from endotwin.catalogue import choose_default, load_checkpoints, population_of  # noqa: PLC0415
-        from endotwin.generator.checkpoint import CheckpointError  # noqa: PLC0415
+        from endotwin.generator.card_file import CheckpointError  # noqa: PLC0415
         from endotwin.settings import SettingsError, load_settings  # noqa: PLC0415
 
     with reported(SettingsError, CheckpointError), saying("loading the models"):

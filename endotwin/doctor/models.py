@@ -62,10 +62,8 @@ def examine_checkpoints(settings: Settings) -> Iterator[Finding]:
     """Yield for every checkpoint whether it can be served, and which is the default."""
     from endotwin.catalogue import choose_default, recorded_fid  # noqa: PLC0415
     from endotwin.checkpoint_files import checkpoint_paths  # noqa: PLC0415
-    from endotwin.generator.checkpoint import (  # noqa: PLC0415
-        CheckpointError,
-        load_checkpoint,
-    )
+    from endotwin.generator.card_file import CheckpointError  # noqa: PLC0415
+    from endotwin.generator.checkpoint import load_checkpoint  # noqa: PLC0415
 
     folder = settings.checkpoint_dir
     if folder.is_dir() and not os.access(

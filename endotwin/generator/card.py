@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from endotwin.generator.architectures import Architecture
+from endotwin.generator.card_file import Record
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Source(_Record):
+class Source(Record):
     """One folder of training images."""
 
     name: str = Field(description="name of the folder, never its path")
@@ -35,7 +32,7 @@ class Source(_Record):
     terms: str = Field(default="not stated", description="terms of use of the images")
 
 
-class Data(_Record):
+class Data(Record):
     """What the generator was trained on."""
 
     sources: tuple[Source, ...]
@@ -47,7 +44,7 @@ class Data(_Record):
     terms: str = Field(description="terms of use of the checkpoint that follow from its sources")
 
 
-class Training(_Record):
+class Training(Record):
     """How the generator was trained."""
 
     recipe: str
@@ -66,7 +63,7 @@ class Training(_Record):
     )
 
 
-class FidScore(_Record):
+class FidScore(Record):
     """One Fréchet Inception distance and the counts it was measured at."""
 
     fid: float = Field(ge=0)
@@ -81,7 +78,7 @@ class FidScore(_Record):
         return self.first_count, self.second_count
 
 
-class FidRecord(_Record):
+class FidRecord(Record):
     """The recorded score, and what it has to be read beside."""
 
     generated_training: FidScore = Field(description="the paper's protocol: against training crops")
@@ -104,7 +101,7 @@ class FidRecord(_Record):
         return own.fid - then.fid
 
 
-class ImageStatistics(_Record):
+class ImageStatistics(Record):
     """What FID hides, on generated images and on real crops: repeated motifs and the power spectrum.
 
     Spectra are mean power spectra of grey levels in -1..1, in decades (log10), by frequency in cycles
@@ -118,7 +115,7 @@ class ImageStatistics(_Record):
     real_spectrum: dict[str, tuple[float, ...]]
 
 
-class LabelStatistics(_Record):
+class LabelStatistics(Record):
     """Where the images show the borders of their labels (`training.scores.border_displacement`)."""
 
     count: int = Field(description="images measured")
@@ -127,14 +124,14 @@ class LabelStatistics(_Record):
     displacement_reach: float = Field(description="pixels searched to either side; half of it is chance")
 
 
-class Spread(_Record):
+class Spread(Record):
     """A score over several draws of images."""
 
     mean: float
     deviation: float = Field(ge=0, description="sample standard deviation over the draws")
 
 
-class ScoreSummary(_Record):
+class ScoreSummary(Record):
     """How far apart two kinds of images are, by every score on the same Inception features."""
 
     fid: Spread
@@ -145,7 +142,7 @@ class ScoreSummary(_Record):
     coverage: Spread = Field(description="share of the second with one of the first in its neighbourhood")
 
 
-class MemorisationSummary(_Record):
+class MemorisationSummary(Record):
     """Whether generated images are copies of training crops (`training.scores.memorisation.record`)."""
 
     verdict: str
@@ -158,7 +155,7 @@ class MemorisationSummary(_Record):
     )
 
 
-class CellSummary(_Record):
+class CellSummary(Record):
     """The cells that were found in a set of crops, pooled; None where there were none."""
 
     cells: int = Field(ge=0)
@@ -170,7 +167,7 @@ class CellSummary(_Record):
     )
 
 
-class MorphometrySummary(_Record):
+class MorphometrySummary(Record):
     """Cells of generated and real crops, found by one method (`training.scores.cells.record`)."""
 
     generated: CellSummary
@@ -178,7 +175,7 @@ class MorphometrySummary(_Record):
     held_out: CellSummary | None
 
 
-class EvidenceRecord(_Record):
+class EvidenceRecord(Record):
     """What `endotwin-training evaluate --record` found; the first draw is that of the recorded FID."""
 
     created: str = Field(description="date, ISO 8601")
@@ -197,7 +194,7 @@ class EvidenceRecord(_Record):
     versions: dict[str, str]
 
 
-class MeasuredValue(_Record):
+class MeasuredValue(Record):
     """A number of a population of images, and where it comes from."""
 
     value: float
@@ -207,7 +204,7 @@ class MeasuredValue(_Record):
     origin: Literal["measured", "given", "not measured"]
 
 
-class Adaptation(_Record):
+class Adaptation(Record):
     """How a checkpoint was made by `endotwin-training adapt` from images that nobody annotated."""
 
     modality: str
@@ -222,7 +219,7 @@ class Adaptation(_Record):
     warning: str = Field(description="what so few images mean")
 
 
-class Card(_Record):
+class Card(Record):
     """Everything a reader of a checkpoint has to know; stored as JSON in the checkpoint's header."""
 
     schema_version: Literal[1] = 1

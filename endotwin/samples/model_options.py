@@ -9,7 +9,8 @@ import torch
 
 from endotwin.catalogue import choose_checkpoint, with_device
 from endotwin.files import OutputError
-from endotwin.generator.checkpoint import Checkpoint, CheckpointError
+from endotwin.generator.card_file import CheckpointError
+from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.device import resolve_device
 from endotwin.samples.labelling import Labelling
 from endotwin.samples.mask_files import MaskFileError

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal
+
+from pydantic import Field
+
+from endotwin.generator.card_file import Record
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TrainingSet(_Record):
+class TrainingSet(Record):
     """The labelled set that a segmenter was trained on; null where the set did not say."""
 
     name: str = Field(description="of the file or folder, never its path")
@@ -23,7 +23,7 @@ class TrainingSet(_Record):
     cell_side: float = Field(gt=0, description="root of the mean area of a typical cell, pixels")
 
 
-class Learning(_Record):
+class Learning(Record):
     """How a segmenter was trained."""
 
     method: str
@@ -37,7 +37,7 @@ class Learning(_Record):
     versions: dict[str, str]
 
 
-class SetScore(_Record):
+class SetScore(Record):
     """How good a segmenter was on annotated images; medians and means are over images."""
 
     name: str
@@ -57,10 +57,10 @@ class SetScore(_Record):
         return f"{self.f1:.2f}{error}"
 
 
-class SegmenterCard(_Record):
+class SegmenterCard(Record):
     """Everything a reader of a segmenter has to know; stored as JSON in the file's header."""
 
-    schema_version: int = Field(default=1, ge=1, le=1)
+    schema_version: Literal[1] = 1
     description: str
     created: str = Field(description="date, ISO 8601")
     training_set: TrainingSet

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import ValidationError
-from safetensors.torch import save
 from torch import nn
 
-from endotwin.checkpoint_files import CHECKPOINT_SUFFIX
-from endotwin.files import whole_file
-from endotwin.generator.checkpoint import SEGMENTER_KEY, CheckpointError, card_digest, read_tensors
+from endotwin.generator.card_file import (
+    CheckpointError,
+    check_digest,
+    parse_card,
+    read_card_file,
+    write_card_file,
+)
+from endotwin.generator.checkpoint import SEGMENTER_KEY
 from endotwin.segmentation.card import SegmenterCard
 from endotwin.segmentation.cells import cells_from_borders
 from endotwin.segmentation.certain_cells import border_certainty
@@ -25,8 +28,6 @@ from endotwin.segmentation.windows import border_probability, resize
 
 SHIPPED = Path(__file__).with_name("segmenter.safetensors")
 """The one that comes with the package."""
-
-_DIGEST_KEY = "endotwin_sha256"
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,8 @@ def save_segmenter(path: Path, weights: dict[str, torch.Tensor], card: Segmenter
     Raises:
         CheckpointError: the path has another suffix than `.safetensors`.
     """
-    if path.suffix != CHECKPOINT_SUFFIX:
-        raise CheckpointError(f"{path}: a segmenter's name ends in {CHECKPOINT_SUFFIX}")
     tensors = {name: tensor.detach().cpu().float().contiguous() for name, tensor in weights.items()}
-    text = card.model_dump_json()
-    with whole_file(path) as file:
-        file.write(save(tensors, metadata={SEGMENTER_KEY: text, _DIGEST_KEY: card_digest(text, tensors)}))
+    write_card_file(path, SEGMENTER_KEY, card, tensors)
 
 
 @functools.lru_cache(maxsize=4)
@@ -97,17 +94,11 @@ def load_segmenter(path: Path = SHIPPED) -> Segmenter:
     Raises:
         CheckpointError: the file cannot be used, and why.
     """
-    metadata, tensors = read_tensors(path)
-    if SEGMENTER_KEY not in metadata:
+    header, tensors = read_card_file(path)
+    if SEGMENTER_KEY not in header:
         raise CheckpointError(f"{path}: a safetensors file, but not a segmenter's: it has no card of one")
-    try:
-        card = SegmenterCard.model_validate_json(metadata[SEGMENTER_KEY])
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise CheckpointError(f"{path}: its card is not valid: {where}: {first['msg']}") from error
-    if card_digest(metadata[SEGMENTER_KEY], tensors) != metadata.get(_DIGEST_KEY):
-        raise CheckpointError(f"{path}: altered or damaged; get the file again")
+    card = parse_card(path, header[SEGMENTER_KEY], SegmenterCard)
+    check_digest(path, SEGMENTER_KEY, header, tensors)
     network = new_segmenter(0)
     expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
     if {name: tensor.shape for name, tensor in tensors.items()} != expected:

@@ -13,7 +13,8 @@ from absent_packages import without_packages
 
 import endotwin
 from endotwin.catalogue import ChoiceError
-from endotwin.generator.checkpoint import CheckpointError, load_checkpoint
+from endotwin.generator.card_file import CheckpointError
+from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import Sampler
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,14 +19,8 @@ from live_server import (
 )
 from safetensors.torch import load_file, save_file
 
-from endotwin.generator.checkpoint import (
-    _CARD_KEY,
-    _DIGEST_KEY,
-    CheckpointError,
-    card_digest,
-    load_checkpoint,
-    save_checkpoint,
-)
+from endotwin.generator.card_file import _DIGEST_KEY, CheckpointError, card_digest
+from endotwin.generator.checkpoint import _CARD_KEY, load_checkpoint, save_checkpoint
 from endotwin.settings import _KUBERNETES, Settings, SettingsError, load_settings, variable
 from service.runtime import check_start, start_runtime
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from endotwin.files import OutputError
-from endotwin.generator.checkpoint import CheckpointError
+from endotwin.generator.card_file import CheckpointError
 from endotwin.image_reading import DataError
 from endotwin.settings import SettingsError
 from training.adapt.request import AdaptError

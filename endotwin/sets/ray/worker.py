@@ -14,7 +14,8 @@ from pathlib import Path
 from endotwin import __version__
 from endotwin.checkpoint_files import CHECKPOINT_SUFFIX
 from endotwin.generator.batch import BatchMaker
-from endotwin.generator.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from endotwin.generator.card_file import CheckpointError
+from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
 from endotwin.generator.device import resolve_device
 from endotwin.generator.sampler import sampler_in
 from endotwin.generator.versions import installed_versions

@@ -23,13 +23,8 @@ from waiting import wait_for
 
 from endotwin.generator.architectures import Generator, build_generator
 from endotwin.generator.card import Card
-from endotwin.generator.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    load_checkpoint,
-    read_card,
-    save_checkpoint,
-)
+from endotwin.generator.card_file import CheckpointError
+from endotwin.generator.checkpoint import Checkpoint, load_checkpoint, read_card, save_checkpoint
 from endotwin.generator.compact import MosaicArchitecture
 from endotwin.generator.dcgan import DcganArchitecture
 from endotwin.generator.latents import draw_normals
