@@ -126,17 +126,12 @@ class AsyncClient:
     ) -> None:
         """Write a tar or an npy; see `Client.download`."""
         path = Path(path)
-        as_tar, images = calls.is_tar(path, labels), ImageRange(seed, start, count)
+        download = Download(path, ImageRange(seed, start, count), model, labels, conditions)
         with new_file(path, replace=replace) as file:
-            download = Download(file, images, calls.size_of(conditions), as_tar=as_tar)
-            if as_tar:
-                stream = calls.sample_stream(images, model, labels, conditions)
-                async for _, data in self._receive(stream):
-                    download.add(data)
-            else:
-                async for image in self._receive(calls.image_stream(images, model, conditions)):
-                    download.add(image.tobytes())
-            download.finish()
+            file.write(download.head)
+            async for item in self._receive(download.stream):
+                file.write(download.part(item))
+            file.write(download.tail())
 
     async def models(self) -> list[ModelInfo]:
         """Return the models of the service."""

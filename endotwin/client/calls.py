@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -105,21 +105,6 @@ def _parameters(model: str | None, labels: LabelNames, conditions: ConditionArgu
     return {name: text for name, text in given.items() if text is not None}
 
 
-def is_tar(path: Path, labels: LabelNames) -> bool:
-    """Return whether a file is to be a tar, else an npy.
-
-    Raises:
-        ValueError: it is neither, or an npy, which has no place for labels.
-    """
-    if path.suffix == TarArchive.suffix:
-        return True
-    if path.suffix != NpyArchive.suffix:
-        raise ValueError(f"{path} must end in {TarArchive.suffix} or {NpyArchive.suffix}")
-    if labels:
-        raise ValueError(f"{path}: an npy has no place for labels, a tar has")
-    return False
-
-
 def size_of(conditions: ConditionArguments) -> FieldSize:
     """Return the size of the images that a call asks for.
 
@@ -177,29 +162,47 @@ def check_complete(job: Job) -> Job:
 
 
 class Download:
-    """A file that is written as images arrive: byte for byte the one that one uncut stream is."""
+    """A file of images that arrive, in parts: byte for byte the file that one uncut stream makes.
 
-    def __init__(self, file: BinaryIO, images: ImageRange, size: FieldSize, *, as_tar: bool) -> None:
-        """Begin the file.
+    Attributes:
+        stream: whose items become the parts.
+        head: the first part.
+    """
 
-        Args:
-            file: empty.
-            images: that it will hold.
-            size: of the images.
-            as_tar: whether it is a tar, else an npy.
+    stream: ImageStream[Any]
+    head: bytes
+
+    def __init__(
+        self,
+        path: Path,
+        images: ImageRange,
+        model: str | None,
+        labels: LabelNames,
+        conditions: ConditionArguments,
+    ) -> None:
+        """Ask for samples where the file is a tar, for images where it is an npy.
+
+        Raises:
+            ValueError: it is neither, or an npy, which has no place for labels.
         """
-        self._file = file
-        self._as_tar = as_tar
-        self._size = 0
-        if not as_tar:
-            self._file.write(npy_header(images.count, size))
-
-    def add(self, data: bytes) -> None:
-        """Write the bytes of the next image."""
-        self._file.write(data)
-        self._size += len(data)
-
-    def finish(self) -> None:
-        """Write what comes behind the last image."""
+        self._written = 0
+        self._as_tar = path.suffix == TarArchive.suffix
         if self._as_tar:
-            self._file.write(tar_end(self._size))
+            self.stream, self.head = sample_stream(images, model, labels, conditions), b""
+            return
+        if path.suffix != NpyArchive.suffix:
+            raise ValueError(f"{path} must end in {TarArchive.suffix} or {NpyArchive.suffix}")
+        if labels:
+            raise ValueError(f"{path}: an npy has no place for labels, a tar has")
+        self.stream = image_stream(images, model, conditions)
+        self.head = npy_header(images.count, size_of(conditions))
+
+    def part(self, item: np.ndarray | tuple[Sample, bytes]) -> bytes:
+        """Return the part that an item of the stream is."""
+        data = item[1] if isinstance(item, tuple) else item.tobytes()
+        self._written += len(data)
+        return data
+
+    def tail(self) -> bytes:
+        """Return the last part."""
+        return tar_end(self._written) if self._as_tar else b""

@@ -175,19 +175,13 @@ class Client:
             ValueError: the path has another ending, or labels are asked for in an npy.
         """
         path = Path(path)
-        as_tar, images = calls.is_tar(path, labels), ImageRange(seed, start, count)
+        download = Download(path, ImageRange(seed, start, count), model, labels, conditions)
         with new_file(path, replace=replace) as file:
-            download = Download(file, images, calls.size_of(conditions), as_tar=as_tar)
-            if as_tar:
-                stream = calls.sample_stream(images, model, labels, conditions)
-                for _, data in self._receive(stream):
-                    download.add(data)
-                    on_images(1)
-            else:
-                for image in self._receive(calls.image_stream(images, model, conditions)):
-                    download.add(image.tobytes())
-                    on_images(1)
-            download.finish()
+            file.write(download.head)
+            for item in self._receive(download.stream):
+                file.write(download.part(item))
+                on_images(1)
+            file.write(download.tail())
 
     def models(self) -> list[ModelInfo]:
         """Return the models of the service."""
