@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,29 +14,13 @@ from endotwin.image_reading import DataError
 from training.data.split import Dataset, ImageFolder, load_dataset
 
 
-class _SourceEntry(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    path: Path
-    weight: float = Field(default=1.0, gt=0)
-    region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
-    citation: str = ""
-    terms: str = "not stated"
-    annotated: bool = False
-    keep_folders_together: bool = False
-    interlaced: bool = True
-    spacing: tuple[float, float] = (24.0, 0.2)
-    clarity: tuple[float, float] = (15.5, 0.35)
-    centres: Path | None = None
-
-
 class _SourcesFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     max_upscale: float = Field(default=1.0, ge=1.0, le=4.0)
     validation_share: float = Field(default=0.2, ge=0.0, lt=1.0)
     split_seed: int = Field(default=0, ge=0)
-    source: list[_SourceEntry] = Field(min_length=1)
+    source: list[ImageFolder] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -78,18 +62,15 @@ def read_sources(path: Path) -> Sources:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise DataError(f"{path}: {where}: {first['msg']}") from error
+    base = path.parent
     return Sources(
         folders=tuple(
-            ImageFolder(
-                **(
-                    entry.model_dump()
-                    | {
-                        "path": path.parent / entry.path,
-                        "centres": None if entry.centres is None else path.parent / entry.centres,
-                    }
-                )
+            replace(
+                folder,
+                path=base / folder.path,
+                centres=None if folder.centres is None else base / folder.centres,
             )
-            for entry in entries.source
+            for folder in entries.source
         ),
         max_upscale=entries.max_upscale,
         validation_share=entries.validation_share,

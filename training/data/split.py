@@ -7,9 +7,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import numpy as np
 from PIL import Image
+from pydantic import ConfigDict, Field
 
 from endotwin.generator.card import Source
 from endotwin.image_range import IMAGE_SIZE
@@ -19,7 +21,7 @@ from training.data.annotated_box import AnnotatedBox, move_box, read_annotated_b
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """A folder of images and how it is used.
+    """A folder of images and how it is used: an entry of a sources file, under the same names.
 
     Attributes:
         path: the folder; a subfolder `images` is used instead if there is one.
@@ -40,8 +42,10 @@ class ImageFolder:
             a reader counted (`centres/`); the trial scores on the images held out.
     """
 
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
     path: Path
-    weight: float = 1.0
+    weight: Annotated[float, Field(gt=0)] = 1.0
     region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     citation: str = ""
     terms: str = "not stated"

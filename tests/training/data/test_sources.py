@@ -58,7 +58,7 @@ def test_an_absolute_path_stays_as_it_is(tmp_path: Path) -> None:
         ("source = []", "source: Tuple|source: List should have at least 1 item"),
         ("[[source]]", r"source\.0\.path: Field required"),
         ('[[source]]\npath = "a"\nweight = 0', r"source\.0\.weight: Input should be greater than 0"),
-        ('[[source]]\npath = "a"\nwieght = 1', r"source\.0\.wieght: Extra inputs are not permitted"),
+        ('[[source]]\npath = "a"\nwieght = 1', r"source\.0\.wieght: Unexpected keyword argument"),
         ('[[source]]\npath = "a"\nregion = [0, 0, 1]', r"source\.0\.region"),
         ('upscale = 2\n[[source]]\npath = "a"', "upscale: Extra inputs are not permitted"),
         (
