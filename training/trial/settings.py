@@ -51,5 +51,5 @@ class TrialSettings(BaseModel):
 QUICK = TrialSettings(validate_every=25, patience=2, drops=1, most_steps=250, validation_batches=2)
 """A rough answer in minutes: training ends before it has converged."""
 
-QUICK_IMAGES = 12
-"""Images of each test set that a quick trial scores."""
+QUICK_IMAGES = 50
+"""Images of each test set that a quick trial scores at most."""
