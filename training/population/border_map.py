@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from scipy import ndimage
 from torch import nn
 
-from endotwin.segmentation.cells import border_basins
+from endotwin.segmentation.cells import cells_from_borders
 from endotwin.segmentation.network import new_segmenter
 from endotwin.segmentation.windows import border_probability
 
@@ -46,4 +46,4 @@ def read_cells(reader: nn.Module, pixels: np.ndarray, side: float) -> tuple[np.n
         grey = ndimage.gaussian_filter(grey, 0.4 * (1.0 / factor - 1.0))
     zoomed = ndimage.zoom(grey, factor, order=1, mode="reflect", grid_mode=True)
     probability = border_probability(reader, zoomed, "cpu")
-    return probability, border_basins(probability)
+    return probability, cells_from_borders(probability)

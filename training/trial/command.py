@@ -74,7 +74,9 @@ def trial_command(
     ] = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="A rough answer: short training, at most fifty images of each test set."),
+        typer.Option(
+            "--quick", help="A rough answer: short training, at most fifty images of each test set."
+        ),
     ] = False,
     report_only: Annotated[
         bool, typer.Option("--report-only", help="Train nothing; report on what is done.")

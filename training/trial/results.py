@@ -17,7 +17,6 @@ from endotwin.segmentation import cells as basins
 from endotwin.segmentation import network, windows
 from training.learning.run_folder import RunError, RunFolder
 from training.trial import (
-    cell_matches,
     cells,
     counted_images,
     segmentation_scores,
@@ -157,9 +156,8 @@ def scoring_text() -> str:
     return (
         f"Prediction in windows of 128 overlapping by {windows.OVERLAP:g}, at the size of cells that was "
         f"learned if it differs by more than {test_sets.ALIKE:g}. Cells: watershed on the probability "
-        f"blurred by {basins.SMOOTHING:g} px, basins at least {basins.DEPTH:g} deep, joined where the line "
-        f"between them has a mean probability below {basins.WEAK:g}, the same for an expert's borders. "
-        f"Found: overlap (IoU) {cell_matches.IOU:g} with an expert's cell, or one "
+        f"blurred by {basins.SMOOTHING:g} px, basins at least {basins.DEPTH:g} deep, the same for an "
+        "expert's borders. Found: overlap (IoU) {cell_matches.IOU:g} with an expert's cell, or one "
         "centre in it and no other; cells that lie in the annotated area, or the hull of the centres, by "
         f"less than {cells.SHARE_INSIDE:g} are not held against it. Density: cells over their area; with "
         "centres, over the hull without its outermost cells, a cell cut by its edge counting in part, "
