@@ -10,7 +10,7 @@ from skimage.segmentation import watershed
 SMOOTHING = 1.0
 """Standard deviation, pixels, of the blur that closes small gaps in borders."""
 
-DEPTH = 0.05
+DEPTH = 0.1
 """A cell is a basin of the smoothed border probability that is at least this deep."""
 
 
