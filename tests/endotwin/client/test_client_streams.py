@@ -79,13 +79,13 @@ def test_every_third_stream_is_cut_and_nothing_is_missing(
     proxy: CuttingProxy, loaded: LoadedModel, tmp_path: Path
 ) -> None:
     with endotwin.Client(address(proxy.port)) as client:
-        images = client.images(3, 100, 7, model="tiny-labelled")
+        images = client.images(3, 60, 7, model="tiny-labelled")
         after_images = proxy.faults
-        samples = list(client.samples(3, 100, 7, labels=LABELS))
-        client.download(tmp_path / "some.tar", 3, 100, 7, labels=["borders"])
+        samples = list(client.samples(3, 60, 7, labels=LABELS))
+        client.download(tmp_path / "some.tar", 3, 60, 7, labels=["borders"])
     assert 1 <= after_images < proxy.faults
-    assert np.array_equal(images, loaded.images(3, 100, 7))
-    assert_same(samples, list(loaded.samples(3, 100, 7, labels=LABELS)))
+    assert np.array_equal(images, loaded.images(3, 60, 7))
+    assert_same(samples, list(loaded.samples(3, 60, 7, labels=LABELS)))
     # It goes on behind the last image that was whole, not from the start of the request.
     assert any((start - 7) % 20 for start in proxy.starts)
 
@@ -94,19 +94,19 @@ def test_files_are_byte_for_byte_those_of_one_stream(
     proxy: CuttingProxy, server: LiveServer, tmp_path: Path
 ) -> None:
     with endotwin.Client(address(proxy.port)) as client:
-        client.download(tmp_path / "some.tar", 3, 90, labels=["borders", "parameters"], cv=0.3)
-        client.download(tmp_path / "some.npy", 3, 90)
+        client.download(tmp_path / "some.tar", 3, 60, labels=["borders", "parameters"], cv=0.3)
+        client.download(tmp_path / "some.npy", 3, 60)
         with pytest.raises(OutputError, match="exists"):
-            client.download(tmp_path / "some.npy", 3, 90)
+            client.download(tmp_path / "some.npy", 3, 60)
         with pytest.raises(ValueError, match="an npy has no place for labels"):
-            client.download(tmp_path / "other.npy", 3, 90, labels=["borders"])
+            client.download(tmp_path / "other.npy", 3, 60, labels=["borders"])
         with pytest.raises(ValueError, match=r"must end in \.tar or \.npy"):
-            client.download(tmp_path / "other.zip", 3, 90)
+            client.download(tmp_path / "other.zip", 3, 60)
     assert proxy.faults
     assert sorted(path.name for path in tmp_path.iterdir()) == ["some.npy", "some.tar"]
-    tar = server.generate("n=90&seed=3&labels=borders,parameters&cv=0.3").body
+    tar = server.generate("n=60&seed=3&labels=borders,parameters&cv=0.3").body
     assert (tmp_path / "some.tar").read_bytes() == tar
-    assert (tmp_path / "some.npy").read_bytes() == server.generate("n=90&seed=3&format=npy").body
+    assert (tmp_path / "some.npy").read_bytes() == server.generate("n=60&seed=3&format=npy").body
 
 
 def test_asyncio_brings_the_same(proxy: CuttingProxy, loaded: LoadedModel, tmp_path: Path) -> None:
@@ -132,9 +132,9 @@ def test_damaged_files_are_asked_for_again(
         running_cutting_proxy(server.port, 2, "damage") as proxy,
         endotwin.Client(address(proxy.port)) as client,
     ):
-        samples = list(client.samples(3, 100, labels=["borders"]))
+        samples = list(client.samples(3, 60, labels=["borders"]))
         assert proxy.faults
-    for sample, expected in zip(samples, loaded.samples(3, 100, labels=["borders"]), strict=True):
+    for sample, expected in zip(samples, loaded.samples(3, 60, labels=["borders"]), strict=True):
         assert np.array_equal(sample.image, expected.image)
         assert np.array_equal(sample.labels["borders"], expected.labels["borders"])
 

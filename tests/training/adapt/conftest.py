@@ -9,6 +9,7 @@ import pytest
 
 from training.adapt import memorisation
 from training.cli.main import main
+from training.population import folder
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -17,6 +18,7 @@ Command = Callable[..., tuple[int, str, str]]
 def console(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Return a function that runs `endotwin-training`: exit code, standard output, standard error."""
     monkeypatch.setattr(memorisation, "EXAMINED", 16)
+    monkeypatch.setattr(folder, "_SIDE_IMAGES", 2)
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["endotwin-training", *map(str, arguments)])

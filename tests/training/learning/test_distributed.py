@@ -95,7 +95,7 @@ def torchrun(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[s
 
 def test_the_command_line_works_under_torchrun_and_only_the_first_process_writes(tmp_path: Path) -> None:
     data = write_blobs(tmp_path / "blobs")
-    options = ["--images", "8", "--batch", "4", "--score-every", "0", "--record-count", "0"]
+    options = ["--images", "4", "--batch", "4", "--score-every", "0", "--record-count", "0"]
     watch = (recorded_writes.__file__, str(tmp_path / "written"))
     result = torchrun(
         *watch, "training", "train", "--data", str(data), "--runs", str(tmp_path / "runs"), *options

@@ -15,6 +15,8 @@ from training.cli.main import main
 from training.segmenter import run, scores
 from training.trial.settings import TrialSettings
 
+pytestmark = pytest.mark.usefixtures("small_segmenters")
+
 
 @pytest.fixture(scope="module")
 def made_set(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -20,6 +20,8 @@ from training.trial.convergence import Convergence, train_until_no_gain, validat
 from training.trial.labelled_source import LabelledSource
 from training.trial.settings import TrialSettings
 
+pytestmark = pytest.mark.usefixtures("small_segmenters")
+
 
 @pytest.fixture(scope="module")
 def stage() -> Stage:

@@ -17,6 +17,8 @@ from training.trial.command import trial_command
 from training.trial.labelled_source import LabelledSource
 from training.trial.settings import TrialSettings
 
+pytestmark = pytest.mark.usefixtures("small_segmenters")
+
 TINY = TrialSettings(validate_every=1, most_steps=1, validation_batches=1)
 
 
