@@ -15,3 +15,10 @@ def small_segmenters() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "FEATURES", (2, 4, 4, 4, 4, 2))
         yield
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let trials draw no figures; those of a fixture of the module are drawn before."""
+    for name in ("plot_scores", "plot_curve", "plot_validation"):
+        monkeypatch.setattr(f"training.trial.run.{name}", lambda *_: None)

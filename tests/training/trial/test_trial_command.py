@@ -17,7 +17,7 @@ from training.trial.command import trial_command
 from training.trial.labelled_source import LabelledSource
 from training.trial.settings import TrialSettings
 
-pytestmark = pytest.mark.usefixtures("small_segmenters")
+pytestmark = pytest.mark.usefixtures("small_segmenters", "no_figures")
 
 TINY = TrialSettings(validate_every=1, most_steps=1, validation_batches=1)
 
@@ -41,6 +41,7 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> VoronoiBlocks:
         lambda path, device, name: LabelledSource(name, str(path), made_up.block),
     )
     monkeypatch.setattr("training.trial.command.QUICK", TINY)
+    monkeypatch.setattr("training.trial.command.QUICK_IMAGES", 2)
     return made_up
 
 
@@ -49,7 +50,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sources")
     write_annotated(folder / "made-up", range(4))
     write_annotated(folder / "other", range(10, 11))
-    write_counted(folder / "counted", range(20, 34), 100, 120)
+    write_counted(folder / "counted", range(20, 23), 100, 120)
     file = folder / "sources.toml"
     file.write_text('[[source]]\npath = "made-up"\n\n[[source]]\npath = "gone"\n')
     return file
@@ -67,7 +68,7 @@ def test_a_report_of_every_arm_is_printed_and_written(sources: Path, tmp_path: P
     assert "absent: skipped, " in result.output
     assert "made-up: 3 annotated images to train on\n" in result.output
     assert re.search(r"other: 1 images with \d+ cells to score on\n", result.output)
-    assert re.search(r"counted: 12 images with \d+ cells", result.output)  # of fourteen
+    assert re.search(r"counted: 2 images with \d+ cells", result.output)  # of three
     assert (tmp_path / "out" / "trial.md").read_text() in result.output
     for arm in ("real (3)", "synthetic any", "synthetic any, then real (3)"):
         assert f"| counted | {arm} | 1 |" in result.output

@@ -23,7 +23,7 @@ from training.trial.settings import ARM_KINDS, ArmKind, TrialSettings
 from training.trial.test_sets import read_test_folder
 from training.trial.trial_data import TrialData, add_tests, load_split_tests, load_trial_data
 
-pytestmark = pytest.mark.usefixtures("small_segmenters")
+pytestmark = pytest.mark.usefixtures("small_segmenters", "no_figures")
 
 TINY = TrialSettings(validate_every=1, most_steps=1, validation_batches=1)
 LABELS = [
