@@ -20,6 +20,7 @@ from torch import Tensor
 
 from endotwin.checkpoint_files import CHECKPOINT_SUFFIX
 from endotwin.files import whole_file
+from endotwin.first_fault import first_fault
 
 _DIGEST_KEY = "endotwin_sha256"
 
@@ -85,9 +86,7 @@ def parse_card(path: Path, text: str, kind: type[_Card]) -> _Card:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise CheckpointError(f"{path}: its card is not valid: {where}: {first['msg']}") from error
+        raise CheckpointError(f"{path}: its card is not valid: {first_fault(error)}") from error
 
 
 def check_digest(path: Path, key: str, header: dict[str, str], tensors: dict[str, Tensor]) -> None:

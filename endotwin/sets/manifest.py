@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from endotwin.first_fault import first_fault
 from endotwin.sets.plan import DOCUMENT_KEYS, MANIFEST_KEY, Shard, plan_set
 from endotwin.sets.spec import SetSpec
 from endotwin.sets.storage.destination import Destination
@@ -113,8 +114,6 @@ def _parse(content: bytes, where: str) -> Manifest:
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
         raise SetError(
-            f"{where}/{MANIFEST_KEY} is damaged or not one of Endotwin's: {field or 'JSON'}: {first['msg']}"
+            f"{where}/{MANIFEST_KEY} is damaged or not one of Endotwin's: {first_fault(error)}"
         ) from error

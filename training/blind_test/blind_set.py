@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from endotwin.first_fault import first_fault
 from endotwin.image_reading import DataError
 
 SET_FILE = "blind-test.json"
@@ -170,9 +171,6 @@ def _read(path: Path, document: type[_AnyDocument]) -> _AnyDocument:
     try:
         return document.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise BlindTestError(
-            f"{path}: {f'{where}: ' if where else ''}{first['msg']}; was it changed by hand, or written by "
-            "another version?"
+            f"{path}: {first_fault(error)}; was it changed by hand, or written by another version?"
         ) from error

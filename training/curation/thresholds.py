@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from endotwin.first_fault import first_fault
 from endotwin.image_reading import DataError
 
 _Share = Field(ge=0, le=1)
@@ -88,6 +89,4 @@ def read_thresholds(path: Path | None = None) -> Thresholds:
     try:
         return Thresholds.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{path}: {where}: {first['msg']}") from error
+        raise DataError(f"{path}: {first_fault(error)}") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from endotwin.first_fault import first_fault
 from endotwin.generator.card import Card
 from endotwin.image_reading import DataError
 from training.data.split import Dataset, ImageFolder, load_dataset
@@ -59,9 +60,7 @@ def read_sources(path: Path) -> Sources:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a TOML file: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{path}: {where}: {first['msg']}") from error
+        raise DataError(f"{path}: {first_fault(error)}") from error
     base = path.parent
     return Sources(
         folders=tuple(
