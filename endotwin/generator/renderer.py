@@ -29,11 +29,12 @@ NOISE_CHANNELS = {16: 4, 32: 2, 64: 1, 128: 1}
 NOISE_NUMBERS = sum(channels * size**2 for size, channels in NOISE_CHANNELS.items())
 """Standard normal numbers per image that the noise takes."""
 
-_BAND, _BANDS = 144.0, 16
-_LEAST_BAND, _UNEVEN, _TILT = 0.6, 0.3, 0.15
-"""Pixels, on average, from where the light of a larger field is brightest to where it is darkest, and the
-most such turns along a side; the least contrast of a band, how uneven their widths are, in widths, and the
-standard deviation of the slope of the bands."""
+_WAVES = 32
+_WAVE_LENGTH, _WAVE_SPREAD, _WAVE_TURN = 300.0, 0.3, math.radians(20.0)
+_WAVE_CONTRAST = 1.5
+"""Waves that the light of a larger field is the sum of; their median length in pixels, the standard
+deviations of its natural logarithm and of their direction; the limit that their sum is bent to, in its own
+standard deviations, and what it is then multiplied by."""
 
 _COARSEST = 8
 """Pixels of an image at a side of a pixel of the network's coarsest maps."""
@@ -76,14 +77,15 @@ class _StyledConvolution(nn.Module):
 
     def forward(self, features: Tensor, style: Tensor) -> Tensor:
         features = self.convolution(features)
-        if len(features) == 1:
-            # Threads that share one image would add up its channels in another order.
-            features = features.contiguous()
-        features = self.normalisation(features)
         scale, shift = self.style(style)[:, :, None, None].chunk(2, dim=1)
-        return F.leaky_relu(
-            torch.addcmul(shift, _channels_last(features), 1.0 + scale), _LEAK, inplace=True
-        )
+        scale = 1.0 + scale
+        if len(features) == 1:
+            mean, deviation = _moments_of_groups(features, self.normalisation)
+            scale = scale / deviation
+            shift = shift - mean * scale
+        else:
+            features = _channels_last(self.normalisation(features))
+        return F.leaky_relu(torch.addcmul(shift, features, scale), _LEAK, inplace=True)
 
 
 class RenderingNetwork(nn.Module):
@@ -195,7 +197,7 @@ def light_shapes(size: FieldSize) -> tuple[tuple[int, ...], tuple[int, ...]]:
     if size == STANDARD:
         return (2, LIGHT_SIZE, LIGHT_SIZE), (2,)
     rows, columns = (round(side * (LIGHT_SIZE - 1) / IMAGE_SIZE) + 1 for side in size.shape)
-    return (2, rows, columns), (2, 2 + 2 * _BANDS)
+    return (2, rows, columns), (2, 3, _WAVES)
 
 
 def light_fields(coarse: Tensor, slope: Tensor) -> Tensor:
@@ -216,45 +218,49 @@ def light_fields(coarse: Tensor, slope: Tensor) -> Tensor:
     return torch.cat([smooth, x[:, None], y[:, None]], dim=1)
 
 
-def light_of_field(coarse: Tensor, bands: Tensor, size: tuple[int, int]) -> Tensor:
+def light_of_field(coarse: Tensor, waves: Tensor, size: tuple[int, int]) -> Tensor:
     """Make the illumination of a field that is larger than 128 × 128: any part of it is lit as an image is.
 
-    The ramps rise and fall in turn, in uneven bands: across a whole field they would hardly rise within 128
-    pixels, and light that rises all along it as it does there has not enough grey levels.
+    The ramps become patches of light and shade: across a whole field they would hardly rise within 128
+    pixels, as the network takes them relative to how much they vary over its input.
 
     Args:
         coarse: (B, 2, rows, columns) standard normal; see `light_shapes`.
-        bands: (B, 2, 2 + 2 * _BANDS) standard normal.
+        waves: (B, 2, 3, _WAVES) standard normal.
         size: height and width of the fields, in two pixels each.
 
     Returns:
         (B, 4, *size).
     """
     smooth = F.interpolate(coarse, size=size, mode="bicubic", align_corners=True)
-    down, along = (2.0 * (torch.arange(side, device=coarse.device) - side / 2.0) / _BAND for side in size)
-    ramps = [_turns(numbers, along[None, :], down[:, None]) for numbers in bands[:, 0]]
-    ramps += [_turns(numbers, down[:, None], along[None, :]) for numbers in bands[:, 1]]
-    return torch.cat([smooth, torch.stack(ramps).reshape(2, -1, *size).transpose(0, 1)], dim=1)
+    ramps = [torch.stack([_patches(x, *size), _patches(y, *size[::-1]).T]) for x, y in waves]
+    return torch.cat([smooth, torch.stack(ramps)], dim=1)
 
 
-def _turns(numbers: Tensor, along: Tensor, across: Tensor) -> Tensor:
-    """Return light that rises and falls in turn along one axis, about -1.5 to 1.5; see `light_of_field`.
+def _patches(numbers: Tensor, rows: int, columns: int) -> Tensor:
+    """Return light that varies mostly along rows, about -2 to 2: a sum of plane waves of random lengths.
 
     Args:
-        numbers: (2 + 2 * _BANDS,) standard normal.
-        along: from the middle of the field, in bands.
-        across: the same along the other axis.
+        numbers: (3, _WAVES) standard normal: length, direction and phase of each wave.
+        rows: of the field, two pixels each.
+        columns: likewise.
+
+    Returns:
+        (rows, columns).
     """
-    uniform = torch.special.ndtr(numbers)
-    places = torch.arange(_BANDS, device=numbers.device) + _UNEVEN * (uniform[2 : 2 + _BANDS] - 0.5)
-    levels = 1.5 * (_LEAST_BAND + (1.0 - _LEAST_BAND) * uniform[2 + _BANDS :])
-    levels = levels * (1.0 - 2.0 * (torch.arange(_BANDS, device=numbers.device) % 2))
-    slope = (_TILT * numbers[1]).clamp(-2.0 * _TILT, 2.0 * _TILT)
-    at = along + slope * across + _BANDS / 2.0 - 1.0 + 2.0 * uniform[0]
-    after = torch.searchsorted(places, at.contiguous()).clamp(1, _BANDS - 1)
-    share = ((at - places[after - 1]) / (places[after] - places[after - 1])).clamp(0.0, 1.0)
-    share = 0.5 - 0.5 * torch.cos(math.pi * share)
-    return torch.lerp(levels[after - 1], levels[after], share)
+    lengths = _WAVE_LENGTH * torch.exp(_WAVE_SPREAD * numbers[0].clamp(-2.0, 2.0))
+    directions = _WAVE_TURN * numbers[1]
+    phases = 2.0 * math.pi * torch.special.ndtr(numbers[2])
+    down, along = (2.0 * torch.arange(side, device=numbers.device) for side in (rows, columns))
+    down = (2.0 * math.pi / lengths * torch.sin(directions))[:, None] * down + phases[:, None]
+    along = (2.0 * math.pi / lengths * torch.cos(directions))[:, None] * along
+    light = torch.zeros(rows, columns, device=numbers.device)
+    for vertical, horizontal in zip(down, along, strict=True):
+        # Not `addr_`, whose rounding depends on the number of threads.
+        light += vertical.cos()[:, None] * horizontal.cos()
+        light -= vertical.sin()[:, None] * horizontal.sin()
+    light *= math.sqrt(2.0 / _WAVES) / _WAVE_CONTRAST
+    return _WAVE_CONTRAST**2 * torch.tanh(light)
 
 
 def video_fields(rows: Tensor, phase_number: Tensor, width: int = IMAGE_SIZE) -> Tensor:
@@ -274,6 +280,30 @@ def video_fields(rows: Tensor, phase_number: Tensor, width: int = IMAGE_SIZE) ->
     phase = torch.where(phase_number < 0, -1.0, 1.0).to(rows.dtype)
     parity = phase[:, None, None, None] * field[None, None, :, None]
     return torch.cat([rows.expand(shape), parity.expand(shape)], dim=1)
+
+
+def _moments_of_groups(features: Tensor, normalisation: nn.GroupNorm) -> tuple[Tensor, Tensor]:
+    """Return what group normalisation subtracts from an image and divides it by, (1, C, 1, 1) each.
+
+    Rows are added up one by one: the sums are the same for any number of threads, and nothing as large as
+    the features is made on the way.
+
+    Args:
+        features: of one image, (1, C, H, W).
+        normalisation: the groups, and what is added to the variance.
+    """
+    rows = features[0].permute(1, 2, 0)  # (H, W, C)
+    sums = rows.sum(dim=1, dtype=torch.float32).double().sum(dim=0)
+    squares = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float32).double().square().sum(dim=0)
+    groups = normalisation.num_groups
+    in_group = features[0].numel() // groups
+    mean, square = (each.reshape(groups, -1).sum(dim=1) / in_group for each in (sums, squares))
+    deviation = (square - mean.square() + normalisation.eps).sqrt()
+    mean, deviation = (
+        each.float().repeat_interleave(features.shape[1] // groups)[None, :, None, None]
+        for each in (mean, deviation)
+    )
+    return mean, deviation
 
 
 def _with(features: Tensor, noise: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from endotwin.process_environment import GENERATING, MEMORY
+from endotwin.process_environment import GENERATING, MEMORY, largest_kept_block
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -44,3 +44,18 @@ def test_it_starts_again_once_with_what_is_missing() -> None:
 def test_it_goes_on_where_nothing_is_missing() -> None:
     (only,) = start(**MEMORY)
     assert only[3] == MEMORY
+
+
+@pytest.mark.parametrize(
+    ("libc", "mebibytes"),
+    [
+        ("glibc 2.36", 128),
+        ("glibc 2.41", 128),
+        ("glibc 3.0", 128),
+        ("glibc 2.9", 32),
+        ("glibc 2.34", 32),
+        ("", 32),
+    ],
+)
+def test_no_c_library_is_asked_for_more_than_it_takes(libc: str, mebibytes: int) -> None:
+    assert largest_kept_block(libc) == mebibytes << 20
