@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from endotwin.generator.illumination import LIGHT_CHANNELS, LIGHT_SIZE, light_fields
 from endotwin.generator.instruments import (
     MAX_SPACING,
     MIN_SPACING,
@@ -24,14 +25,11 @@ from endotwin.generator.instruments import (
     per_image,
 )
 from endotwin.generator.renderer import (
-    LIGHT_CHANNELS,
-    LIGHT_SIZE,
     MOSAIC_SIZE,
     NOISE_CHANNELS,
     NOISE_NUMBERS,
     DrawsReader,
     RenderingNetwork,
-    light_fields,
     video_fields,
 )
 from endotwin.image_range import IMAGE_SIZE

@@ -17,15 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from endotwin.field_size import STANDARD, FieldSize
+from endotwin.generator.illumination import LIGHT_CHANNELS, light_fields, light_of_field, light_shapes
 from endotwin.generator.instruments import Instrument, choose, number_of, one_hot, per_image
 from endotwin.generator.latents import FIRST_STREAM_OF_APPEARANCES, draw_normals, size_stream
 from endotwin.generator.renderer import (
-    LIGHT_CHANNELS,
     DrawsReader,
     RenderingNetwork,
-    light_fields,
-    light_of_field,
-    light_shapes,
     noise_shapes,
     video_fields,
     whole_steps,
