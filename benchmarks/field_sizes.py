@@ -20,6 +20,7 @@ from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import IMAGE_SIZE, ImageRange
 from endotwin.mosaic.parameters import Conditions, Parameters
+from endotwin.process_environment import GENERATING, restart_with
 from endotwin.samples.conditions import parse_conditions
 from training.data.sources import chosen_sources
 from training.scores.evaluation import load_sources
@@ -28,7 +29,7 @@ from training.scores.image_sets import ImageSets
 from training.scores.inception import load_inception
 
 FIELD = FieldSize(512, 512)
-CONDITIONS = (
+CONDITIONS: tuple[dict[str, str], ...] = (
     {},
     {"density": "1200", "cv": "0.25", "hexagonality": "0.6", "clarity": "25"},
     {"density": "2500", "cv": "0.35", "hexagonality": "0.5", "guttae": "0.1"},
@@ -141,4 +142,5 @@ def main(
 
 
 if __name__ == "__main__":
+    restart_with(GENERATING)
     typer.run(main)
