@@ -17,6 +17,7 @@ import numpy as np
 from endotwin.field_size import STANDARD, FieldSize
 from endotwin.generator.latents import to_uniform
 from endotwin.image_range import IMAGE_SIZE
+from endotwin.mosaic.gutta_spots import Spots
 from endotwin.mosaic.tessellation import Tessellation, tessellate
 
 GRID = 24
@@ -76,6 +77,10 @@ _LEAST_ROOM = 0.03
 
 _LEAST_STIFFNESS = 1e-3
 """So that a cell that was lost does not make the equations singular."""
+
+_CROWDING = 0.8
+"""By how much cells around guttae are smaller, and those beneath larger, in standard deviations of the
+logarithm of size."""
 
 _STRETCH, _FIELD_STRETCH = 0.05, 0.02
 """Standard deviation of the stretch of an image of 128 × 128, and of a larger field as a whole, in which
@@ -145,7 +150,11 @@ def lattice_numbers(size: FieldSize) -> int:
 
 
 def draw_mosaic(
-    lattice: np.ndarray, sites: np.ndarray, shape: MosaicShape, size: FieldSize = STANDARD
+    lattice: np.ndarray,
+    sites: np.ndarray,
+    shape: MosaicShape,
+    size: FieldSize = STANDARD,
+    spots: Spots | None = None,
 ) -> Mosaic:
     """Draw one mosaic.
 
@@ -154,6 +163,7 @@ def draw_mosaic(
         sites: (grid_side(size)**2, 5) standard normal; see `SITE_NUMBERS`.
         shape: area, jitter and spread.
         size: of the image.
+        spots: guttae that push cells aside.
     """
     from endotwin.mosaic.kernels import settle  # noqa: PLC0415
 
@@ -166,7 +176,6 @@ def draw_mosaic(
     free = ~_outside(positions, margin - _RIM, shape.spacing, extent)
     settled = ~_outside(positions, margin - _DISTURBED, shape.spacing, extent)
     positions = positions + shape.jitter * shape.spacing * numbers[:, :2]
-
     chosen = free | ~_outside(positions, _REACH, shape.spacing, extent)
 
     tessellation = tessellate(positions, np.zeros(len(positions)), chosen)
@@ -174,6 +183,8 @@ def draw_mosaic(
     room = np.clip((room - room[settled].mean()) / max(room[settled].std(), _LEAST_ROOM), -3.0, 3.0)
     drawn = numbers[:, 2]
     drawn = np.where(settled, _ROOM * room + math.sqrt(1.0 - _ROOM**2) * drawn, drawn)
+    if spots is not None:
+        drawn = _crowd(drawn, spots.lie_around(positions, shape.spacing), settled)
     if size == STANDARD:
         across = np.clip(positions / extent - 0.5, -0.5, 0.5)
         gradient = across @ (_GRADIENT * lattice[5:7].astype(np.float64))
@@ -194,6 +205,14 @@ def draw_mosaic(
         positions, tessellation.cells, wanted, chosen, free, seen, move, least, _stiffness(shape, size)
     )
     return Mosaic(Tessellation(positions, weights, *cells), table, shape, size)
+
+
+def _crowd(drawn: np.ndarray, around: np.ndarray, settled: np.ndarray) -> np.ndarray:
+    """Return log sizes with smaller ones where cells crowd, of the same mean and spread as before."""
+    crowded: np.ndarray = drawn - _CROWDING * around
+    spread = drawn[settled].std() / crowded[settled].std()
+    crowded = drawn[settled].mean() + (crowded - crowded[settled].mean()) * spread
+    return crowded
 
 
 def _stiffness(shape: MosaicShape, size: FieldSize) -> float:

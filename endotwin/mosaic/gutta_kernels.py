@@ -5,6 +5,8 @@ Import this module where it is used: it takes Numba with it.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from endotwin.mosaic.compiled import compiled
@@ -12,55 +14,115 @@ from endotwin.mosaic.compiled import compiled
 _JOIN = 0.25
 """Heights that differ by less than this are joined smoothly: guttae grow together without a notch."""
 
+_BURIED = 5.0
+"""Pixels by which threads are narrower at a height of 1: a spot within another one has none around it."""
+
 
 @compiled
 def raise_spots(
-    spots: np.ndarray, reaches: np.ndarray, outline: np.ndarray, roughness: float, height: int, width: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return how high the guttae are over every pixel, and which spot is the highest there.
+    spots: np.ndarray,
+    reaches: np.ndarray,
+    outline: np.ndarray,
+    roughness: float,
+    thread: float,
+    unevenness: float,
+    height: int,
+    width: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return how high the guttae are over every pixel, which spot is the highest there, and the threads.
 
-    A spot is 1 - q(x) high, where the quadratic form q is 1 on its ellipse; spots are joined smoothly.
+    A spot is 1 - q(x) high, where the quadratic form q is 1 on its ellipse; spots are joined smoothly. A
+    thread lies where the highest two are equally high.
 
     Args:
         spots: float64 (N, 5), centre x and y in pixels, and q's coefficients of xx, xy and yy.
         reaches: float64 (N,), how far from its centre a spot is looked at, in pixels; the first one is
             everywhere.
-        outline: float64 (M, M'), numbers of a coarse grid that make the outline uneven.
+        outline: float64 (M, M'), numbers of a coarse grid that make the outline and threads uneven.
         roughness: what the outline is multiplied with.
+        thread: usual width of threads in pixels.
+        unevenness: what the outline is multiplied with for the width of threads.
         height: of the image in pixels.
         width: of the image in pixels.
 
     Returns:
-        heights float64 and spots int64, each (height, width).
+        heights float64, spots int64 and threads bool, each (height, width).
     """
     heights = spread_grid(outline, height, width)
     highest = np.zeros((height, width), np.int64)
-    along = np.empty(width)
-    best = np.empty(width)
+    threads = np.zeros((height, width), np.bool_)
+    along, best = np.empty(width), np.empty(width)
+    first, second = np.empty(width), np.empty(width)
+    below = np.empty(width, np.int64)
     for row in range(height):
+        second[:] = -np.inf
         for n in range(len(spots)):
             y = row + 0.5 - spots[n, 1]
-            first, end = 0, width
+            start, end = 0, width
             if n > 0:
                 if abs(y) > reaches[n]:
                     continue
-                first = int(max(spots[n, 0] - reaches[n], 0.0))
+                start = int(max(spots[n, 0] - reaches[n], 0.0))
                 end = int(min(spots[n, 0] + reaches[n], float(width)))
-            for column in range(first, end):
+            for column in range(start, end):
                 x = column + 0.5 - spots[n, 0]
                 along[column] = 1.0 - (spots[n, 2] * x + spots[n, 3] * y) * x - spots[n, 4] * y * y
             if n == 0:
                 best[:] = along
+                first[:] = along
                 continue
-            for column in range(first, end):
+            for column in range(start, end):
                 one, other = best[column], along[column]
-                if other > one:
-                    highest[row, column] = n
                 near = max(_JOIN - abs(one - other), 0.0)
                 best[column] = max(one, other) + near * near / (4.0 * _JOIN)
+                if other > first[column]:
+                    second[column], below[column] = first[column], highest[row, column]
+                    first[column], highest[row, column] = other, n
+                elif other > second[column]:
+                    second[column], below[column] = other, n
         for column in range(width):
+            if second[column] > -np.inf:
+                wide = thread - _BURIED * max(first[column], 0.0) + unevenness * heights[row, column]
+                higher, lower = spots[highest[row, column]], spots[below[column]]
+                slope = _slope_between(higher, lower, column + 0.5, row + 0.5)
+                threads[row, column] = 2.0 * (first[column] - second[column]) < wide * slope
             heights[row, column] = best[column] + roughness * heights[row, column]
-    return heights, highest
+    return heights, highest, threads
+
+
+@compiled
+def _slope_between(one: np.ndarray, other: np.ndarray, x: float, y: float) -> float:
+    """Return by how much per pixel the difference of two spots' heights changes; see `raise_spots`."""
+    a, b, c, d = x - one[0], y - one[1], x - other[0], y - other[1]
+    across = 2.0 * (other[2] * c - one[2] * a) + other[3] * d - one[3] * b
+    down = 2.0 * (other[4] * d - one[4] * b) + other[3] * c - one[3] * a
+    return math.sqrt(across * across + down * down)
+
+
+@compiled
+def lie_around(positions: np.ndarray, spots: np.ndarray, around: float) -> np.ndarray:
+    """Return for every position whether it is in a ring around a spot, 1, beneath one, -1, or neither, 0.
+
+    Args:
+        positions: float64 (N, 2), x and y in pixels.
+        spots: float64 (M, 5), see `raise_spots`.
+        around: width of the rings in pixels.
+
+    Returns:
+        float64 (N,).
+    """
+    places = np.zeros(len(positions))
+    for n in range(len(spots)):
+        a, b, c = spots[n, 2], spots[n, 3], spots[n, 4]
+        end = 1.0 + around * math.sqrt(math.sqrt(a * c - 0.25 * b * b))
+        for i in range(len(positions)):
+            x, y = positions[i, 0] - spots[n, 0], positions[i, 1] - spots[n, 1]
+            q = (a * x + b * y) * x + c * y * y
+            if q < 1.0:
+                places[i] = -1.0
+            elif q < end * end and places[i] == 0.0:
+                places[i] = 1.0
+    return places
 
 
 @compiled

@@ -13,7 +13,8 @@ from endotwin.mosaic.calibration import shape_for
 from endotwin.mosaic.clarity import clarity_weights, measure_clarity
 from endotwin.mosaic.drawing import SITE_NUMBERS, Mosaic, draw_mosaic, grid_side, lattice_numbers
 from endotwin.mosaic.expert_hand import Hand
-from endotwin.mosaic.guttae import GuttaeLook, draw_guttae, gutta_numbers, numbers_of_look, soften
+from endotwin.mosaic.gutta_spots import gutta_numbers, numbers_of_look, place_spots
+from endotwin.mosaic.guttae import GuttaeLook, draw_guttae, soften
 from endotwin.mosaic.labels import Label, make_label
 from endotwin.mosaic.parameters import (
     CLARITY_NUMBER,
@@ -26,7 +27,7 @@ from endotwin.mosaic.parameters import (
 )
 from endotwin.mosaic.raster import Raster, rasterise
 
-MOSAIC_VERSION = 3
+MOSAIC_VERSION = 4
 """Raised whenever the same numbers give another scene or another label."""
 
 
@@ -154,9 +155,10 @@ def draw_scene(
     sites = flat_sites.reshape(-1, SITE_NUMBERS)
     parameters = draw_parameters(of_parameters, conditions, population, clarity)
     shape = shape_for(parameters.cell_area, parameters.cv, parameters.hexagonality)
-    mosaic = draw_mosaic(lattice, sites, shape, size)
+    spots = place_spots(of_guttae, parameters.guttae, size)
+    mosaic = draw_mosaic(lattice, sites, shape, size, spots)
     raster = rasterise(mosaic)
-    guttae = draw_guttae(of_guttae, parameters.guttae, raster.owner)
+    guttae = draw_guttae(spots, raster.owner)
     return Scene(
         parameters=parameters,
         mosaic=mosaic,

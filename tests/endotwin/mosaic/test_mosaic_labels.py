@@ -262,9 +262,13 @@ def test_what_is_measured_follows_from_the_table(labels: list[Label]) -> None:
 
 
 def test_cells_go_on_under_guttae() -> None:
-    bare, covered = (
-        draw_scenes(21, 4, Conditions(guttae=fixed(share), density=fixed(2000))) for share in (0.0, 0.4)
-    )
-    for one, other in zip(bare, covered, strict=True):
-        np.testing.assert_array_equal(one.label().instances, other.label().instances)
-        assert other.label().measured.guttae == pytest.approx(0.4, abs=1e-4)
+    """There are somewhat fewer borders beneath them, as cells are larger there."""
+    beneath, beside = [], []
+    for scene in draw_scenes(21, 8, Conditions(guttae=fixed(0.4), density=fixed(2000))):
+        label = scene.label()
+        assert label.measured.guttae == pytest.approx(0.4, abs=1e-4)
+        assert ((label.instances == 0) == (label.borders > 0)).all()
+        covered = label.guttae > 0
+        beneath += label.borders[covered].tolist()
+        beside += label.borders[~covered].tolist()
+    assert 0.7 < np.mean(beneath) / np.mean(beside) < 0.98

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -10,32 +11,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mosaic_draws import mosaics_with
+from mosaic_draws import draw_scenes, fixed
 
-from endotwin.generator.latents import draw_normals
-from endotwin.image_range import ImageRange
 from endotwin.mosaic.compiled import compiled
-from endotwin.mosaic.guttae import GUTTAE_NUMBERS, draw_guttae
-from endotwin.mosaic.labels import soft_borders
-from endotwin.mosaic.raster import draw_borders, rasterise
+from endotwin.mosaic.parameters import Conditions
 
-NUMBERS = draw_normals(ImageRange(0, 0, 1), GUTTAE_NUMBERS)[0]
-FORMS = ((260.0, 0.6, 0.35), (600.0, 0.3, 0.55), (2500.0, 0.15, 0.8))
-"""Area of a cell, cv and hexagonality."""
+FORMS = ((4500.0, 0.6, 0.35), (2000.0, 0.3, 0.55), (500.0, 0.15, 0.8))
+"""Density, cv and hexagonality."""
 
-DIGEST = "6711936b8962c640e1d86c0fafaf9117434973595519a0bc95565c83fdf0d43b"
+SHARES = (0.0, 0.15, 0.35)
+"""Of guttae."""
+
+DIGEST = "b878ba41aabbb88e8992056b9a04cfbaee98961600a930559f3981f3f4dcd620"
 """Of maps drawn on Linux with an x86-64 processor. Changed with `MOSAIC_VERSION`, and only then."""
 
 
 def digest() -> str:
     found = hashlib.sha256()
-    for k, form in enumerate(FORMS):
-        for mosaic in mosaics_with(k, 4, *form):
-            raster = rasterise(mosaic)
-            guttae = draw_guttae(NUMBERS, 0.15, raster.owner).covered
-            for plane in (raster.owner, draw_borders(raster), soft_borders(raster.border), guttae):
+    for (density, cv, hexagonality), guttae in itertools.product(FORMS, SHARES):
+        asked = Conditions(
+            density=fixed(density), cv=fixed(cv), hexagonality=fixed(hexagonality), guttae=fixed(guttae)
+        )
+        for scene in draw_scenes(0, 4, asked):
+            label = scene.label()
+            for plane in (scene.raster.owner, label.borders, label.soft, label.guttae):
                 found.update(plane.tobytes())
-            found.update(mosaic.tessellation.areas.round(3).tobytes())
+            found.update(scene.mosaic.tessellation.areas.round(3).tobytes())
     return found.hexdigest()
 
 
