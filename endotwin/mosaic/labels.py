@@ -10,6 +10,7 @@ import numpy as np
 from endotwin.mosaic.clarity import INSIDE, ON_BORDER
 from endotwin.mosaic.contrast import borders_stand_out
 from endotwin.mosaic.drawing import Mosaic
+from endotwin.mosaic.guttae import soften
 from endotwin.mosaic.morphometry import COORDINATE_DIGITS, cells_inside, measure_mosaics
 from endotwin.mosaic.parameters import Parameters
 from endotwin.mosaic.raster import Raster, draw_borders
@@ -91,9 +92,9 @@ class Label:
     def visible(self) -> np.ndarray:
         """Where an expert could have drawn the border: uint8 (H, W), 255 there, 0 elsewhere.
 
-        0 under guttae, and where borders stand out less than where experts drew them. It is read off the
-        image, and images that differ by a grey level can differ in it at the edge of what can be seen. The
-        same image has the same map on every machine.
+        0 under guttae and on threads between them, and where borders stand out less than where experts drew
+        them. It is read off the image, and images that differ by a grey level can differ in it at the edge of
+        what can be seen. The same image has the same map on every machine.
 
         Raises:
             ValueError: the label is of no image.
@@ -102,7 +103,7 @@ class Label:
             raise ValueError("what is visible is read off an image, and this label was made without one")
         from endotwin.mosaic.visibility import load_reader  # noqa: PLC0415
 
-        hidden = self.guttae > 0
+        hidden = (self.guttae > 0) | (soften(self.guttae > 0) > 0.5)  # also on threads between guttae
         seen = load_reader().read(self.image) & ~hidden
         if self.cells:
             area = float(np.mean([cell.area for cell in self.cells]))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from mosaic_draws import draw_scenes
 from scipy.ndimage import gaussian_filter
 
-from endotwin.mosaic.labels import Label
+from endotwin.mosaic.labels import Label, make_label
 from endotwin.mosaic.visibility import (
     ACTIVATION_BITS,
     DILATIONS,
@@ -69,6 +69,16 @@ def test_nothing_is_visible_under_guttae() -> None:
     assert not label.visible[label.guttae > 0].any()
     with pytest.raises(ValueError, match="read off an image"):
         _ = scene.label().visible
+
+
+def test_nothing_is_visible_on_a_thread_between_guttae() -> None:
+    (scene,) = draw_scenes(3, 1)
+    guttae = np.zeros(scene.raster.owner.shape, dtype=bool)
+    guttae[:, :70] = True
+    guttae[:, 30:33] = False
+    label = make_label(scene.mosaic, scene.raster, guttae, scene.parameters, image=draw_cells(3))
+    assert not label.visible[:, 30:33].any()
+    assert (label.visible[:, 80:] > 0).mean() > 0.5
 
 
 def test_its_file_is_small() -> None:
