@@ -93,7 +93,7 @@ class Label:
         """Where an expert could have drawn the border: uint8 (H, W), 255 there, 0 elsewhere.
 
         0 under guttae and on threads between them, and where borders stand out less than where experts drew
-        them. It is read off the image, and images that differ by a grey level can differ in it at the edge of
+        them. It is read off the image; images that differ by a grey level can differ in it at the edge of
         what can be seen. The same image has the same map on every machine.
 
         Raises:
