@@ -36,7 +36,7 @@ _FAR = 3.0
 _ROUGHNESS = 0.4
 """How uneven outlines are."""
 
-_THREAD, _THREAD_UNEVENNESS = 2.5, 3.0
+_THREAD, _THREAD_UNEVENNESS = 2.0, 2.0
 """Width in pixels of the threads that part confluent guttae, and what the outline's unevenness adds to it:
 where that makes it less than nothing, guttae have grown together."""
 

@@ -27,7 +27,7 @@ _TILT_SD = 0.1
 _UNEVENNESS = 0.4
 """Of the depth, in the usual depth of the image: between spots, across one, and of the grid within them."""
 
-_SHARP, _BLURRED = 2.4, 3.7
+_SHARP, _BLURRED = 2.6, 3.4
 """Standard deviations in pixels of the sharpest and of the softest edge."""
 
 _GLINTS = 0.35

@@ -22,7 +22,7 @@ FORMS = ((4500.0, 0.6, 0.35), (2000.0, 0.3, 0.55), (500.0, 0.15, 0.8))
 SHARES = (0.0, 0.15, 0.35)
 """Of guttae."""
 
-DIGEST = "b878ba41aabbb88e8992056b9a04cfbaee98961600a930559f3981f3f4dcd620"
+DIGEST = "a301fe70cc18d8dca032880ae1f4a5612e8160dc24094d921a98fbcc4355c9d8"
 """Of maps drawn on Linux with an x86-64 processor. Changed with `MOSAIC_VERSION`, and only then."""
 
 
