@@ -2,7 +2,7 @@
 
 export PYTHON ?= python3
 
-RUN_TESTS = .venv/bin/python -m pytest -n 2 --dist loadgroup
+RUN_TESTS = .venv/bin/python -m pytest -n 4 --dist loadgroup
 
 .PHONY: help demo check test test-all audit lock
 .NOTPARALLEL:
