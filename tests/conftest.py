@@ -19,7 +19,7 @@ from tiny_checkpoints import TINY_LABELLED, make_card, save_tiny
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-# Threads of two workers would wait for each other. Processes that tests start inherit the variable.
+# Threads of several workers would wait for each other. Processes that tests start inherit the variable.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
