@@ -85,7 +85,8 @@ def settings_of(
 
 def fastest_precision(device: str) -> Precision:
     """Return bfloat16 on a CPU with instructions for it (a quarter more images a second), else float32."""
-    found = torch.cpu.get_capabilities()
+    # PyTorch 2.10 does not say.
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     has_bfloat16 = found.get("avx512_bf16", False) or found.get("amx_bf16", False)
     return "bfloat16" if device == "cpu" and has_bfloat16 else "float32"
 
