@@ -21,7 +21,7 @@ _FEWEST = 64
 _FLOOR = 1e-12
 
 
-class LinePowers(nn.Module):
+class PowerSpectrum(nn.Module):
     """Power of square images over rings of frequencies, along rows and along columns."""
 
     def __init__(self, size: int) -> None:
@@ -79,7 +79,7 @@ class SpectrumGap(nn.Module):
             instruments: how many are told apart, at least 1.
         """
         super().__init__()
-        self.powers = LinePowers(size)
+        self.powers = PowerSpectrum(size)
         frequencies = 3 * (size // 2)
         for name in ("real", "fake"):
             self.register_buffer(name, torch.zeros(instruments, frequencies))

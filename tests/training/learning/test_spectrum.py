@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.learning.spectrum import LinePowers, SpectrumGap
+from training.learning.spectrum import PowerSpectrum, SpectrumGap
 from training.scores.image_statistics import power_spectrum
 
 SIZE = 32
@@ -22,7 +22,7 @@ def of(instrument: int, count: int) -> torch.Tensor:
 
 
 def test_white_noise_has_its_variance_everywhere() -> None:
-    power = LinePowers(SIZE)(noise(4000, 0)).mean(dim=0)
+    power = PowerSpectrum(SIZE)(noise(4000, 0)).mean(dim=0)
     assert power.shape == (3 * HALF,)
     # Taking off the mean costs the lowest frequencies some power.
     assert torch.allclose(power.reshape(3, HALF)[:, 2:], torch.tensor(0.04), rtol=0.08)
@@ -32,7 +32,7 @@ def test_it_is_the_spectrum_that_the_card_reports() -> None:
     """Rings count half of the plane here, where the other half mirrors it."""
     levels = np.random.default_rng(0).integers(0, 256, (40, SIZE, SIZE), dtype=np.uint8)
     images = torch.from_numpy(levels)[:, None].float() / 127.5 - 1.0
-    found = LinePowers(SIZE)(images).mean(dim=0).log10().numpy().reshape(3, HALF)
+    found = PowerSpectrum(SIZE)(images).mean(dim=0).log10().numpy().reshape(3, HALF)
     told = power_spectrum(levels)
     assert np.allclose(found[1], told["horizontal"], atol=1e-3)
     assert np.allclose(found[2], told["vertical"], atol=1e-3)
@@ -41,7 +41,7 @@ def test_it_is_the_spectrum_that_the_card_reports() -> None:
 
 def test_a_wave_along_rows_is_in_rows_alone() -> None:
     wave = torch.cos(2 * torch.pi * 8 * torch.arange(SIZE) / SIZE).expand(1, 1, SIZE, SIZE)
-    rows, columns = LinePowers(SIZE)(wave)[0].reshape(3, HALF)[1:]
+    rows, columns = PowerSpectrum(SIZE)(wave)[0].reshape(3, HALF)[1:]
     assert int(rows.argmax()) == 7  # 8 cycles
     assert float(columns.max()) < 1e-9
 
@@ -71,7 +71,7 @@ def test_the_gradient_is_that_of_the_gap() -> None:
     scale = torch.tensor(1.5, requires_grad=True)
     push, _ = gap(real, of(0, 64), scale * fake, of(0, 64))
     torch.autograd.backward(push)
-    ratio = torch.log(LinePowers(SIZE)(1.5 * fake).mean(0) / LinePowers(SIZE)(real).mean(0))
+    ratio = torch.log(PowerSpectrum(SIZE)(1.5 * fake).mean(0) / PowerSpectrum(SIZE)(real).mean(0))
     # Power grows as the square of the scale: d/ds mean(log ratio ** 2) = mean(4 log ratio) / s.
     assert scale.grad is not None
     assert float(scale.grad) == pytest.approx(float((4.0 * ratio).mean()) / 1.5, rel=1e-3)

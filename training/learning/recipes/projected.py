@@ -86,15 +86,17 @@ class ProjectedRecipe(Recipe):
         self.discriminator.requires_grad_(False)
         with self.precision():
             loss_g = generator_hinge(self.discriminator(seen_fake, fake.instruments))
-        gap = loss_g.new_zeros(())
         total = loss_g if penalty is None else loss_g + penalty
+        told = {}
         if self.spectrum is not None:
-            push, gap = self.spectrum(real.images, real.instruments, fake.images, fake.instruments)
+            push, told["spectrum_gap"] = self.spectrum(
+                real.images, real.instruments, fake.images, fake.instruments
+            )
             total = total + _SPECTRUM_WEIGHT * push
         self.update(self.of_generator, total)
         self.discriminator.requires_grad_(True)
         return {
-            "spectrum_gap": gap.detach(),
+            **told,
             "loss_d": loss_d.detach(),
             "loss_g": loss_g.detach(),
             "score_real": torch.stack([r.mean() for r in on_real]).mean().detach(),
