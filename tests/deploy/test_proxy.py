@@ -129,6 +129,8 @@ def test_a_client_cannot_say_that_it_is_another(proxy: Proxy, server: LiveServer
     said = {"X-Forwarded-For": "192.0.2.7", "X-Request-Id": "through-the-proxy"}
     assert proxy.request("/models", "GET", said)[0] == 200
     assert server.request("/models", "GET", headers={**said, "X-Request-Id": "as-a-proxy"}).status == 200
+    # A request is logged after its answer has gone.
+    wait_for(lambda: "as-a-proxy" in server.log(), "the line of the last request")
     clients = {
         line["request_id"]: line["client"]
         for line in map(json.loads, filter(lambda text: text.startswith("{"), server.log().splitlines()))
