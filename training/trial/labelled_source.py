@@ -16,7 +16,7 @@ from endotwin.generator.sampler import NotLabelledError, Sampler
 from endotwin.image_range import BATCH, IMAGE_SIZE, ImageRange
 from endotwin.image_reading import DataError, read_grey
 from endotwin.mosaic.expert_hand import NO_GUTTAE, REGULAR_CV, REGULAR_HEXAGONALITY
-from endotwin.mosaic.parameters import Conditions
+from endotwin.mosaic.parameters import Conditions, Range
 from training.random_streams import Purpose, stream, stream_of_step
 
 BLOCK = BATCH
@@ -31,6 +31,17 @@ SEED = 20_261_125
 WITHOUT_GUTTAE = Conditions(guttae=NO_GUTTAE)
 REGULAR = Conditions(guttae=NO_GUTTAE, cv=REGULAR_CV, hexagonality=REGULAR_HEXAGONALITY)
 """For every other block (`endotwin.mosaic.expert_hand` says why)."""
+
+LARGE = Conditions(guttae=NO_GUTTAE, density=Range(low=600.0, high=1600.0))
+SMALL = Conditions(
+    guttae=NO_GUTTAE,
+    cv=REGULAR_CV,
+    hexagonality=REGULAR_HEXAGONALITY,
+    density=Range(low=2400.0, high=4400.0),
+)
+"""For one block of four each: a network that has seen few cuts large cells and joins small ones."""
+
+_IN_TURN = (WITHOUT_GUTTAE, REGULAR, LARGE, SMALL)
 
 _LEAST = 5
 """Images that a made set needs, so that one can be set aside."""
@@ -73,7 +84,8 @@ def labelled_source(path: Path, device: str, name: str | None = None) -> Labelle
 def checkpoint_source(path: Path, device: str, name: str) -> LabelledSource:
     """Return the images of a labelled checkpoint, scored or not.
 
-    Even blocks show mosaics as the checkpoint draws them without conditions, odd ones regular mosaics.
+    Of four blocks one shows mosaics as the checkpoint draws them without conditions, one large cells, one
+    regular mosaics, and one regular mosaics of small cells.
 
     Raises:
         CheckpointError: the file cannot be used.
@@ -86,10 +98,10 @@ def checkpoint_source(path: Path, device: str, name: str) -> LabelledSource:
 
     def block(index: int) -> tuple[np.ndarray, np.ndarray]:
         images = ImageRange(SEED, index * BATCH, BATCH)
-        batch = sampler.batch(images, REGULAR if index % 2 else WITHOUT_GUTTAE)
+        batch = sampler.batch(images, _IN_TURN[index % len(_IN_TURN)])
         return batch.images, np.stack([label.borders for label in batch.labels()])
 
-    asked = [conditions.model_dump_json(exclude_none=True) for conditions in (WITHOUT_GUTTAE, REGULAR)]
+    asked = [conditions.model_dump_json(exclude_none=True) for conditions in _IN_TURN]
     digest = f"{checkpoint.generator_sha256} {SEED} {asked}"
     return LabelledSource(name, hashlib.sha256(digest.encode()).hexdigest(), block)
 

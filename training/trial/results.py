@@ -17,6 +17,7 @@ from endotwin.segmentation import cells as basins
 from endotwin.segmentation import network, windows
 from training.learning.run_folder import RunError, RunFolder
 from training.trial import (
+    cell_matches,
     cells,
     counted_images,
     segmentation_scores,
@@ -26,6 +27,7 @@ from training.trial import (
 from training.trial.convergence import Convergence
 from training.trial.labelled_source import BLOCK
 from training.trial.segmentation_scores import ImageScore
+from training.trial.segmenter_augmentation import ZOOM, ZOOM_CHANCE
 from training.trial.settings import TrialSettings
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -141,7 +143,8 @@ def training_text() -> str:
     return (
         f"MONAI BasicUNet, features {network.FEATURES}; batches of {BLOCK} crops of 128 × 128, each "
         "standardised; binary cross-entropy plus 1 - soft Dice in the annotated area; target: borders "
-        "three pixels wide; Adam; turns, flips, blotches, patches of other contrast, gamma, contrast, "
+        f"three pixels wide; Adam; turns, flips, {ZOOM_CHANCE:g} of them enlarged by {ZOOM[0]:g} to "
+        f"{ZOOM[1]:g}, blotches, patches of other contrast, gamma, contrast, "
         "brightness, blur and noise; synthetic borders displaced as by hand, by "
         f"{expert_hand.DISPLACEMENT:g} px smooth over "
         f"{expert_hand.DISPLACEMENT_BLUR:g} px and "
@@ -157,7 +160,7 @@ def scoring_text() -> str:
         f"Prediction in windows of 128 overlapping by {windows.OVERLAP:g}, at the size of cells that was "
         f"learned if it differs by more than {test_sets.ALIKE:g}. Cells: watershed on the probability "
         f"blurred by {basins.SMOOTHING:g} px, basins at least {basins.DEPTH:g} deep, the same for an "
-        "expert's borders. Found: overlap (IoU) {cell_matches.IOU:g} with an expert's cell, or one "
+        f"expert's borders. Found: overlap (IoU) {cell_matches.IOU:g} with an expert's cell, or one "
         "centre in it and no other; cells that lie in the annotated area, or the hull of the centres, by "
         f"less than {cells.SHARE_INSIDE:g} are not held against it. Density: cells over their area; with "
         "centres, over the hull without its outermost cells, a cell cut by its edge counting in part, "

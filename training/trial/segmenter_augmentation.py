@@ -14,6 +14,12 @@ from endotwin.smooth_noise import smooth_noise
 if TYPE_CHECKING:
     from training.trial.batches import BorderBatch
 
+ZOOM_CHANCE = 0.5
+"""Of an image to be enlarged or shrunk."""
+
+ZOOM = (0.7, 1.6)
+"""Smallest and largest factor: more upwards, since it is large cells that are cut in pieces."""
+
 
 def displaced_borders(bands: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Displace border bands, bool (H, W), as an expert's hand would (`endotwin.mosaic.expert_hand`).
@@ -33,7 +39,7 @@ def displaced_borders(bands: np.ndarray, rng: np.random.Generator) -> np.ndarray
 
 
 def augmented(batch: BorderBatch, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Turn and mirror each image with its labels, and change its light (`change_light`).
+    """Turn, mirror and enlarge or shrink each image with its labels, and change its light (`change_light`).
 
     Returns:
         Images float32 (16, 128, 128) from 0 to 1, borders and areas bool of the same shape.
@@ -53,4 +59,29 @@ def _augmented_image(
     image, border, area = (
         np.rot90(np.flipud(part) if mirror else part, quarter) for part in (image, border, area)
     )
+    if rng.random() < ZOOM_CHANCE:
+        image, border, area = _zoomed(image, border, area, float(np.exp(rng.uniform(*np.log(ZOOM)))))
     return change_light(image.astype(np.float32) / 255, rng), border, area
+
+
+def _zoomed(
+    image: np.ndarray, border: np.ndarray, area: np.ndarray, factor: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Enlarge an image about its centre, its labels with it.
+
+    What a smaller one leaves free is mirrored and not labelled: cells have other shapes along a mirror.
+    """
+    grey, lines, known = (
+        _scaled(part, factor, mode)
+        for part, mode in ((image, "reflect"), (border, "constant"), (area, "constant"))
+    )
+    return grey, lines > 0.5, known > 0.5
+
+
+def _scaled(part: np.ndarray, factor: float, mode: str) -> np.ndarray:
+    matrix = np.full(2, 1 / factor)
+    middle = (np.array(part.shape) - 1) / 2
+    scaled: np.ndarray = ndimage.affine_transform(
+        part.astype(np.float32), matrix, middle - matrix * middle, order=1, mode=mode
+    )
+    return scaled

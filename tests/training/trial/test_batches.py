@@ -13,7 +13,7 @@ from training.trial.annotated_images import read_annotated
 from training.trial.batches import BLOCKS_OF_SEED, BorderBatch, RealBatches, SyntheticBatches
 from training.trial.borders import thick
 from training.trial.labelled_source import ASIDE, LabelledSource
-from training.trial.segmenter_augmentation import augmented
+from training.trial.segmenter_augmentation import ZOOM, ZOOM_CHANCE, augmented
 from training.trial.trial_data import TrainingSet
 
 
@@ -129,10 +129,26 @@ def test_augmentation_moves_image_and_labels_alike() -> None:
     assert images.max() <= 1
     for image, border, area in zip(images, turned, turned_areas, strict=True):
         assert image[border].mean() < image[~border].mean() - 0.2
-        # The area covers the first block and nothing of the second, however the image was turned.
-        assert (border & area).sum() == 40 * 10
+        # The area covers the first block alone, however the image was turned; an enlarged one ends sooner.
+        assert 0.8 * 400 / 3500 < (border & area).sum() / area.sum() < 0.31
     assert len({border.tobytes() for border in turned}) > 4
     assert len({round(float(image.mean()), 4) for image in images}) == 16
+
+
+def test_half_of_the_images_have_cells_of_another_size() -> None:
+    """A square in the middle grows with the image; what a smaller image leaves free is not labelled."""
+    count, half = 640, 20
+    square = np.zeros((count, 128, 128), dtype=bool)
+    square[:, 64 - half : 64 + half, 64 - half : 64 + half] = True
+    batch = BorderBatch(np.where(square, 60, 180).astype(np.uint8), square, np.ones_like(square))
+    _, squares, areas = augmented(batch, np.random.default_rng(3))
+    factors = np.sqrt(squares.sum(axis=(1, 2))) / (2 * half)
+    kept = factors == 1
+    assert kept.mean() == pytest.approx(1 - ZOOM_CHANCE, abs=0.07)
+    assert ZOOM[0] - 0.03 < factors.min() < ZOOM[0] + 0.05
+    assert ZOOM[1] - 0.05 < factors.max() < ZOOM[1] + 0.03
+    labelled = np.sqrt(areas.mean(axis=(1, 2)))
+    assert np.allclose(labelled, np.minimum(factors, 1), atol=0.05)  # even numbers of pixels
 
 
 def test_augmentation_depends_on_its_generator_alone() -> None:

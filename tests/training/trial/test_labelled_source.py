@@ -1,4 +1,4 @@
-"""Images of a labelled checkpoint to train on: mosaics of its own and regular ones by turns."""
+"""Images of a labelled checkpoint to train on: cells of every size, and regular mosaics, by turns."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import NotLabelledError, Sampler
 from endotwin.image_range import BATCH, ImageRange
 from endotwin.image_reading import DataError
-from endotwin.mosaic.parameters import Conditions
 from training.trial.batches import SyntheticBatches
 from training.trial.borders import thick, thin
-from training.trial.labelled_source import ASIDE, REGULAR, SEED, WITHOUT_GUTTAE, labelled_source
+from training.trial.labelled_source import (
+    ASIDE,
+    LARGE,
+    REGULAR,
+    SEED,
+    SMALL,
+    WITHOUT_GUTTAE,
+    labelled_source,
+)
 
 
-@pytest.mark.parametrize(("index", "conditions"), [(0, WITHOUT_GUTTAE), (1, REGULAR), (2, WITHOUT_GUTTAE)])
-def test_every_other_block_is_regular(
-    labelled_checkpoint: Path, index: int, conditions: Conditions
+@pytest.mark.parametrize("index", range(5))
+def test_blocks_show_usual_large_regular_and_small_cells_by_turns(
+    labelled_checkpoint: Path, index: int
 ) -> None:
+    conditions = (WITHOUT_GUTTAE, REGULAR, LARGE, SMALL)[index % 4]
     images, borders = labelled_source(labelled_checkpoint, "cpu").block(index)
     sampler = Sampler(load_checkpoint(labelled_checkpoint))
     batch = sampler.batch(ImageRange(SEED, index * BATCH, BATCH), conditions)
@@ -30,10 +38,14 @@ def test_every_other_block_is_regular(
     for drawn, label in zip(borders, batch.labels(), strict=True):
         assert (drawn == label.borders).all()
         assert not label.guttae.any()
-    regular = [
-        scene.parameters.cv <= 0.28 and scene.parameters.hexagonality >= 0.65 for scene in batch.scenes
-    ]
-    assert np.mean(regular) == 1.0 if conditions is REGULAR else np.mean(regular) < 0.5
+    drawn_parameters = [scene.parameters for scene in batch.scenes]
+    regular = np.mean([drawn.cv <= 0.28 and drawn.hexagonality >= 0.65 for drawn in drawn_parameters])
+    assert regular == 1.0 if conditions in (REGULAR, SMALL) else regular < 0.5
+    densities = [drawn.density for drawn in drawn_parameters]
+    if conditions is LARGE:
+        assert max(densities) <= 1600
+    if conditions is SMALL:
+        assert min(densities) >= 2400
 
 
 def test_a_checkpoint_without_labels_is_refused(tiny_checkpoint: Path) -> None:
