@@ -29,7 +29,7 @@ from endotwin.mosaic.tessellation import tessellate
 from endotwin.process_environment import MEMORY, restart_with
 from training.data.sources import read_sources
 from training.trial.arms import make_arms
-from training.trial.labelled_source import SEED, WITHOUT_GUTTAE, LabelledSource
+from training.trial.labelled_source import CONDITIONS_IN_TURN, SEED, LabelledSource
 from training.trial.report_text import markdown_report
 from training.trial.run import run_trial
 from training.trial.settings import TrialSettings
@@ -39,6 +39,8 @@ _JITTERS = (0.06, 0.18)
 """Of the jittered hexagons, in spacings: from nearly regular to as irregular as the peers' patterns."""
 
 _MARGIN = 3.0
+
+_USUAL = CONDITIONS_IN_TURN[0]
 
 
 def labelled_generator(checkpoint: Checkpoint) -> LabelledGenerator:
@@ -62,12 +64,12 @@ def ablated_source(
 
     def block(index: int) -> tuple[np.ndarray, np.ndarray]:
         draws = draw_normals(ImageRange(SEED, index * BATCH, BATCH), generator.draws)
-        scenes = change(draws, generator.draw_scenes(draws, WITHOUT_GUTTAE))
+        scenes = change(draws, generator.draw_scenes(draws, _USUAL))
         with torch.inference_mode():
             images = to_grey_levels(generator.render_scenes(torch.from_numpy(draws), scenes))
         return images.numpy(), np.stack([scene.label().borders for scene in scenes])
 
-    parts = f"{name} {sampler.checkpoint.generator_sha256} {SEED} {WITHOUT_GUTTAE!r}"
+    parts = f"{name} {sampler.checkpoint.generator_sha256} {SEED} {_USUAL!r}"
     return LabelledSource(name, hashlib.sha256(parts.encode()).hexdigest(), block)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from endotwin.field_size import STANDARD, FieldSize
 from endotwin.generator.latents import STREAM_OF_HAND, draw_normals, size_stream
 from endotwin.image_range import ImageRange
-from endotwin.mosaic.parameters import Conditions, Range
+from endotwin.mosaic.parameters import DEFAULT_PIXEL_SIZE, DENSITY, Conditions, Range
 from endotwin.smooth_noise import smooth_noise
 
 DISPLACEMENT = 0.7
@@ -33,6 +33,12 @@ NO_GUTTAE = Range(low=0.0, high=0.0)
 REGULAR_CV, REGULAR_HEXAGONALITY = Range(low=0.15, high=0.28), Range(low=0.65, high=0.85)
 """Mosaics more regular than most corneas: a network learns the usual shape of a cell from them, which helps
 where haze hides borders."""
+
+LARGE, SMALL = Range(low=600.0, high=1600.0), Range(low=2400.0, high=4400.0)
+"""Densities of large and of small cells, per mm² at the default pixel size: a network that has seen few of
+them cuts large cells in pieces and joins small ones."""
+
+_DENSITY_IN_TURN = (None, None, LARGE, SMALL)
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,10 @@ class Hand:
 
 
 def conditions_of_image(asked: Conditions, index: int) -> Conditions:
-    """Return what one image meets: of what is left open, no guttae, and regular mosaics at odd indices.
+    """Return what one image meets of what is left open: no guttae, cells of every size, regular mosaics.
+
+    Of four images one has a usual mosaic, one a regular one, one large cells, and one a regular mosaic of
+    small cells.
 
     Args:
         asked: with `expert_hand`.
@@ -72,6 +81,19 @@ def conditions_of_image(asked: Conditions, index: int) -> Conditions:
     more: dict[str, Range] = {}
     if asked.guttae is None:
         more["guttae"] = NO_GUTTAE
-    if index % 2 and asked.cv is None and asked.hexagonality is None and asked.age is None:
-        more |= {"cv": REGULAR_CV, "hexagonality": REGULAR_HEXAGONALITY}
+    if asked.age is None:
+        if index % 2 and asked.cv is None and asked.hexagonality is None:
+            more |= {"cv": REGULAR_CV, "hexagonality": REGULAR_HEXAGONALITY}
+        density = _at_pixel_size(_DENSITY_IN_TURN[index % len(_DENSITY_IN_TURN)], asked.pixel_size)
+        if asked.density is None and density is not None:
+            more["density"] = density
     return asked.model_copy(update=more)
+
+
+def _at_pixel_size(density: Range | None, pixel_size: float) -> Range | None:
+    """Return the density at which cells have as many pixels; None where it cannot be asked for."""
+    if density is None:
+        return None
+    factor = (DEFAULT_PIXEL_SIZE / pixel_size) ** 2
+    low, high = max(density.low * factor, DENSITY[0]), min(density.high * factor, DENSITY[1])
+    return Range(low=low, high=high) if low < high else None

@@ -117,7 +117,7 @@ class Conditions(BaseModel):
     expert_hand: bool = Field(
         default=False,
         description="to train a segmenter on: borders of labels displaced as by an expert's hand; where "
-        "nothing else is asked, no guttae, and regular mosaics in every other image",
+        "nothing else is asked, no guttae, regular mosaics in every other image, and large and small cells",
     )
 
     size: FieldSize = Field(

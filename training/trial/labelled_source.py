@@ -15,8 +15,8 @@ from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import NotLabelledError, Sampler
 from endotwin.image_range import BATCH, IMAGE_SIZE, ImageRange
 from endotwin.image_reading import DataError, read_grey
-from endotwin.mosaic.expert_hand import NO_GUTTAE, REGULAR_CV, REGULAR_HEXAGONALITY
-from endotwin.mosaic.parameters import Conditions, Range
+from endotwin.mosaic.expert_hand import conditions_of_image
+from endotwin.mosaic.parameters import Conditions
 from training.random_streams import Purpose, stream, stream_of_step
 
 BLOCK = BATCH
@@ -28,20 +28,8 @@ ASIDE = 2**30
 SEED = 20_261_125
 """Seed of the synthetic training images; another seed gives other images of the same kind."""
 
-WITHOUT_GUTTAE = Conditions(guttae=NO_GUTTAE)
-REGULAR = Conditions(guttae=NO_GUTTAE, cv=REGULAR_CV, hexagonality=REGULAR_HEXAGONALITY)
-"""For every other block (`endotwin.mosaic.expert_hand` says why)."""
-
-LARGE = Conditions(guttae=NO_GUTTAE, density=Range(low=600.0, high=1600.0))
-SMALL = Conditions(
-    guttae=NO_GUTTAE,
-    cv=REGULAR_CV,
-    hexagonality=REGULAR_HEXAGONALITY,
-    density=Range(low=2400.0, high=4400.0),
-)
-"""For one block of four each: a network that has seen few cuts large cells and joins small ones."""
-
-_IN_TURN = (WITHOUT_GUTTAE, REGULAR, LARGE, SMALL)
+CONDITIONS_IN_TURN = tuple(conditions_of_image(Conditions(), index) for index in range(4))
+"""Of the blocks of a checkpoint: what `expert_hand` asks for image by image."""
 
 _LEAST = 5
 """Images that a made set needs, so that one can be set aside."""
@@ -98,10 +86,10 @@ def checkpoint_source(path: Path, device: str, name: str) -> LabelledSource:
 
     def block(index: int) -> tuple[np.ndarray, np.ndarray]:
         images = ImageRange(SEED, index * BATCH, BATCH)
-        batch = sampler.batch(images, _IN_TURN[index % len(_IN_TURN)])
+        batch = sampler.batch(images, CONDITIONS_IN_TURN[index % len(CONDITIONS_IN_TURN)])
         return batch.images, np.stack([label.borders for label in batch.labels()])
 
-    asked = [conditions.model_dump_json(exclude_none=True) for conditions in _IN_TURN]
+    asked = [conditions.model_dump_json(exclude_none=True) for conditions in CONDITIONS_IN_TURN]
     digest = f"{checkpoint.generator_sha256} {SEED} {asked}"
     return LabelledSource(name, hashlib.sha256(digest.encode()).hexdigest(), block)
 

@@ -15,8 +15,8 @@ from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.latents import draw_normals
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import ImageRange
-from endotwin.mosaic.expert_hand import DISPLACEMENT, SHIFT, Hand
-from endotwin.mosaic.parameters import Conditions, Range
+from endotwin.mosaic.expert_hand import DISPLACEMENT, SHIFT, Hand, conditions_of_image
+from endotwin.mosaic.parameters import DENSITY, Conditions, Range
 from endotwin.mosaic.raster import draw_borders, rasterise
 
 HAND = Conditions(expert_hand=True)
@@ -102,10 +102,33 @@ def test_every_other_image_is_regular_and_none_has_guttae(sampler: Sampler) -> N
         else:
             assert found[:2] == usual[:2]
     # An image without guttae whose mosaic is as it comes is the same with and without the option.
-    same = [index for index in range(0, 16, 2) if asked_of(plain)[index][2] == 0.0]
+    same = [index for index in range(0, 16, 4) if asked_of(plain)[index][2] == 0.0]
     assert same
     for index in same:
         assert np.array_equal(batch.images[index], plain.images[index])
+
+
+def test_of_four_images_one_has_large_and_one_small_cells(sampler: Sampler) -> None:
+    densities = [scene.parameters.density for scene in sampler.batch(ImageRange(7, 0, 16), HAND).scenes]
+    usual = [scene.parameters.density for scene in sampler.batch(ImageRange(7, 0, 16)).scenes]
+    assert [densities[k] for k in range(16) if k % 4 < 2] == [usual[k] for k in range(16) if k % 4 < 2]
+    assert all(600 <= density <= 1600 for density in densities[2::4])
+    assert all(2400 <= density <= 4400 for density in densities[3::4])
+
+
+@pytest.mark.parametrize("index", [2, 3])
+def test_cells_have_as_many_pixels_at_another_pixel_size(index: int) -> None:
+    usual, fine = (
+        conditions_of_image(Conditions(expert_hand=True, pixel_size=size), index).density
+        for size in (0.9, 0.8)
+    )
+    assert usual is not None
+    assert fine is not None
+    assert fine.low == pytest.approx(usual.low * (0.9 / 0.8) ** 2)
+    assert fine.high == pytest.approx(min(usual.high * (0.9 / 0.8) ** 2, DENSITY[1]))
+    # Where no density that can be asked for gives such cells, none is asked for.
+    far = conditions_of_image(Conditions(expert_hand=True, pixel_size=0.3), index)
+    assert far.density is None
 
 
 @pytest.mark.parametrize(
@@ -118,7 +141,9 @@ def test_what_is_asked_is_kept_to(sampler: Sampler, more: dict[str, Range], regu
     batch = sampler.batch(ImageRange(7, 0, 16), asked)
     assert {scene.parameters.guttae for scene in batch.scenes} == {0.1}
     assert all(scene.parameters.hexagonality >= 0.65 for scene in batch.scenes[1::2]) == regular
-    if not regular:
+    if regular:
+        assert {scene.parameters.density for scene in batch.scenes} == {2000}
+    else:
         assert {scene.parameters.cv for scene in batch.scenes} == {0.4}
 
 
