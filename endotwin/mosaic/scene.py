@@ -27,7 +27,7 @@ from endotwin.mosaic.parameters import (
 )
 from endotwin.mosaic.raster import Raster, rasterise
 
-MOSAIC_VERSION = 4
+MOSAIC_VERSION = 5
 """Raised whenever the same numbers give another scene or another label."""
 
 
