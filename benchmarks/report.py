@@ -56,11 +56,11 @@ class Memory:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything one run has measured."""
+    """Everything one run has measured: comparisons, each with the bare loop of its own model."""
 
     machine: dict[str, Any]
     model: dict[str, Any]
-    comparison: Comparison
+    comparisons: Sequence[Comparison]
     start_up_seconds: Sequence[float]
     memory: Sequence[Memory]
 
@@ -103,19 +103,20 @@ def write_report(report: Report, folder: Path) -> str:
 
 
 def _as_json(report: Report) -> dict[str, Any]:
-    comparison = report.comparison
     return {
         "machine": report.machine,
         "model": report.model,
-        "n": comparison.n,
-        "throughput": speeds(comparison),
+        "n": report.comparisons[0].n,
+        "throughput": {
+            way: speed for comparison in report.comparisons for way, speed in speeds(comparison).items()
+        },
         "start_up_seconds": list(report.start_up_seconds),
         "memory": [vars(memory) for memory in report.memory],
     }
 
 
 def _markdown(report: Report) -> str:
-    comparison, machine, model = report.comparison, report.machine, report.model
+    machine, model = report.machine, report.model
     lines = [
         f"Model {model['name']} ({model['parameters']:,} parameters, "
         f"sha256 {model['generator_sha256'][:12]}), "
@@ -125,9 +126,10 @@ def _markdown(report: Report) -> str:
         f"load before the run {machine['load_before']}.",
         "",
     ]
-    lines += speed_lines(machine, comparison, f"{comparison.n} images")
+    for comparison in report.comparisons:
+        lines += [*speed_lines(machine, comparison, f"{comparison.n} images"), ""]
     starts = ", ".join(f"{seconds:.1f}" for seconds in report.start_up_seconds)
-    lines += ["", f"Start to ready: {starts} s."]
+    lines.append(f"Start to ready: {starts} s.")
     if report.memory:
         lines += [
             "",

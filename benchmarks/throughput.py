@@ -30,13 +30,14 @@ from endotwin.settings import load_settings, variable
 
 SEED = 7
 BARE = "bare loop"
+LABELLED_BARE = "bare loop, labelled model"
 WARM_UP = 4 * BATCH
 POOL = 8
 """Batches of ready-made draws that the bare loop goes through in turn."""
 
 MEMORY_COUNTS = (500, 20_000)
 
-LABELS = "borders,instances,parameters"
+LABELS = "borders,instances"
 
 Timer = Callable[[int], float]
 """Makes that many images and returns the seconds it took."""
@@ -77,8 +78,12 @@ def main(
     with running_server(settings, log) as server:
         start_ups = [server.ready_seconds]
         typer.echo(f"server ready after {server.ready_seconds:.1f} s")
-        timers = _timers(checkpoint, target, server) | _labelled_timers(labelled, server)
-        comparison = Comparison(n, measure(timers, n, rounds), BARE)
+        of_default = _timers(checkpoint, target, server)
+        of_labelled = {} if labelled is None else _labelled_timers(labelled, target, server)
+        seconds = measure(of_default | of_labelled, n, rounds)
+        comparisons = [Comparison(n, {way: seconds[way] for way in of_default}, BARE)]
+        if of_labelled:
+            comparisons.append(Comparison(n, {way: seconds[way] for way in of_labelled}, LABELLED_BARE))
 
     peaks = []
     for count in MEMORY_COUNTS if memory else ():
@@ -89,28 +94,29 @@ def main(
             peaks.append(Memory(count, ready, server.peak_memory()))
         typer.echo(f"peak memory at n = {count}: {peaks[-1].peak_mib:.1f} MiB")
 
-    report = Report(machine, describe_model(checkpoint), comparison, start_ups, peaks)
+    report = Report(machine, describe_model(checkpoint), comparisons, start_ups, peaks)
     typer.echo(write_report(report, output))
 
 
-def _checkpoints() -> tuple[Checkpoint, str | None]:
-    """Load what the service answers with when a request names no model; and name the labelled model."""
+def _checkpoints() -> tuple[Checkpoint, Checkpoint | None]:
+    """Load what the service answers with when a request names no model, and the labelled model."""
     settings = load_settings()
     checkpoints = load_checkpoints(settings.checkpoint_dir, allow_unscored=settings.allow_unscored)
     default = choose_default(checkpoints, settings.default_model)
     cards = {name: checkpoint.card for name, checkpoint in checkpoints.items()}
     try:
-        labelled = choose_labelled(cards, None, default, parse_labelling(LABELS, {}))
+        labelled = checkpoints[choose_labelled(cards, None, default, parse_labelling(LABELS, {}))]
     except LabellingError:
         labelled = None
     return checkpoints[default], labelled
 
 
-def _labelled_timers(name: str | None, server: Server) -> dict[str, Timer]:
-    """Return the service's streams of a labelled model, without and with labels; none without a model."""
-    if name is None:
-        return {}
+def _labelled_timers(checkpoint: Checkpoint, device: torch.device, server: Server) -> dict[str, Timer]:
+    """Return the labelled generator alone, and the service's streams of it without and with labels."""
+    name = checkpoint.card.name
+    Sampler(checkpoint, str(device))  # it puts the generator into the memory format of the device
     return {
+        LABELLED_BARE: bare_loop(checkpoint, device),
         f"service, tar, {name}": lambda count: server.fetch(count, SEED, "tar", model=name),
         f"service, tar, {name} with {LABELS}": lambda count: server.fetch(
             count, SEED, "tar", model=name, labels=LABELS
