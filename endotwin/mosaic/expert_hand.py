@@ -40,6 +40,9 @@ them cuts large cells in pieces and joins small ones."""
 
 _DENSITY_IN_TURN = (None, None, LARGE, SMALL)
 
+KINDS = len(_DENSITY_IN_TURN)
+"""Number of kinds of images, which come in turn."""
+
 
 @dataclass(frozen=True)
 class Hand:
@@ -84,7 +87,7 @@ def conditions_of_image(asked: Conditions, index: int) -> Conditions:
     if asked.age is None:
         if index % 2 and asked.cv is None and asked.hexagonality is None:
             more |= {"cv": REGULAR_CV, "hexagonality": REGULAR_HEXAGONALITY}
-        density = _at_pixel_size(_DENSITY_IN_TURN[index % len(_DENSITY_IN_TURN)], asked.pixel_size)
+        density = _at_pixel_size(_DENSITY_IN_TURN[index % KINDS], asked.pixel_size)
         if asked.density is None and density is not None:
             more["density"] = density
     return asked.model_copy(update=more)

@@ -15,7 +15,7 @@ from endotwin.generator.checkpoint import load_checkpoint
 from endotwin.generator.sampler import NotLabelledError, Sampler
 from endotwin.image_range import BATCH, IMAGE_SIZE, ImageRange
 from endotwin.image_reading import DataError, read_grey
-from endotwin.mosaic.expert_hand import conditions_of_image
+from endotwin.mosaic.expert_hand import KINDS, conditions_of_image
 from endotwin.mosaic.parameters import Conditions
 from training.random_streams import Purpose, stream, stream_of_step
 
@@ -28,7 +28,7 @@ ASIDE = 2**30
 SEED = 20_261_125
 """Seed of the synthetic training images; another seed gives other images of the same kind."""
 
-CONDITIONS_IN_TURN = tuple(conditions_of_image(Conditions(), index) for index in range(4))
+CONDITIONS_IN_TURN = tuple(conditions_of_image(Conditions(), index) for index in range(KINDS))
 """Of the blocks of a checkpoint: what `expert_hand` asks for image by image."""
 
 _LEAST = 5
@@ -86,7 +86,7 @@ def checkpoint_source(path: Path, device: str, name: str) -> LabelledSource:
 
     def block(index: int) -> tuple[np.ndarray, np.ndarray]:
         images = ImageRange(SEED, index * BATCH, BATCH)
-        batch = sampler.batch(images, CONDITIONS_IN_TURN[index % len(CONDITIONS_IN_TURN)])
+        batch = sampler.batch(images, CONDITIONS_IN_TURN[index % KINDS])
         return batch.images, np.stack([label.borders for label in batch.labels()])
 
     asked = [conditions.model_dump_json(exclude_none=True) for conditions in CONDITIONS_IN_TURN]
