@@ -17,12 +17,13 @@ from training.segmenter.set_batches import SetBatches
 from training.trial.arms import Stage
 from training.trial.convergence import Convergence, train_until_no_gain
 from training.trial.labelled_source import BLOCK
+from training.trial.segmenter_augmentation import MOVES
 from training.trial.settings import TrialSettings
 
 METHOD = (
     f"MONAI's BasicUNet, features {FEATURES}; batches of {BLOCK} crops of 128 × 128, each standardised; "
     "binary cross-entropy plus 1 - soft Dice where borders are known; target: borders three pixels wide, "
-    "displaced as by hand; Adam; turns, flips, LightAugmentation; an eighth of the images without cells, "
+    f"displaced as by hand; Adam; {MOVES}, LightAugmentation; an eighth of the images without cells, "
     "and an eighth in part; no real image."
 )
 """How every segmenter of a set is trained; another text goes on with no older training."""

@@ -27,7 +27,7 @@ from training.trial import (
 from training.trial.convergence import Convergence
 from training.trial.labelled_source import BLOCK
 from training.trial.segmentation_scores import ImageScore
-from training.trial.segmenter_augmentation import ZOOM, ZOOM_CHANCE
+from training.trial.segmenter_augmentation import MOVES
 from training.trial.settings import TrialSettings
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -143,8 +143,7 @@ def training_text() -> str:
     return (
         f"MONAI BasicUNet, features {network.FEATURES}; batches of {BLOCK} crops of 128 × 128, each "
         "standardised; binary cross-entropy plus 1 - soft Dice in the annotated area; target: borders "
-        f"three pixels wide; Adam; turns, flips, {ZOOM_CHANCE:g} of them enlarged by {ZOOM[0]:g} to "
-        f"{ZOOM[1]:g}, blotches, patches of other contrast, gamma, contrast, "
+        f"three pixels wide; Adam; {MOVES}, blotches, patches of other contrast, gamma, contrast, "
         "brightness, blur and noise; synthetic borders displaced as by hand, by "
         f"{expert_hand.DISPLACEMENT:g} px smooth over "
         f"{expert_hand.DISPLACEMENT_BLUR:g} px and "

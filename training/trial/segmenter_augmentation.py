@@ -20,6 +20,9 @@ ZOOM_CHANCE = 0.5
 ZOOM = (0.7, 1.6)
 """Smallest and largest factor: more upwards, since it is large cells that are cut in pieces."""
 
+MOVES = f"turns, flips, {ZOOM_CHANCE:g} of them enlarged by {ZOOM[0]:g} to {ZOOM[1]:g}"
+"""What `augmented` does to an image but for its light, for the texts that name a method."""
+
 
 def displaced_borders(bands: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Displace border bands, bool (H, W), as an expert's hand would (`endotwin.mosaic.expert_hand`).
