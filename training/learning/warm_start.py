@@ -7,10 +7,14 @@ from torch import Tensor
 
 from endotwin.generator.architectures import Generator
 from endotwin.generator.checkpoint import Checkpoint
+from endotwin.generator.compact import MosaicGenerator
 from endotwin.generator.dcgan import DcganGenerator
+from endotwin.generator.labelled import LabelledGenerator
 from endotwin.generator.renderer import STYLE_EXTRA
 
 _STYLE_WEIGHT = "style.0.weight"
+_MORE_IN_LABELLED = (_STYLE_WEIGHT, "up128.0.convolution.weight")
+"""Layers where a labelled network has inputs, the last ones, that an unlabelled one has not."""
 
 
 class WarmStartError(Exception):
@@ -22,7 +26,8 @@ def start_from(generator: Generator, checkpoint: Checkpoint) -> None:
 
     Where a layer of the generator has more input channels than the checkpoint's, the additional ones, which
     come last, start at zero: at first the generator does what the checkpoint did. An instrument that the
-    checkpoint does not know starts as the mean of those that it knows.
+    checkpoint does not know starts as the mean of those that it knows. An unlabelled generator leaves out
+    the inputs that only a labelled checkpoint has: the finest border and the clarity.
 
     Raises:
         WarmStartError: a weight is missing or its shape does not fit.
@@ -35,7 +40,19 @@ def start_from(generator: Generator, checkpoint: Checkpoint) -> None:
         raise WarmStartError(
             f"{checkpoint.path}: {name} is built otherwise; only one of both has {different[:3]}"
         )
+    if _same_but_for_labels(checkpoint.generator, generator):
+        have = have | {key: have[key][:, : want[key].shape[1]] for key in _MORE_IN_LABELLED}
     generator.load_state_dict({key: _fit(have[key], want[key], f"{name}: {key}") for key in want})
+
+
+def _same_but_for_labels(known: Generator, wanted: Generator) -> bool:
+    """Whether a labelled network's style has the inputs of an unlabelled one's, and then its clarity."""
+    return (
+        isinstance(known, LabelledGenerator)
+        and isinstance(wanted, MosaicGenerator)
+        and known.architecture.latent == wanted.architecture.latent
+        and bool(known.architecture.instruments) == bool(wanted.architecture.instruments)
+    )
 
 
 def _of_instruments(checkpoint: Checkpoint, generator: Generator) -> dict[str, Tensor]:

@@ -70,6 +70,52 @@ def test_a_labelled_generator_starts_from_an_unlabelled_one(checkpoint: Checkpoi
         )
 
 
+def labelled_checkpoint(path: Path, latent: int, instruments: tuple[Instrument, ...]) -> Checkpoint:
+    architecture = LabelledArchitecture(latent=latent, width=TINY.width, instruments=instruments)
+    save_checkpoint(path, fresh(architecture), make_card("labelled", architecture=architecture))
+    return load_checkpoint(path)
+
+
+TWO = (Instrument(name="a", share=3.0), Instrument(name="b", share=1.0))
+
+
+@pytest.mark.parametrize("instruments", [(), TWO])
+def test_an_unlabelled_generator_starts_from_a_labelled_one(
+    instruments: tuple[Instrument, ...], tmp_path: Path
+) -> None:
+    """Without the inputs that it has not, the finest border and the clarity: as if these were zero."""
+    labelled = labelled_checkpoint(tmp_path / "labelled.safetensors", TINY.latent, instruments)
+    generator = fresh(MosaicArchitecture(latent=TINY.latent, width=TINY.width, instruments=instruments))
+    start_from(generator, labelled)
+    numbers = torch.randn(1, TINY.latent + 8 + len(instruments))
+    clarity = torch.zeros(1, 1 if instruments else 0)
+    fields, video = torch.randn(1, 10, 64, 64), torch.randn(1, 2, 128, 128)
+    noise = {
+        size: torch.randn(1, channels, size, size)
+        for size, channels in {16: 4, 32: 2, 64: 1, 128: 1}.items()
+    }
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            generator.render(fields, numbers, video, noise),  # type: ignore[union-attr, operator]
+            labelled.generator.render(  # type: ignore[union-attr, operator]
+                fields, torch.cat([numbers, clarity], dim=1), video, noise, torch.zeros(1, 1, 128, 128)
+            ),
+            atol=1e-5,
+            rtol=0,
+        )
+
+
+@pytest.mark.parametrize(("latent", "instruments"), [(TINY.latent + 1, TWO), (TINY.latent, ())])
+def test_an_unlabelled_generator_of_another_style_does_not_start_from_a_labelled_one(
+    latent: int, instruments: tuple[Instrument, ...], tmp_path: Path
+) -> None:
+    """Its last inputs are other ones then, and cutting them off would mix them up."""
+    labelled = labelled_checkpoint(tmp_path / "labelled.safetensors", latent, instruments)
+    generator = fresh(MosaicArchitecture(latent=TINY.latent, width=TINY.width, instruments=TWO[:1]))
+    with pytest.raises(WarmStartError, match="labelled: "):
+        start_from(generator, labelled)
+
+
 def test_a_checkpoint_is_left_as_it_is(checkpoint: Checkpoint) -> None:
     before = {key: value.clone() for key, value in checkpoint.generator.state_dict().items()}
     generator = fresh(TINY)
