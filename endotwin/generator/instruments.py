@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,10 +10,13 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from endotwin.mosaic.parameters import ClarityPopulation
+from endotwin.mosaic.parameters import ClarityPopulation, ImagePopulation
 
 MIN_SPACING, MAX_SPACING = 13.0, 60.0
 """Least and greatest distance between the centres of neighbouring cells that is drawn, in pixels."""
+
+_HEXAGON_AREA = math.sqrt(3.0) / 2.0
+"""Area of a regular hexagon over the square of the distance to its neighbours' centres."""
 
 
 class Instrument(BaseModel):
@@ -35,6 +39,11 @@ class Instrument(BaseModel):
     spacing_median: float = Field(default=24.0, ge=MIN_SPACING, le=MAX_SPACING)
     spacing_log_sd: float = Field(default=0.2, ge=0.0, le=1.0)
     clarity: ClarityPopulation = ClarityPopulation()
+
+    def cells(self, usual: ImagePopulation) -> ImagePopulation:
+        """Return a population of cells with the sizes that they have in this instrument's images."""
+        area = _HEXAGON_AREA * self.spacing_median**2
+        return usual.model_copy(update={"area_median": area, "area_log_sd": 2.0 * self.spacing_log_sd})
 
 
 def choose(instruments: Sequence[Instrument], numbers: Tensor) -> Tensor:

@@ -143,7 +143,12 @@ class LabelledGenerator(RenderingNetwork):
         return numbers
 
     def draw_scenes(
-        self, draws: np.ndarray, conditions: Conditions, before_each: Callable[[], None] = lambda: None
+        self,
+        draws: np.ndarray,
+        conditions: Conditions,
+        before_each: Callable[[], None] = lambda: None,
+        *,
+        sizes_of_instruments: bool = False,
     ) -> list[Scene]:
         """Draw the scenes of images.
 
@@ -151,16 +156,22 @@ class LabelledGenerator(RenderingNetwork):
             draws: float32 (B, draws_of(conditions.size)) standard normal.
             conditions: what the caller asked for.
             before_each: is called before each scene, which takes some ten milliseconds.
+            sizes_of_instruments: draw open sizes of cells as each instrument's own images have them, to be
+                compared with these. Not for images that are served: one instrument is hazier, and haze
+                must not tell the size of cells.
         """
         population = self.architecture.population
         instruments = self.architecture.instruments
+        populations = [
+            each.cells(population) if sizes_of_instruments else population for each in instruments
+        ] or [population]
         usual: list[ClarityPopulation | None] = [instrument.clarity for instrument in instruments] or [None]
         chosen = self.instruments(torch.from_numpy(draws)).tolist()
         scenes = []
         used = scene_numbers(conditions.size)
         for row, instrument in zip(draws, chosen, strict=True):
             before_each()
-            scenes.append(draw_scene(row[:used], conditions, population, usual[instrument]))
+            scenes.append(draw_scene(row[:used], conditions, populations[instrument], usual[instrument]))
         return scenes
 
     def render_scenes(self, draws: Tensor, scenes: Sequence[Rendered]) -> Tensor:

@@ -35,7 +35,8 @@ class ImageFolder:
         keep_folders_together: images of one subfolder, as of one patient, stay on one side of the split.
         interlaced: whether the instrument shows the two fields of interlaced video.
         spacing: median distance in pixels between the centres of neighbouring cells, and the standard
-            deviation of its natural logarithm over images.
+            deviation of its natural logarithm over images. A labelled network has cells of these sizes
+            where they are compared with the folder's images.
         clarity: median in grey levels (docs/mosaic.md), and the standard deviation of its natural logarithm
             over images.
         centres: folder of the same images before curation (`images/`) and of the centres of the cells that

@@ -68,6 +68,27 @@ def test_the_spacing_is_that_of_the_instrument() -> None:
         assert float(relative.max()) == pytest.approx(math.log(spacing / 24.0), abs=1e-5)
 
 
+def test_sizes_of_cells_are_those_of_the_instrument_only_where_that_is_asked() -> None:
+    """A served image must not tell by its haze, which is the instrument's, how large its cells are."""
+    instruments = tuple(
+        Instrument(name=str(spacing), share=1.0, spacing_median=spacing, spacing_log_sd=0.1)
+        for spacing in (24.0, 32.0)
+    )
+    architecture = LabelledArchitecture(latent=8, width=8, instruments=instruments)
+    generator = LabelledGenerator(architecture)
+    draws = draw_normals(ImageRange(2, 0, 8), generator.draws)
+    chosen = generator.instruments(torch.from_numpy(draws)).tolist()
+    assert set(chosen) == {0, 1}
+    for own in (False, True):
+        scenes = generator.draw_scenes(draws, Conditions(), sizes_of_instruments=own)
+        for row, scene, instrument in zip(draws, scenes, chosen, strict=True):
+            median, log_sd = architecture.population.area_median, architecture.population.area_log_sd
+            if own:  # a hexagon's area, which varies twice as much as its width
+                median, log_sd = 0.5 * 3**0.5 * (24.0, 32.0)[instrument] ** 2, 0.2
+            expected = median * math.exp(-log_sd * float(row[0]))
+            assert scene.parameters.cell_area == pytest.approx(expected, rel=1e-6)
+
+
 def test_an_open_clarity_is_that_of_the_instrument() -> None:
     instruments = tuple(
         Instrument(name=str(median), share=1.0, clarity=ClarityPopulation(median=median, log_sd=0.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from made_up_images import write_blobs
 from tiny_run import SETTINGS, load
 from torch import Tensor
 
+from endotwin.generator.instruments import Instrument
 from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
+from endotwin.mosaic.scene import Rendered
 from training.learning.recipes.paired import PairedRecipe
 from training.learning.recipes.recipe import AnnotatedCrops, Crops, RecipeError
 from training.learning.recipes.rendered import RenderedRecipe
@@ -79,10 +82,10 @@ def test_rendered_borders_are_to_lose_three_quarters_of_what_real_ones_do() -> N
         assert float(unread.grad) == slope
 
 
-def test_rare_cells_are_judged_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They have few borders, so the reader loses little on them, however badly it reads the others."""
+def test_cells_of_other_sizes_are_judged_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large ones have few borders, so the reader loses little on them, however badly it reads them."""
     recipe = PairedRecipe(LabelledGenerator(ARCHITECTURE), ARCHITECTURE, 1e-3, None)
-    losses = iter((0.4, 0.5, 0.2))  # taught, usual cells, rare cells
+    losses = iter((0.4, 0.5, 0.2))  # taught, usual cells, others
     anchor = next(recipe.reader.parameters())
     shares = []
 
@@ -100,13 +103,46 @@ def test_rare_cells_are_judged_by_themselves(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(recipe, "_read", read)
     monkeypatch.setattr(recipe, "compete", compete)
-    draws = torch.randn(8, recipe.labelled.draws, generator=torch.Generator().manual_seed(1))
-    told = recipe.step(black(8), draws, torch.Generator().manual_seed(5), annotated())
-    _, usual, rare = shares
-    assert 0 < rare < 0.9 * usual
-    of_rare = max(0.0, 0.2 - 0.75 * 0.4 * rare / usual)
-    expected = 3.0 * (0.2 + of_rare / 4) + 5.0 * float(told["missed"])
+    draws = torch.randn(4, recipe.labelled.draws, generator=torch.Generator().manual_seed(1))
+    told = recipe.step(black(4), draws, torch.Generator().manual_seed(5), annotated())
+    _, usual, others = shares
+    assert 0.0 < others < 0.9 * usual
+    of_others = max(0.0, 0.2 - 0.75 * 0.4 * others / usual)
+    expected = 3.0 * (0.2 + of_others / 4) + 5.0 * float(told["missed"])
     assert penalties == pytest.approx([expected], abs=1e-4)
+
+
+def test_only_cells_of_the_size_of_an_instruments_own_are_compared_with_its_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others, half of them large and half as they are served, are read."""
+    instruments = (Instrument(name="a", share=1.0, spacing_median=18.0, spacing_log_sd=0.0),)
+    architecture = ARCHITECTURE.model_copy(update={"instruments": instruments})
+    recipe = PairedRecipe(LabelledGenerator(architecture), architecture, 1e-3, None)
+    rendered: list[Rendered] = []
+    compared: list[int] = []
+    render = recipe.labelled.render_and_correct
+
+    def listen(draws: Tensor, scenes: Sequence[Rendered]) -> tuple[Tensor, Tensor]:
+        rendered.extend(scenes)
+        return render(draws, scenes)
+
+    def compete(
+        _real: object, generated: Crops, _randomness: object, _penalty: Tensor
+    ) -> dict[str, Tensor]:
+        compared.append(len(generated.images))
+        return {}
+
+    monkeypatch.setattr(recipe.labelled, "render_and_correct", listen)
+    monkeypatch.setattr(recipe, "compete", compete)
+    draws = torch.randn(16, recipe.labelled.draws, generator=torch.Generator().manual_seed(1))
+    recipe.step(black(16), draws, torch.Generator().manual_seed(5), annotated())
+    assert compared == [16]
+    areas = [scene.parameters.cell_area for scene in rendered]
+    assert areas[:16] == pytest.approx([3**0.5 / 2 * 18.0**2] * 16)
+    assert all(500 <= scene.parameters.density <= 1500 for scene in rendered[16:18])
+    assert len(areas) == 20
+    assert areas[18] != pytest.approx(areas[19])
 
 
 def test_without_expert_borders_nothing_is_trained(tmp_path: Path) -> None:

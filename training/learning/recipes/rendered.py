@@ -27,10 +27,10 @@ _READER_RATE = 5.0
 """Learning rate of the reader over that of the others: it has to follow the generator."""
 
 
-_RARE_SHARE = 4
-"""One image more for so many: with cells as they are rarely asked for."""
+_OTHERS_SHARE = 4
+"""One image more for so many: with cells of sizes that its instrument's images do not have."""
 
-_RARE = Conditions(density=Range(low=500.0, high=1500.0), clarity=Range(low=5.0, high=35.0))
+_LARGE = Conditions(density=Range(low=500.0, high=1500.0), clarity=Range(low=5.0, high=35.0))
 
 
 class RenderedRecipe(ProjectedRecipe):
@@ -66,14 +66,16 @@ class RenderedRecipe(ProjectedRecipe):
         annotated: AnnotatedCrops | None = None,
     ) -> dict[str, Tensor]:
         """See `Recipe.step`."""
-        usual = self.labelled.draw_scenes(draws.cpu().numpy(), Conditions())
-        # Cells larger than any in the real images are read, but not compared with real images: a
-        # discriminator would have them divided.
-        rare = torch.randn(max(1, len(draws) // _RARE_SHARE), draws.shape[1], generator=randomness)
-        scenes = usual + self.labelled.draw_scenes(rare.numpy(), _RARE)
+        usual = self.labelled.draw_scenes(draws.cpu().numpy(), Conditions(), sizes_of_instruments=True)
+        # Cells of other sizes than in the instrument's real images are read, but not compared with these: a
+        # discriminator would have large ones divided. Half are very large, half as they are served.
+        others = torch.randn(max(1, len(draws) // _OTHERS_SHARE), draws.shape[1], generator=randomness)
+        large, served = np.array_split(others.numpy(), 2)
+        scenes = usual + self.labelled.draw_scenes(large, _LARGE)
+        scenes += self.labelled.draw_scenes(served, Conditions())
         borders, seen = self._label_maps(scenes)
         with self.precision():
-            every = torch.cat([draws, rare.to(draws.device)])
+            every = torch.cat([draws, others.to(draws.device)])
             rendered, missing = self.labelled.render_and_correct(every, scenes)
             fake = rendered[: len(draws)]
             loss_r = self._teaching_loss(
@@ -81,16 +83,16 @@ class RenderedRecipe(ProjectedRecipe):
             )
         self.update(self.of_reader, loss_r)
         self.reader.requires_grad_(False)
-        of_usual, of_rare = slice(len(draws)), slice(len(draws), None)
+        of_usual, of_others = slice(len(draws)), slice(len(draws), None)
         with self.precision():
-            unread, unread_rare = (
+            unread, unread_others = (
                 self._read(rendered[part], borders[part], seen[part], randomness)
-                for part in (of_usual, of_rare)
+                for part in (of_usual, of_others)
             )
-        # Large cells have few borders, so there is less to misread: they may not make up for the others.
+        # Large cells have few borders, so there is less to misread: they may not make up for the usual.
         taught = loss_r.detach()
-        taught_rare = taught * borders[of_rare].mean() / borders[of_usual].mean()
-        excess = self.excess(unread, taught) + self.excess(unread_rare, taught_rare) / _RARE_SHARE
+        taught_others = taught * borders[of_others].mean() / borders[of_usual].mean()
+        excess = self.excess(unread, taught) + self.excess(unread_others, taught_others) / _OTHERS_SHARE
         missed = missing.abs().mean()
         penalty = _READING_WEIGHT * excess + _CLARITY_WEIGHT * missed
         generated = Crops(fake, self.labelled.instruments(draws))
