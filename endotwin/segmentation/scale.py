@@ -14,7 +14,7 @@ from endotwin.segmentation.windows import border_probability, resize
 ALIKE = 1.25
 """Cells whose sides differ by at most this factor count as of one size: no image is resized for less."""
 
-CERTAIN = 0.6
+CERTAIN = 0.75
 """A cell counts from this probability on of a border around it, less that inside it."""
 
 SMALLEST = 64

@@ -108,6 +108,17 @@ def test_epochs_are_turned_into_images(console: Console, data: Path, tmp_path: P
     assert "Starting at 0 of 3 images" in out
 
 
+@pytest.mark.parametrize(("given", "waits"), [([], 8_000), (["--generator-waits", 0], None)])
+def test_a_generator_that_starts_from_a_checkpoint_waits_for_its_discriminator(
+    given: list[object], waits: int | None, console: Console, data: Path, tmp_path: Path
+) -> None:
+    words = ["train", "--data", data, "--runs", tmp_path, "--images", 4, *SHORT]
+    code, _, err = console(*words, "--start-from", ROOT / "checkpoints/compact.safetensors", *given)
+    assert code == 0, err
+    settings = TrainingSettings.model_validate_json((the_run(tmp_path).path / "settings.json").read_text())
+    assert settings.generator_waits == waits
+
+
 def test_ctrl_c_saves_and_the_same_command_goes_on(data: Path, console: Console, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     arguments = ["train", "--data", str(data), "--runs", str(runs), *SHORT]

@@ -37,6 +37,12 @@ class TrainingSettings(BaseModel):
         description="generator_sha256 of the checkpoint that the generator starts from",
     )
 
+    generator_waits: int | None = Field(
+        default=None,
+        ge=1,
+        description="images that are seen before the generator learns, by the discriminator alone",
+    )
+
     def digest(self, image_list: str) -> str:
         """Return eight hexadecimal digits that identify these settings on these images.
 

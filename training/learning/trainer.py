@@ -247,6 +247,7 @@ class Trainer:
             torch.from_numpy(self._instruments[chosen]).to(self.device),
         )
         draws = torch.randn(own, self.generator.draws, generator=randomness).to(self.device)
+        self.recipe.generator_waits = self.images < (self.settings.generator_waits or 0)
         losses = self.recipe.step(real, draws, randomness, self._draw_annotated())
         self._average_weights()
         return losses

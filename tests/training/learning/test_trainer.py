@@ -24,7 +24,7 @@ pytest.importorskip(
 )
 
 import tiny_run
-from tiny_run import BATCH, SAVE_EVERY, assert_same_state, flat_state, start, weights_digest
+from tiny_run import BATCH, REPORTING, SAVE_EVERY, assert_same_state, flat_state, start, weights_digest
 
 from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
 from endotwin.generator.sampler import Sampler
@@ -357,6 +357,27 @@ def test_a_resumed_run_goes_on_from_its_state_not_from_the_checkpoint(
     trainer.train(BATCH, QUIET)
     again = start("mosaic", dataset, tmp_path, beginning, start_from=beginning.generator_sha256)
     assert weights_digest(again) == weights_digest(trainer)
+
+
+@pytest.mark.parametrize("kind", ["dcgan", "mosaic", "labelled"])
+def test_a_generator_waits_for_its_discriminator(kind: str, dataset: Dataset, tmp_path: Path) -> None:
+    """A new discriminator would move a trained generator at random."""
+    trainer = start(kind, dataset, tmp_path, generator_waits=2 * BATCH)
+    generator, discriminator = trainer.generator, trainer.recipe.discriminator
+    first = copy.deepcopy(dict(generator.named_parameters()))
+    seen: list[dict[str, torch.Tensor]] = []
+    for step in (1, 2):
+        seen.append(copy.deepcopy(dict(discriminator.named_parameters())))
+        trainer.train(step * BATCH, REPORTING)
+        for network in (generator, trainer.average):
+            assert all(torch.equal(first[key], value) for key, value in network.named_parameters())
+        assert not all(torch.equal(seen[-1][key], value) for key, value in discriminator.named_parameters())
+    resumed = start(kind, dataset, tmp_path, generator_waits=2 * BATCH)
+    for run in (trainer, resumed):
+        run.train(3 * BATCH, REPORTING)
+        assert not all(torch.equal(first[key], value) for key, value in run.generator.named_parameters())
+    assert weights_digest(trainer) == weights_digest(resumed)
+    assert ["loss_g" in record for record in trainer.folder.read_statistics()] == [False, False, True]
 
 
 def test_a_labelled_run_starts_from_an_unlabelled_checkpoint(

@@ -52,6 +52,8 @@ class PaperRecipe(Recipe):
             )
             loss_d = _cross_entropy(on_real, 1.0) + _cross_entropy(on_fake, 0.0)
         self.update(self.of_discriminator, loss_d)
+        if self.generator_waits:
+            return {"loss_d": loss_d.detach()}
         with self.precision():
             loss_g = _cross_entropy(self.discriminator(fake).float(), 1.0)
         self.update(self.of_generator, loss_g)

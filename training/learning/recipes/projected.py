@@ -55,7 +55,7 @@ class ProjectedRecipe(Recipe):
         annotated: AnnotatedCrops | None = None,
     ) -> dict[str, Tensor]:
         """See `Recipe.step`."""
-        with self.precision():
+        with self.precision(), torch.set_grad_enabled(not self.generator_waits):
             fake = self.generator(draws)
         return self.compete(real, Crops(fake, self.generator.instruments(draws)), randomness)
 
@@ -66,11 +66,11 @@ class ProjectedRecipe(Recipe):
         randomness: torch.Generator,
         penalty: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Update the discriminator, then the generator that made `fake`.
+        """Update the discriminator, then the generator that made `fake`, unless it waits.
 
         Args:
             real: real crops.
-            fake: generated images, with the gradient of the generator.
+            fake: generated images, with the gradient of the generator unless it waits.
             randomness: for augmentation, on the CPU.
             penalty: an additional loss of the generator, if any.
         """
@@ -83,25 +83,25 @@ class ProjectedRecipe(Recipe):
             on_fake = self.discriminator([x.detach() for x in seen_fake], fake.instruments)
             loss_d = discriminator_hinge(on_real, on_fake)
         self.update(self.of_discriminator, loss_d)
+        losses = {
+            "loss_d": loss_d.detach(),
+            "score_real": torch.stack([r.mean() for r in on_real]).mean().detach(),
+            "score_fake": torch.stack([f.mean() for f in on_fake]).mean().detach(),
+        }
+        if self.generator_waits:
+            return losses
         self.discriminator.requires_grad_(False)
         with self.precision():
             loss_g = generator_hinge(self.discriminator(seen_fake, fake.instruments))
         total = loss_g if penalty is None else loss_g + penalty
-        told = {}
         if self.spectrum is not None:
-            push, told["spectrum_gap"] = self.spectrum(
+            push, losses["spectrum_gap"] = self.spectrum(
                 real.images, real.instruments, fake.images, fake.instruments
             )
             total = total + _SPECTRUM_WEIGHT * push
         self.update(self.of_generator, total)
         self.discriminator.requires_grad_(True)
-        return {
-            **told,
-            "loss_d": loss_d.detach(),
-            "loss_g": loss_g.detach(),
-            "score_real": torch.stack([r.mean() for r in on_real]).mean().detach(),
-            "score_fake": torch.stack([f.mean() for f in on_fake]).mean().detach(),
-        }
+        return {**losses, "loss_g": loss_g.detach()}
 
     def state_dict(self) -> dict[str, Any]:
         """See `Recipe.state_dict`; the random projections are part of it."""

@@ -52,11 +52,14 @@ class Recipe(ABC):
         pretrained: what pretrained networks it uses, for the card; empty for none.
         needs_annotations: whether its steps take crops with expert borders.
         averages_weights: whether a checkpoint has a running average of the weights, else the last ones.
+        generator_waits: whether a step leaves the generator as it is: a discriminator that knows nothing
+            yet would move a trained one away at random.
     """
 
     pretrained = ""
     needs_annotations = False
     averages_weights = True
+    generator_waits = False
 
     def __init__(
         self,
@@ -81,7 +84,7 @@ class Recipe(ABC):
         randomness: torch.Generator,
         annotated: AnnotatedCrops | None = None,
     ) -> dict[str, Tensor]:
-        """Update discriminator and generator once.
+        """Update discriminator and generator once, or the discriminator alone while the generator waits.
 
         Args:
             real: B crops.

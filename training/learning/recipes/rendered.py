@@ -74,14 +74,17 @@ class RenderedRecipe(ProjectedRecipe):
         scenes = usual + self.labelled.draw_scenes(large, _LARGE)
         scenes += self.labelled.draw_scenes(served, Conditions())
         borders, seen = self._label_maps(scenes)
-        with self.precision():
+        with self.precision(), torch.set_grad_enabled(not self.generator_waits):
             every = torch.cat([draws, others.to(draws.device)])
             rendered, missing = self.labelled.render_and_correct(every, scenes)
-            fake = rendered[: len(draws)]
+        generated = Crops(rendered[: len(draws)], self.labelled.instruments(draws))
+        with self.precision():
             loss_r = self._teaching_loss(
                 AnnotatedCrops(rendered.detach(), borders, seen), annotated, randomness
             )
         self.update(self.of_reader, loss_r)
+        if self.generator_waits:
+            return {**self.compete(real, generated, randomness), "loss_reader": loss_r.detach()}
         self.reader.requires_grad_(False)
         of_usual, of_others = slice(len(draws)), slice(len(draws), None)
         with self.precision():
@@ -95,7 +98,6 @@ class RenderedRecipe(ProjectedRecipe):
         excess = self.excess(unread, taught) + self.excess(unread_others, taught_others) / _OTHERS_SHARE
         missed = missing.abs().mean()
         penalty = _READING_WEIGHT * excess + _CLARITY_WEIGHT * missed
-        generated = Crops(fake, self.labelled.instruments(draws))
         losses = self.compete(real, generated, randomness, penalty)
         self.reader.requires_grad_(True)
         return {
