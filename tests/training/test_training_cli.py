@@ -108,15 +108,21 @@ def test_epochs_are_turned_into_images(console: Console, data: Path, tmp_path: P
     assert "Starting at 0 of 3 images" in out
 
 
-@pytest.mark.parametrize(("given", "waits"), [([], 8_000), (["--generator-waits", 0], None)])
 def test_a_generator_that_starts_from_a_checkpoint_waits_for_its_discriminator(
-    given: list[object], waits: int | None, console: Console, data: Path, tmp_path: Path
+    console: Console, data: Path, tmp_path: Path
 ) -> None:
-    words = ["train", "--data", data, "--runs", tmp_path, "--images", 4, *SHORT]
-    code, _, err = console(*words, "--start-from", ROOT / "checkpoints/compact.safetensors", *given)
-    assert code == 0, err
-    settings = TrainingSettings.model_validate_json((the_run(tmp_path).path / "settings.json").read_text())
-    assert settings.generator_waits == waits
+    words = ["train", "--data", data, "--images", 8, *SHORT]
+    words += ["--start-from", ROOT / "checkpoints/compact.safetensors"]
+    code, _, err = console(*words, "--runs", tmp_path / "none")
+    assert code == 2
+    assert "--images 8: the generator would wait for all of them; ask for more than 8000, or for a" in err
+    assert not (tmp_path / "none").exists()
+    for asked, waits in ((0, None), (4, 4)):
+        runs = tmp_path / str(asked)
+        code, _, err = console(*words, "--runs", runs, "--generator-waits", asked)
+        assert code == 0, err
+        settings = TrainingSettings.model_validate_json((the_run(runs).path / "settings.json").read_text())
+        assert settings.generator_waits == waits
 
 
 def test_ctrl_c_saves_and_the_same_command_goes_on(data: Path, console: Console, tmp_path: Path) -> None:

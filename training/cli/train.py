@@ -172,11 +172,17 @@ def _settings(**values: object) -> TrainingSettings:
     from training.learning.settings import TrainingSettings
 
     try:
-        return TrainingSettings.model_validate(values)
+        settings = TrainingSettings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = "-".join(str(part) for part in first["loc"]).replace("_", "-")
         raise UsageError(f"--{where}: {first['msg']}") from error
+    if settings.generator_waits is not None and settings.generator_waits >= settings.images:
+        raise UsageError(
+            f"--images {settings.images}: the generator would wait for all of them; ask for more than "
+            f"{settings.generator_waits}, or for a shorter --generator-waits"
+        )
+    return settings
 
 
 def _waits(given: int | None, start_from: Path | None) -> int | None:
