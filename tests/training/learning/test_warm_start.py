@@ -31,6 +31,15 @@ def fresh(architecture: MosaicArchitecture | LabelledArchitecture) -> Generator:
         return build_generator(architecture)
 
 
+def fields_video_and_noise() -> tuple[torch.Tensor, torch.Tensor, dict[int, torch.Tensor]]:
+    """Return random inputs of `RenderingNetwork.render`."""
+    noise = {
+        size: torch.randn(1, channels, size, size)
+        for size, channels in {16: 4, 32: 2, 64: 1, 128: 1}.items()
+    }
+    return torch.randn(1, 10, 64, 64), torch.randn(1, 2, 128, 128), noise
+
+
 def test_the_same_network_becomes_the_same(checkpoint: Checkpoint) -> None:
     generator = fresh(TINY).eval()
     draws = torch.from_numpy(draw_normals(ImageRange(1, 0, 2), generator.draws))
@@ -55,12 +64,8 @@ def test_a_labelled_generator_starts_from_an_unlabelled_one(checkpoint: Checkpoi
             assert not have[:, weight.shape[1] :].any()
         else:
             assert torch.equal(have, weight)
-    fields, numbers = torch.randn(1, 10, 64, 64), torch.randn(1, TINY.latent + 8)
-    video, fine = torch.randn(1, 2, 128, 128), torch.randn(1, 1, 128, 128)
-    noise = {
-        size: torch.randn(1, channels, size, size)
-        for size, channels in {16: 4, 32: 2, 64: 1, 128: 1}.items()
-    }
+    fields, video, noise = fields_video_and_noise()
+    numbers, fine = torch.randn(1, TINY.latent + 8), torch.randn(1, 1, 128, 128)
     with torch.inference_mode():
         torch.testing.assert_close(
             generator.render(fields, numbers, video, noise, fine),
@@ -89,11 +94,7 @@ def test_an_unlabelled_generator_starts_from_a_labelled_one(
     start_from(generator, labelled)
     numbers = torch.randn(1, TINY.latent + 8 + len(instruments))
     clarity = torch.zeros(1, 1 if instruments else 0)
-    fields, video = torch.randn(1, 10, 64, 64), torch.randn(1, 2, 128, 128)
-    noise = {
-        size: torch.randn(1, channels, size, size)
-        for size, channels in {16: 4, 32: 2, 64: 1, 128: 1}.items()
-    }
+    fields, video, noise = fields_video_and_noise()
     with torch.inference_mode():
         torch.testing.assert_close(
             generator.render(fields, numbers, video, noise),  # type: ignore[union-attr, operator]
