@@ -108,14 +108,13 @@ def test_epochs_are_turned_into_images(console: Console, data: Path, tmp_path: P
     assert "Starting at 0 of 3 images" in out
 
 
-def test_a_generator_that_starts_from_a_checkpoint_waits_for_its_discriminator(
+def test_a_generator_waits_for_its_discriminator_as_long_as_is_asked(
     console: Console, data: Path, tmp_path: Path
 ) -> None:
     words = ["train", "--data", data, "--images", 8, *SHORT]
-    words += ["--start-from", ROOT / "checkpoints/compact.safetensors"]
-    code, _, err = console(*words, "--runs", tmp_path / "none")
+    code, _, err = console(*words, "--runs", tmp_path / "none", "--generator-waits", 8)
     assert code == 2
-    assert "--images 8: the generator would wait for all of them; ask for more than 8000, or for a" in err
+    assert "--images 8: the generator would wait for all of them; ask for more than 8, or for a" in err
     assert not (tmp_path / "none").exists()
     for asked, waits in ((0, None), (4, 4)):
         runs = tmp_path / str(asked)

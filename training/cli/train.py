@@ -27,9 +27,6 @@ from training.scores.request import COUNT, RECORD_MINIMUM
 if TYPE_CHECKING:  # torch takes seconds to import, and no help text needs it
     from training.learning.settings import TrainingSettings
 
-WAIT_OF_A_TRAINED_GENERATOR = 8_000
-"""Images after which a new discriminator tells generated images from real ones (docs/training.md)."""
-
 EPILOG = (
     "Examples:  endotwin-training train --data scans/  |  "
     "endotwin-training train --sources checkpoints/compact.toml --hours 8  |  "
@@ -50,13 +47,8 @@ def train_command(
         Path | None, typer.Option(help="Checkpoint whose weights a new run starts from.")
     ] = None,
     generator_waits: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Images for which the discriminator alone learns, at first. "
-            f"Default: {WAIT_OF_A_TRAINED_GENERATOR} with --start-from, else 0.",
-        ),
-    ] = None,
+        int, typer.Option(min=0, help="Images for which the discriminator alone learns, at first.")
+    ] = 0,
     images: Annotated[
         int, typer.Option(help="Images to see in all, over every session of the run.")
     ] = 200_000,
@@ -126,7 +118,7 @@ def train_command(
         seed=seed,
         precision=precision,
         start_from=None if beginning is None else beginning.generator_sha256,
-        generator_waits=_waits(generator_waits, start_from),
+        generator_waits=generator_waits or None,  # as in the settings of runs from before
     )
     folder = RunFolder.of(runs, settings, dataset.digest)
     first = distributed.is_first()
@@ -183,11 +175,6 @@ def _settings(**values: object) -> TrainingSettings:
             f"{settings.generator_waits}, or for a shorter --generator-waits"
         )
     return settings
-
-
-def _waits(given: int | None, start_from: Path | None) -> int | None:
-    """Return how long the generator waits; None instead of 0, as in the settings of runs from before."""
-    return (WAIT_OF_A_TRAINED_GENERATOR if given is None and start_from is not None else given) or None
 
 
 def _require_positive(option: str, value: float | None) -> None:
