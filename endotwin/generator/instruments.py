@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -10,13 +9,11 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from endotwin.mosaic.drawing import cell_area_of
 from endotwin.mosaic.parameters import ClarityPopulation, ImagePopulation
 
 MIN_SPACING, MAX_SPACING = 13.0, 60.0
 """Least and greatest distance between the centres of neighbouring cells that is drawn, in pixels."""
-
-_HEXAGON_AREA = math.sqrt(3.0) / 2.0
-"""Area of a regular hexagon over the square of the distance to its neighbours' centres."""
 
 
 class Instrument(BaseModel):
@@ -42,8 +39,8 @@ class Instrument(BaseModel):
 
     def cells(self, usual: ImagePopulation) -> ImagePopulation:
         """Return a population of cells with the sizes that they have in this instrument's images."""
-        area = _HEXAGON_AREA * self.spacing_median**2
-        return usual.model_copy(update={"area_median": area, "area_log_sd": 2.0 * self.spacing_log_sd})
+        area, log_sd = cell_area_of(self.spacing_median), 2.0 * self.spacing_log_sd
+        return usual.model_copy(update={"area_median": area, "area_log_sd": log_sd})
 
 
 def choose(instruments: Sequence[Instrument], numbers: Tensor) -> Tensor:

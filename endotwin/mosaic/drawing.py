@@ -96,6 +96,11 @@ def spacing_of(cell_area: float) -> float:
     return math.sqrt(cell_area * 2.0 / math.sqrt(3.0))
 
 
+def cell_area_of(spacing: float) -> float:
+    """Return the mean area of the cells of a hexagonal grid of a spacing, in square pixels."""
+    return 0.5 * math.sqrt(3.0) * spacing**2
+
+
 @dataclass(frozen=True)
 class MosaicShape:
     """What a mosaic is drawn with; `endotwin.mosaic.calibration` finds it for clinical parameters.

@@ -361,7 +361,7 @@ def test_a_resumed_run_goes_on_from_its_state_not_from_the_checkpoint(
 
 @pytest.mark.parametrize("kind", ["dcgan", "mosaic", "labelled"])
 def test_a_generator_waits_for_its_discriminator(kind: str, dataset: Dataset, tmp_path: Path) -> None:
-    """A new discriminator would move a trained generator at random."""
+    """The discriminator alone learns for as long as is asked; a resumed run waits as long."""
     trainer = start(kind, dataset, tmp_path, generator_waits=2 * BATCH)
     generator, discriminator = trainer.generator, trainer.recipe.discriminator
     first = copy.deepcopy(dict(generator.named_parameters()))

@@ -52,8 +52,8 @@ class Recipe(ABC):
         pretrained: what pretrained networks it uses, for the card; empty for none.
         needs_annotations: whether its steps take crops with expert borders.
         averages_weights: whether a checkpoint has a running average of the weights, else the last ones.
-        generator_waits: whether a step leaves the generator as it is: a discriminator that knows nothing
-            yet would move a trained one away at random.
+        generator_waits: whether a step leaves the generator as it is, for a discriminator that knows
+            nothing yet.
     """
 
     pretrained = ""
