@@ -124,6 +124,30 @@ def test_a_generator_waits_for_its_discriminator_as_long_as_is_asked(
         assert settings.generator_waits == waits
 
 
+@pytest.mark.parametrize(
+    ("words", "rate", "waits"),
+    [
+        ([], 5e-5, 3_200),
+        (["--learning-rate", 1e-4], 2.5e-5, 3_200),
+        (["--generator-rate", 1e-4, "--generator-waits", 0], 1e-4, None),
+    ],
+)
+def test_a_run_from_a_checkpoint_is_careful_with_its_weights(
+    words: list[object], rate: float, waits: int | None, console: Console, data: Path, tmp_path: Path
+) -> None:
+    """Its generator is slower than the discriminators, which learn alone first, unless asked otherwise."""
+    start = ROOT / "checkpoints" / "compact.safetensors"
+    runs = tmp_path / "runs"
+    images = ["--images", 4_000, "--hours", 1e-6]
+    code, _, err = console(
+        "train", "--data", data, "--runs", runs, "--start-from", start, *images, *words, *SHORT
+    )
+    assert code == 0, err
+    settings = TrainingSettings.model_validate_json((the_run(runs).path / "settings.json").read_text())
+    assert settings.generator_rate == pytest.approx(rate)
+    assert settings.generator_waits == waits
+
+
 def test_ctrl_c_saves_and_the_same_command_goes_on(data: Path, console: Console, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     arguments = ["train", "--data", str(data), "--runs", str(runs), *SHORT]

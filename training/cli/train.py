@@ -33,6 +33,12 @@ EPILOG = (
     "torchrun --nproc-per-node 4 -m training train --data scans/ --preset paper --recipe paper"
 )
 
+RATE_OF_WARM_START = 0.25
+"""Learning rate of a generator that starts from a checkpoint, over that of its discriminators."""
+
+WAIT_OF_WARM_START = 3_200
+"""Images that its discriminators see first."""
+
 
 def train_command(
     data: DataFolders = None,
@@ -47,15 +53,27 @@ def train_command(
         Path | None, typer.Option(help="Checkpoint whose weights a new run starts from.")
     ] = None,
     generator_waits: Annotated[
-        int, typer.Option(min=0, help="Images for which the discriminator alone learns, at first.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0,
+            help="Images for which the discriminator alone learns, at first. "
+            f"Default: 0; with --start-from {WAIT_OF_WARM_START:,}.",
+        ),
+    ] = None,
     images: Annotated[
         int, typer.Option(help="Images to see in all, over every session of the run.")
     ] = 200_000,
     epochs: Annotated[float | None, typer.Option(help="The same in epochs; instead of --images.")] = None,
     hours: Annotated[float | None, typer.Option(help="End this session after so many hours.")] = None,
     batch: Annotated[int, typer.Option(help="Images per step.")] = 16,
-    learning_rate: Annotated[float, typer.Option(help="Of both Adam optimisers.")] = 2e-4,
+    learning_rate: Annotated[float, typer.Option(help="Of the Adam optimisers.")] = 2e-4,
+    generator_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Learning rate of the generator, if another. "
+            f"Default: --learning-rate; with --start-from {RATE_OF_WARM_START:g} of it."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, crops, latents and augmentation.")] = 0,
     precision: Annotated[
         str, typer.Option(help="float32 or bfloat16 (faster where the processor has instructions for it).")
@@ -118,7 +136,10 @@ def train_command(
         seed=seed,
         precision=precision,
         start_from=None if beginning is None else beginning.generator_sha256,
-        generator_waits=generator_waits or None,  # as in the settings of runs from before
+        # Weights that are good already outrun discriminators that know nothing yet.
+        generator_rate=generator_rate or (learning_rate * RATE_OF_WARM_START if beginning else None),
+        generator_waits=(WAIT_OF_WARM_START if beginning and generator_waits is None else generator_waits)
+        or None,  # none as in the settings of runs from before
     )
     folder = RunFolder.of(runs, settings, dataset.digest)
     first = distributed.is_first()

@@ -23,7 +23,7 @@ class TrainingSettings(BaseModel):
     recipe: RecipeName = Field(default="projected", description="losses, augmentation, optimiser")
     images: int = Field(default=200_000, ge=1, description="images to see in all")
     batch: int = Field(default=16, ge=2, le=4096, description="images per step, over all processes")
-    learning_rate: float = Field(default=2e-4, gt=0, le=0.1, description="of both Adam optimisers")
+    learning_rate: float = Field(default=2e-4, gt=0, le=0.1, description="of the Adam optimisers")
     average_half_life: float = Field(
         default=4_000, ge=0, description="images after which an old weight counts half in the average"
     )
@@ -35,6 +35,10 @@ class TrainingSettings(BaseModel):
     start_from: str | None = Field(
         default=None,
         description="generator_sha256 of the checkpoint that the generator starts from",
+    )
+
+    generator_rate: float | None = Field(
+        default=None, gt=0, le=0.1, description="learning rate of the generator, if it is one of its own"
     )
 
     generator_waits: int | None = Field(

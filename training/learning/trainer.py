@@ -20,7 +20,7 @@ from endotwin.image_range import ImageRange
 from training.data.crops import draw_crops_of
 from training.data.split import Dataset
 from training.learning import distributed
-from training.learning.recipes.recipe import AnnotatedCrops, Crops
+from training.learning.recipes.recipe import AnnotatedCrops, Crops, LearningRates
 from training.learning.recipes.registry import RECIPES
 from training.learning.run_folder import RunError, RunFolder
 from training.learning.settings import TrainingSettings
@@ -103,7 +103,10 @@ class Trainer:
         self.average: Generator = copy.deepcopy(self.generator).eval().requires_grad_(False)
         autocast = torch.bfloat16 if settings.precision == "bfloat16" else None
         self.recipe = RECIPES[settings.recipe](
-            self.generator, settings.architecture, settings.learning_rate, autocast
+            self.generator,
+            settings.architecture,
+            LearningRates(settings.generator_rate or settings.learning_rate, settings.learning_rate),
+            autocast,
         )
         self.annotated = annotated
         names = [source.name for source in dataset.sources]

@@ -16,13 +16,14 @@ from endotwin.generator.instruments import Instrument
 from endotwin.generator.labelled import LabelledArchitecture, LabelledGenerator
 from endotwin.mosaic.scene import Rendered
 from training.learning.recipes.paired import PairedRecipe
-from training.learning.recipes.recipe import AnnotatedCrops, Crops, RecipeError
+from training.learning.recipes.recipe import AnnotatedCrops, Crops, LearningRates, RecipeError
 from training.learning.recipes.rendered import RenderedRecipe
 from training.learning.run_folder import RunFolder
 from training.learning.trainer import ReportIntervals, Trainer, TrainingError
 from training.trial.batches import BorderBatch
 
 ARCHITECTURE = LabelledArchitecture(latent=8, width=8)
+RATES = LearningRates(generator=1e-3, discriminator=1e-3)
 
 
 class DrawnBatches:
@@ -56,7 +57,7 @@ def reader_after_a_step(recipe_type: type[RenderedRecipe], generator_seed: int) 
     torch.manual_seed(generator_seed)
     generator = LabelledGenerator(ARCHITECTURE)
     torch.manual_seed(0)
-    recipe = recipe_type(generator, ARCHITECTURE, 1e-3, None)
+    recipe = recipe_type(generator, ARCHITECTURE, RATES, None)
     randomness = torch.Generator().manual_seed(5)
     draws = torch.randn(2, generator.draws, generator=torch.Generator().manual_seed(generator_seed))
     losses = recipe.step(black(2), draws, randomness, annotated())
@@ -72,7 +73,7 @@ def test_the_reader_learns_from_experts_alone() -> None:
 
 
 def test_rendered_borders_are_to_lose_three_quarters_of_what_real_ones_do() -> None:
-    recipe = PairedRecipe(LabelledGenerator(ARCHITECTURE), ARCHITECTURE, 1e-3, None)
+    recipe = PairedRecipe(LabelledGenerator(ARCHITECTURE), ARCHITECTURE, RATES, None)
     for value, taught, excess, slope in ((0.5, 0.4, 0.2, 1.0), (0.29, 0.4, 0.0, 0.0)):
         unread = torch.tensor(value, requires_grad=True)
         found = recipe.excess(unread, torch.tensor(taught))
@@ -84,7 +85,7 @@ def test_rendered_borders_are_to_lose_three_quarters_of_what_real_ones_do() -> N
 
 def test_cells_of_other_sizes_are_judged_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large ones have few borders, so the reader loses little on them, however badly it reads them."""
-    recipe = PairedRecipe(LabelledGenerator(ARCHITECTURE), ARCHITECTURE, 1e-3, None)
+    recipe = PairedRecipe(LabelledGenerator(ARCHITECTURE), ARCHITECTURE, RATES, None)
     losses = iter((0.4, 0.5, 0.2))  # taught, usual cells, others
     anchor = next(recipe.reader.parameters())
     shares = []
@@ -118,7 +119,7 @@ def test_only_cells_of_the_size_of_an_instruments_own_are_compared_with_its_imag
     """The others, half of them large and half as they are served, are read."""
     instruments = (Instrument(name="a", share=1.0, spacing_median=18.0, spacing_log_sd=0.0),)
     architecture = ARCHITECTURE.model_copy(update={"instruments": instruments})
-    recipe = PairedRecipe(LabelledGenerator(architecture), architecture, 1e-3, None)
+    recipe = PairedRecipe(LabelledGenerator(architecture), architecture, RATES, None)
     rendered: list[Rendered] = []
     compared: list[int] = []
     render = recipe.labelled.render_and_correct
@@ -146,7 +147,7 @@ def test_only_cells_of_the_size_of_an_instruments_own_are_compared_with_its_imag
 
 
 def test_without_expert_borders_nothing_is_trained(tmp_path: Path) -> None:
-    recipe = PairedRecipe(LabelledGenerator(ARCHITECTURE), ARCHITECTURE, 1e-3, None)
+    recipe = PairedRecipe(LabelledGenerator(ARCHITECTURE), ARCHITECTURE, RATES, None)
     with pytest.raises(RecipeError, match="needs images with expert borders"):
         recipe.step(black(1), torch.zeros(1, recipe.labelled.draws), torch.Generator())
 

@@ -55,6 +55,47 @@ def test_projections_are_of_five_scales_and_the_pixels(
     assert torch.equal(pixels[:, 1], images[:, 0, ::2, 1::2])  # no row and no column is lost
 
 
+def test_channels_of_real_images_have_mean_zero_and_variance_one(images: torch.Tensor) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        projector = FeatureProjector()
+    assert not projector.scaled
+    before = projector(images)
+    projector.learn_scale(images)
+    assert projector.scaled
+    for raw, x in zip(before, projector(images), strict=True):
+        mean, spread = raw.mean((0, 2, 3), keepdim=True), raw.std((0, 2, 3), keepdim=True, correction=0)
+        assert float(spread.min()) > 0.05  # no channel is constant: each has a scale to learn
+        torch.testing.assert_close(x, (raw - mean) / spread, rtol=1e-2, atol=1e-2)
+        assert float(x.mean((0, 2, 3)).abs().max()) < 1e-3
+        assert float((x.var((0, 2, 3), correction=0) - 1).abs().max()) < 1e-2
+
+
+def test_a_scale_learned_is_part_of_the_state(projector: FeatureProjector, images: torch.Tensor) -> None:
+    first, second = FeatureProjector(), FeatureProjector()
+    first.learn_scale(images)
+    second.load_state_dict(first.state_dict())
+    assert second.scaled
+    for x, y in zip(first(images), second(images), strict=True):
+        assert torch.equal(x, y)
+
+
+def test_a_head_tells_more_than_a_difference_of_means() -> None:
+    """A linear head would score x and -x, on average, as it scores their mean."""
+    sizes, channels = (64, 32, 16, 8, 4, 64), (32, 32, 64, 64, 64, 4)
+    rng = torch.Generator().manual_seed(3)
+    kind = torch.zeros(2, dtype=torch.long)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        network = ProjectedDiscriminator().eval()
+    with torch.no_grad():
+        inputs = [torch.randn(2, c, s, s, generator=rng) for c, s in zip(channels, sizes, strict=True)]
+        zero = network([0.0 * x for x in inputs], kind)
+        there, back = network(inputs, kind), network([-x for x in inputs], kind)
+    for at_zero, one, other in zip(zero, there, back, strict=True):
+        assert float(((one + other) / 2 - at_zero).abs().max()) > 1e-3
+
+
 def test_coarse_features_reach_every_finer_projection(
     projector: FeatureProjector, images: torch.Tensor
 ) -> None:
@@ -119,7 +160,7 @@ def test_every_convolution_of_a_head_has_spectral_norm_one(
         for _ in range(30):  # each forward is a step of the power iteration
             discriminator(projections, torch.zeros(3, dtype=torch.long))
     convolutions = [m for m in discriminator.modules() if isinstance(m, nn.Conv2d)]
-    assert len(convolutions) == 15
+    assert len(convolutions) == 20
     discriminator.eval()
     for convolution in convolutions:
         largest = torch.linalg.matrix_norm(convolution.weight.detach().flatten(1), ord=2)

@@ -45,6 +45,8 @@ def test_the_name_tells_the_configuration(folder: RunFolder) -> None:
         {"recipe": "paper"},
         {"batch": 8},
         {"learning_rate": 1e-4},
+        {"generator_rate": 1e-4},
+        {"generator_waits": 16},
         {"average_half_life": 100},
         {"seed": 1},
         {"precision": "bfloat16"},

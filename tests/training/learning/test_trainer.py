@@ -34,6 +34,7 @@ from training.learning.recipes.recipe import RecipeError
 from training.learning.recipes.rendered import RenderedRecipe
 from training.learning.recording import make_card
 from training.learning.run_folder import RunError
+from training.learning.settings import TrainingSettings
 from training.learning.trainer import GRID_IMAGES, ReportIntervals, Trainer, TrainingError
 from training.learning.warm_start import WarmStartError
 
@@ -378,6 +379,20 @@ def test_a_generator_waits_for_its_discriminator(kind: str, dataset: Dataset, tm
         assert not all(torch.equal(first[key], value) for key, value in run.generator.named_parameters())
     assert weights_digest(trainer) == weights_digest(resumed)
     assert ["loss_g" in record for record in trainer.folder.read_statistics()] == [False, False, True]
+
+
+def test_a_generator_may_learn_slower_than_its_discriminator(dataset: Dataset, tmp_path: Path) -> None:
+    """The first step of Adam moves a weight by the learning rate at most."""
+    slow, usual = 1e-5, TrainingSettings().learning_rate
+    trainer = start("mosaic", dataset, tmp_path, generator_rate=slow)
+    networks = (trainer.generator, trainer.recipe.discriminator)
+    first = [copy.deepcopy(dict(network.named_parameters())) for network in networks]
+    trainer.train(BATCH, QUIET)
+    for network, before, rate in zip(networks, first, (slow, usual), strict=True):
+        moved = max(
+            float((value.detach() - before[key]).abs().max()) for key, value in network.named_parameters()
+        )
+        assert moved == pytest.approx(rate, rel=0.05)
 
 
 def test_a_labelled_run_starts_from_an_unlabelled_checkpoint(

@@ -11,15 +11,20 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributed import ReduceOp
 from torch.nn.utils.parametrizations import spectral_norm
 
 from training.learning.discriminators.efficientnet_features import FEATURE_CHANNELS, PretrainedFeatures
+from training.learning.distributed import reduce_over_processes
 
 _MIXED_CHANNELS = (32, 32, 64, 64, 64)
 _FEATURE_SIZES = (64, 32, 16, 8, 4)
 _HEAD_WIDTH = 64
+_PIXEL_CHANNELS = 4
 _PIXEL_WIDTH = 48
+_LEAST_HIDDEN = 2
 _LEAK = 0.2
+_EPSILON = 1e-6
 
 
 class FeatureProjector(nn.Module):
@@ -43,9 +48,41 @@ class FeatureProjector(nn.Module):
         for module in (*self.project, *self.carry, *self.mix):
             nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
         self.requires_grad_(False)
+        for level, channels in enumerate((*_MIXED_CHANNELS, _PIXEL_CHANNELS)):
+            self.register_buffer(f"mean{level}", torch.zeros(1, channels, 1, 1))
+            self.register_buffer(f"scale{level}", torch.ones(1, channels, 1, 1))
+        self.register_buffer("scaled", torch.tensor(False))
+        self.scaled: Tensor
+
+    @torch.no_grad()
+    def learn_scale(self, images: Tensor) -> None:
+        """Take mean and standard deviation of every channel from real images, once.
+
+        Args:
+            images: (B, 1, 128, 128) in -1..1; with several processes those of all count.
+        """
+        for level, x in enumerate(self._projections(images)):
+            moments = torch.stack([torch.ones_like(x), x, x.square()]).sum(dim=(1, 3, 4), keepdim=True)
+            reduce_over_processes(moments, ReduceOp.SUM)
+            count, total, squares = moments
+            mean = total / count
+            variance = (squares / count - mean.square()).clamp_min(0.0)
+            getattr(self, f"mean{level}").copy_(mean)
+            getattr(self, f"scale{level}").copy_(torch.rsqrt(variance + _EPSILON))
+        self.scaled.fill_(True)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Map images (B, 1, 128, 128) in -1..1 to the inputs of the six heads, finest features first."""
+        """Map images (B, 1, 128, 128) in -1..1 to the inputs of the six heads, finest features first.
+
+        Once `learn_scale` was called, a channel has mean 0 and variance 1 over real images; as they are,
+        those of the pixels spread by 0.4 and those of the finest features by 7.
+        """
+        return [
+            (x - getattr(self, f"mean{level}")) * getattr(self, f"scale{level}")
+            for level, x in enumerate(self._projections(images))
+        ]
+
+    def _projections(self, images: Tensor) -> list[Tensor]:
         features = self.features(images)
         mixed: list[Tensor] = []
         below: Tensor | None = None
@@ -59,14 +96,22 @@ class FeatureProjector(nn.Module):
 
 
 def _head(inputs: int, size: int, width: int, outputs: int, *, normalise: bool) -> nn.Sequential:
-    """Strided convolutions from `size` down to 8 or less, then a 4 × 4 convolution to patch scores."""
+    """Strided convolutions from `size` down to 8 or less, then a 4 × 4 convolution to patch scores.
+
+    Small maps go through convolutions of stride 1 instead: without a hidden layer a head could tell nothing
+    but a difference of means.
+    """
     layers: list[nn.Module] = []
-    while size > 8:
-        layers.append(spectral_norm(nn.Conv2d(inputs, width, 4, stride=2, padding=1, bias=not normalise)))
+    hidden = 0
+    while size > 8 or hidden < _LEAST_HIDDEN:
+        kernel, stride = (4, 2) if size > 8 else (3, 1)
+        layers.append(
+            spectral_norm(nn.Conv2d(inputs, width, kernel, stride, padding=1, bias=not normalise))
+        )
         if normalise:
             layers.append(nn.BatchNorm2d(width))
         layers.append(nn.LeakyReLU(_LEAK, inplace=True))
-        inputs, size = width, size // 2
+        inputs, size, hidden = width, size // stride, hidden + 1
     layers.append(spectral_norm(nn.Conv2d(inputs, outputs, min(4, size))))
     return nn.Sequential(*layers)
 
@@ -92,7 +137,7 @@ class ProjectedDiscriminator(nn.Module):
             _head(channels, size, _HEAD_WIDTH, outputs, normalise=True)
             for channels, size in zip(_MIXED_CHANNELS, _FEATURE_SIZES, strict=True)
         ]
-        heads.append(_head(4, 64, _PIXEL_WIDTH, outputs, normalise=False))
+        heads.append(_head(_PIXEL_CHANNELS, 64, _PIXEL_WIDTH, outputs, normalise=False))
         self.heads = nn.ModuleList(heads)
 
     def forward(self, projections: list[Tensor], instruments: Tensor) -> list[Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from endotwin.generator.architectures import Architecture, Generator
 from endotwin.generator.dcgan import DcganArchitecture
 from training.learning.discriminators.dcgan import DcganDiscriminator
-from training.learning.recipes.recipe import AnnotatedCrops, Crops, Recipe, RecipeError
+from training.learning.recipes.recipe import AnnotatedCrops, Crops, LearningRates, Recipe, RecipeError
 
 
 class PaperRecipe(Recipe):
@@ -24,7 +24,7 @@ class PaperRecipe(Recipe):
         self,
         generator: Generator,
         architecture: Architecture,
-        learning_rate: float,
+        rates: LearningRates,
         autocast: torch.dtype | None,
     ) -> None:
         if not isinstance(architecture, DcganArchitecture):
@@ -34,7 +34,7 @@ class PaperRecipe(Recipe):
             )
         device = next(generator.parameters()).device
         discriminator = DcganDiscriminator(architecture).to(device)
-        super().__init__(generator, discriminator, learning_rate, (0.5, 0.999), autocast)
+        super().__init__(generator, discriminator, rates, (0.5, 0.999), autocast)
 
     def step(
         self,

@@ -18,7 +18,7 @@ from training.learning.discriminators.projected import (
     discriminator_hinge,
     generator_hinge,
 )
-from training.learning.recipes.recipe import AnnotatedCrops, Crops, Recipe
+from training.learning.recipes.recipe import AnnotatedCrops, Crops, LearningRates, Recipe
 from training.learning.spectrum import SpectrumGap
 
 _SPECTRUM_WEIGHT = 10.0
@@ -37,14 +37,14 @@ class ProjectedRecipe(Recipe):
         self,
         generator: Generator,
         architecture: Architecture,
-        learning_rate: float,
+        rates: LearningRates,
         autocast: torch.dtype | None,
     ) -> None:
         device = next(generator.parameters()).device
         self.projector = FeatureProjector().to(device).to(memory_format=torch.channels_last)
         instruments = 0 if isinstance(architecture, DcganArchitecture) else len(architecture.instruments)
         discriminator = ProjectedDiscriminator(instruments).to(device).to(memory_format=torch.channels_last)
-        super().__init__(generator, discriminator, learning_rate, (0.0, 0.99), autocast)
+        super().__init__(generator, discriminator, rates, (0.0, 0.99), autocast)
         self.spectrum = SpectrumGap(IMAGE_SIZE, instruments).to(device) if instruments else None
 
     def step(
@@ -74,6 +74,8 @@ class ProjectedRecipe(Recipe):
             randomness: for augmentation, on the CPU.
             penalty: an additional loss of the generator, if any.
         """
+        if not self.projector.scaled:
+            self.projector.learn_scale(real.images)
         with self.precision():
             with torch.no_grad():
                 seen_real = self.projector(augment(real.images, randomness))

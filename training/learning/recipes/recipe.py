@@ -45,6 +45,14 @@ class AnnotatedCrops:
     areas: Tensor
 
 
+@dataclass(frozen=True)
+class LearningRates:
+    """Learning rates of the Adam optimisers; what teaches the generator may be faster than it is."""
+
+    generator: float
+    discriminator: float
+
+
 class Recipe(ABC):
     """One way to train a generator.
 
@@ -65,14 +73,14 @@ class Recipe(ABC):
         self,
         generator: Generator,
         discriminator: nn.Module,
-        learning_rate: float,
+        rates: LearningRates,
         betas: tuple[float, float],
         autocast: torch.dtype | None,
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
-        self.of_generator = torch.optim.Adam(generator.parameters(), learning_rate, betas)
-        self.of_discriminator = torch.optim.Adam(discriminator.parameters(), learning_rate, betas)
+        self.of_generator = torch.optim.Adam(generator.parameters(), rates.generator, betas)
+        self.of_discriminator = torch.optim.Adam(discriminator.parameters(), rates.discriminator, betas)
         self.device = next(generator.parameters()).device
         self._autocast = autocast
 

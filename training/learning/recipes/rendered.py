@@ -15,7 +15,7 @@ from endotwin.mosaic.parameters import Conditions, Range
 from endotwin.mosaic.scene import Scene
 from training.learning.border_reader import BorderReader, disturb, reading_loss
 from training.learning.recipes.projected import ProjectedRecipe
-from training.learning.recipes.recipe import AnnotatedCrops, Crops, RecipeError
+from training.learning.recipes.recipe import AnnotatedCrops, Crops, LearningRates, RecipeError
 
 _READING_WEIGHT = 3.0
 """Weight of the reader's loss beside the adversarial losses of six heads."""
@@ -24,7 +24,7 @@ _CLARITY_WEIGHT = 5.0
 """Weight of what the network misses of the clarity, in units of -1..1: ten grey levels count 0.4."""
 
 _READER_RATE = 5.0
-"""Learning rate of the reader over that of the others: it has to follow the generator."""
+"""Learning rate of the reader over the discriminators': it has to follow the generator."""
 
 
 _OTHERS_SHARE = 4
@@ -45,7 +45,7 @@ class RenderedRecipe(ProjectedRecipe):
         self,
         generator: Generator,
         architecture: Architecture,
-        learning_rate: float,
+        rates: LearningRates,
         autocast: torch.dtype | None,
     ) -> None:
         if not isinstance(generator, LabelledGenerator):
@@ -53,10 +53,10 @@ class RenderedRecipe(ProjectedRecipe):
                 "the recipe `rendered` trains networks with labels (preset labelled); use the recipe "
                 "`projected` for this one"
             )
-        super().__init__(generator, architecture, learning_rate, autocast)
+        super().__init__(generator, architecture, rates, autocast)
         self.labelled = generator
         self.reader = BorderReader().to(self.device).to(memory_format=torch.channels_last)
-        self.of_reader = torch.optim.Adam(self.reader.parameters(), learning_rate * _READER_RATE)
+        self.of_reader = torch.optim.Adam(self.reader.parameters(), rates.discriminator * _READER_RATE)
 
     def step(
         self,
