@@ -87,9 +87,11 @@ def test_a_file_that_is_missing_or_no_text_is_named(tmp_path: Path) -> None:
         read_sources(tmp_path / "image.toml")
 
 
-def test_the_shipped_file_of_sources_is_valid() -> None:
-    sources = read_sources(ROOT / "checkpoints" / "compact.toml")
-    assert [folder.name for folder in sources.folders] == ["gavet", "cwru", "strip"]
+@pytest.mark.parametrize("name", ["compact", "labelled"])
+def test_what_ships_was_trained_on_sources_whose_terms_are_stated(name: str) -> None:
+    sources = read_sources(ROOT / "checkpoints" / f"{name}.toml")
+    assert [folder.name for folder in sources.folders] == ["gavet", "cwru"]
+    assert all(folder.terms not in {"", "not stated"} for folder in sources.folders)
 
 
 def test_folders_may_have_a_weight() -> None:
