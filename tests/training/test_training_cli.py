@@ -148,6 +148,16 @@ def test_a_run_from_a_checkpoint_is_careful_with_its_weights(
     assert settings.generator_waits == waits
 
 
+@pytest.mark.parametrize("rate", [0, -1e-4])
+def test_a_generator_that_would_not_learn_is_refused(
+    rate: float, console: Console, data: Path, tmp_path: Path
+) -> None:
+    code, _, err = console("train", "--data", data, "--runs", tmp_path / "runs", "--generator-rate", rate)
+    assert code == 2
+    assert "--generator-rate: Input should be greater than 0" in err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_ctrl_c_saves_and_the_same_command_goes_on(data: Path, console: Console, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     arguments = ["train", "--data", str(data), "--runs", str(runs), *SHORT]

@@ -137,7 +137,9 @@ def train_command(
         precision=precision,
         start_from=None if beginning is None else beginning.generator_sha256,
         # Weights that are good already outrun discriminators that know nothing yet.
-        generator_rate=generator_rate or (learning_rate * RATE_OF_WARM_START if beginning else None),
+        generator_rate=(
+            learning_rate * RATE_OF_WARM_START if beginning and generator_rate is None else generator_rate
+        ),
         generator_waits=(WAIT_OF_WARM_START if beginning and generator_waits is None else generator_waits)
         or None,  # none as in the settings of runs from before
     )
