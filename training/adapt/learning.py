@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from endotwin.generator.checkpoint import Checkpoint
 from endotwin.generator.labelled import LabelledArchitecture
 from training.learning.run_folder import RunFolder
 from training.learning.settings import Precision, TrainingSettings
 from training.learning.trainer import ReportIntervals, Trainer
+from training.progress import show_progress
 
 SHOW_EVERY = 180.0
 """Seconds between two sheets; what a crash loses at most."""
@@ -48,7 +48,7 @@ def learn(trainer: Trainer, seconds: float, show: Callable[[], None]) -> Learned
     started = time.monotonic()
     shown = -SHOW_EVERY
 
-    with tqdm(total=round(seconds), bar_format=_BAR, mininterval=1.0) as bar:
+    with show_progress(total=round(seconds), bar_format=_BAR) as bar:
 
         def each_step() -> None:
             nonlocal shown

@@ -20,7 +20,6 @@ from training.adapt.sheet import first_batch, write_sheet
 from training.adapt.words import found_in_words, plan_in_words
 from training.adapt.work_folder import WorkFolder
 from training.curation.groups import Together
-from training.curation.progress import shown_steps
 from training.curation.report import write_curation_report
 from training.curation.run import IMAGES, CurationSettings, curate
 from training.curation.thresholds import read_thresholds
@@ -29,6 +28,7 @@ from training.learning.run_folder import RunFolder
 from training.learning.trainer import Trainer
 from training.population.folder import measure_folder
 from training.population.population import summarise
+from training.progress import shown_steps
 from training.scores.border_displacement import measure_labels
 from training.scores.duration import in_words, scoring_seconds
 from training.scores.evaluation import evaluate

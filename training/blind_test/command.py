@@ -22,6 +22,7 @@ from training.blind_test.blind_set import (
     read_blind_set,
 )
 from training.cli.options import UsageError, chosen_device, require_one_place
+from training.progress import show_progress
 
 if TYPE_CHECKING:
     from training.blind_test.scores import BlindTestScores
@@ -67,8 +68,6 @@ def build_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Make a shuffled set of generated images and real crops. It holds crops of real images."""
-    from tqdm import tqdm
-
     from endotwin.generator.checkpoint import load_checkpoint
     from training.blind_test.build import build_blind_test
     from training.data.sources import chosen_sources
@@ -86,7 +85,7 @@ def build_command(
     require_free(out)
     loaded = load_checkpoint(checkpoint)
     found, _ = chosen_sources(loaded.card, data=data, file=sources)
-    with tqdm(total=2 * generated + real, unit="image", disable=None) as bar:
+    with show_progress(total=2 * generated + real, unit="image") as bar:
         key = build_blind_test(loaded, found.load(), out, plan, device=torch_device, progress=bar.update)
     if not key.same_data_as_checkpoint:
         typer.echo(

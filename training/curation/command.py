@@ -55,11 +55,11 @@ def curate_command(
     The exit status is 1 if no image is kept.
     """
     from training.curation.groups import Together
-    from training.curation.progress import shown_steps
     from training.curation.report import write_curation_report
     from training.curation.run import CurationSettings, curate
     from training.curation.thresholds import read_thresholds
     from training.curation.worker_pool import available_cores
+    from training.progress import shown_steps
 
     numbers = read_thresholds(thresholds)
     if explain is not None:

@@ -26,6 +26,7 @@ from training.learning.run_folder import RunError, RunFolder
 from training.learning.settings import TrainingSettings
 from training.learning.stop_signals import stop_requested
 from training.learning.warm_start import WarmStartError, start_from
+from training.progress import show_progress
 from training.random_streams import Purpose, stream_of_step
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class Trainer:
         losses: dict[str, list[Tensor]] = {}
         with (
             stop_requested() as asked,
-            tqdm(
+            show_progress(
                 total=until,
                 initial=self.images,
                 unit="img",
@@ -297,7 +298,7 @@ class Trainer:
         means = self._means(losses)
         if self.rank != 0:
             return
-        progress.set_postfix({name: f"{value:.2f}" for name, value in means.items()})
+        progress.set_postfix({name: f"{value:.2f}" for name, value in means.items()}, refresh=False)
         self.folder.append_statistics(
             {
                 "images": self.images,

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tqdm import tqdm
 
 from training.population.border_map import READER_SIDE
+from training.progress import show_progress
 from training.random_streams import Purpose
 from training.trial.annotated_images import SMALLEST, AnnotatedImage, is_annotated, read_annotated, resized
 from training.trial.batches import RealBatches
@@ -53,7 +53,7 @@ def train_reader(
         ]
         sets.append(TrainingSet(domain, 1.0, images))
     batches = RealBatches(sets, seed, Purpose.TRIAL_CROPS)
-    with tqdm(total=steps, disable=quiet) as bar:
+    with show_progress(total=steps, disable=quiet) as bar:
 
         def show(loss: float) -> None:
             bar.update()

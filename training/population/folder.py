@@ -11,10 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from endotwin.files import whole_file
 from endotwin.image_reading import read_grey
-from training.curation.progress import shown_steps
 from training.population.border_map import load_reader
 from training.population.measurement import METHOD_VERSION, find_side, measure_image
 from training.population.population import ImageMeasures
+from training.progress import shown_steps
 
 MEASURED_IMAGES = 60
 """Images of a folder that are measured at most, spread over all."""

@@ -13,6 +13,7 @@ from endotwin.generator.sampler import Sampler
 from endotwin.image_range import IMAGE_SIZE
 from training.data.crops import draw_crops
 from training.data.split import Dataset
+from training.progress import show_progress
 from training.random_streams import Purpose, stream
 from training.scores.fid import cached_features, generated_features
 from training.scores.inception import load_inception
@@ -147,7 +148,7 @@ def progress_bar(description: str, total: int, *, quiet: bool) -> tqdm:
         total: sum of all values that `update` will be called with.
         quiet: show nothing.
     """
-    return tqdm(total=total, desc=f"{description:<38}", disable=quiet, unit="")
+    return show_progress(total=total, desc=f"{description:<38}", disable=quiet, unit="")
 
 
 def draw_training_crops(dataset: Dataset, count: int, seed: int = 0, draw: int = 0) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from training.cli.options import DeviceName, UsageError, chosen_device
+from training.progress import show_progress
 
 if TYPE_CHECKING:
     from training.trial.test_sets import TestSet
@@ -49,8 +50,6 @@ def segmenter_command(
     of its images is set aside. The result is for `endotwin segment --segmenter`, and its card says what
     it was trained on.
     """
-    from tqdm import tqdm
-
     from endotwin.checkpoint_files import CHECKPOINT_SUFFIX
     from endotwin.segmentation.segmenter import save_segmenter
     from training.segmenter.labelled_set import read_labelled_set
@@ -71,7 +70,7 @@ def segmenter_command(
         f"{len(chosen.training)} images to train on, {len(chosen.validation)} to judge by; at most "
         f"{steps} steps, fewer when it no longer gains"
     )
-    with tqdm(total=steps, unit=" steps") as bar:
+    with show_progress(total=steps, unit=" steps") as bar:
 
         def progress(step: int, loss: float) -> None:
             if bar.n == 0:

@@ -7,10 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from torch import nn
-from tqdm import tqdm
 
 from endotwin.generator.device import describe_device
 from endotwin.segmentation.network import new_segmenter
+from training.progress import show_progress
 from training.trial.arms import Arm, Stage
 from training.trial.convergence import train_until_no_gain
 from training.trial.figures import plot_curve, plot_scores, plot_validation, save_overlays
@@ -117,7 +117,7 @@ def _train(
     device: str,
     quiet: bool,
 ) -> TrainedSegmenter:
-    with tqdm(desc=f"{label}, seed {seed}", unit=" steps", disable=quiet) as bar:
+    with show_progress(desc=f"{label}, seed {seed}", unit=" steps", disable=quiet) as bar:
 
         def progress(step: int, loss: float) -> None:
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
