@@ -19,6 +19,9 @@ LOCAL = "local"
 
 _OBJECT_STORE_BYTES = 100 << 20  # it holds only the checkpoint; Ray takes at least 75 MiB
 _REACHABLE_WITHIN_SECONDS = 10
+_LOCAL_ATTEMPTS = 3
+"""How often a local cluster is tried: Ray waits 30 s for its processes, too short on a busy machine."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _LOCAL_ENVIRONMENT = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -55,11 +58,17 @@ def connected(address: str) -> Iterator[Any]:
     if local:
         own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    attempts = _LOCAL_ATTEMPTS if local else 1
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except Exception as error:  # Ray raises bare ones, too, for example if starting takes more than 30 s
-        ray.shutdown()
-        raise ClusterError(f"--ray {address}: {' '.join(str(error).split())}") from error
+        while True:
+            attempts -= 1
+            try:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+                break
+            except Exception as error:  # Ray raises bare ones, too
+                ray.shutdown()
+                if attempts == 0:
+                    raise ClusterError(f"--ray {address}: {' '.join(str(error).split())}") from error
     finally:
         for number, handler in handlers.items():  # Ray has put its own there
             signal.signal(number, handler)

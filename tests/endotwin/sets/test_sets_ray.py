@@ -389,3 +389,41 @@ def test_bad_usage_is_explained(arguments: list[object], message: str, run: Call
     result = run(*arguments)
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
+
+
+def test_a_local_cluster_that_a_busy_machine_starts_too_late_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = _fail_to_start(monkeypatch, times=2)
+    with connected("local"):
+        pass
+    assert calls == ["local"] * 3
+
+
+def test_a_local_cluster_that_never_starts_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = _fail_to_start(monkeypatch, times=99)
+    with pytest.raises(ClusterError, match="--ray local: The current node timed out"), connected("local"):
+        pass
+    assert calls == ["local"] * 3
+
+
+def test_a_cluster_of_others_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = _fail_to_start(monkeypatch, times=99)
+    with pytest.raises(ClusterError, match="--ray auto: "), connected("auto"):
+        pass
+    assert calls == ["auto"]
+
+
+def _fail_to_start(monkeypatch: pytest.MonkeyPatch, times: int) -> list[str]:
+    """Let Ray's start fail so many times before it does nothing; return the addresses it is called with."""
+    ray = pytest.importorskip("ray")
+    calls: list[str] = []
+
+    def init(address: str, **_: object) -> None:
+        calls.append(address)
+        if len(calls) <= times:
+            raise RuntimeError("The current node timed out\nduring startup.")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)  # another test may be connected
+    return calls
