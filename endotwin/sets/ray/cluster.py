@@ -58,16 +58,14 @@ def connected(address: str) -> Iterator[Any]:
     if local:
         own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-    attempts = _LOCAL_ATTEMPTS if local else 1
     try:
-        while True:
-            attempts -= 1
+        for left in reversed(range(_LOCAL_ATTEMPTS if local else 1)):
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
                 break
             except Exception as error:  # Ray raises bare ones, too
                 ray.shutdown()
-                if attempts == 0:
+                if left == 0:
                     raise ClusterError(f"--ray {address}: {' '.join(str(error).split())}") from error
     finally:
         for number, handler in handlers.items():  # Ray has put its own there
