@@ -19,6 +19,9 @@ from endotwin.settings import Settings, SettingsError, variable
 PREFERRED = "compact"
 """The default where a folder holds several checkpoints and no setting names one."""
 
+PREFERRED_LABELLED = "labelled"
+"""The same for labels and conditions, where the default has none. FIDs on different images do not compare."""
+
 
 class ChoiceError(ValueError):
     """A model, device or set that is not there; the message says which there are.
@@ -113,8 +116,8 @@ def choose_labelled(
     Args:
         cards: of all models, by name.
         wanted: the model that the request names.
-        default: the model of a request that names none. It is taken if it has labels; else the labelled one
-            with the best recorded FID.
+        default: the model of a request that names none. It is taken if it has labels; else the preferred
+            one, else the labelled one with the best recorded FID.
         labelling: what the request asks for.
 
     Raises:
@@ -134,9 +137,9 @@ def choose_labelled(
         if not able or (wanted is not None and wanted not in able):
             raise LabellingError("clarity", _no_clarity(wanted, able))
 
-    def rank(name: str) -> tuple[bool, float]:
+    def rank(name: str) -> tuple[bool, bool, float]:
         fid = recorded_fid(cards[name])
-        return name != default, math.inf if fid is None else fid
+        return name != default, name != PREFERRED_LABELLED, math.inf if fid is None else fid
 
     return wanted or min(able, key=rank)
 

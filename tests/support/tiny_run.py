@@ -15,6 +15,7 @@ from endotwin.generator.dcgan import DcganArchitecture
 from endotwin.generator.labelled import LabelledArchitecture
 from training.data.split import Dataset, ImageFolder, load_dataset
 from training.learning.run_folder import RunFolder
+from training.learning.saved_run import SavedRun
 from training.learning.settings import TrainingSettings
 from training.learning.trainer import ReportIntervals, Trainer
 
@@ -56,7 +57,7 @@ def load(data: Path) -> Dataset:
 
 
 def start(
-    kind: str, dataset: Dataset, runs: Path, beginning: Checkpoint | None = None, **changes: Any
+    kind: str, dataset: Dataset, runs: Path, beginning: Checkpoint | SavedRun | None = None, **changes: Any
 ) -> Trainer:
     """Start or resume a tiny run on the CPU, with changed settings if need be."""
     settings = SETTINGS[kind].model_copy(update=changes)

@@ -27,6 +27,7 @@ from training.cli.main import main
 from training.learning.recipes.names import DEFAULT_RECIPES, RECIPE_NAMES
 from training.learning.recipes.registry import RECIPES, default_recipe
 from training.learning.run_folder import RunFolder
+from training.learning.saved_run import read_saved_run
 from training.learning.settings import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,6 +147,24 @@ def test_a_run_from_a_checkpoint_is_careful_with_its_weights(
     settings = TrainingSettings.model_validate_json((the_run(runs).path / "settings.json").read_text())
     assert settings.generator_rate == pytest.approx(rate)
     assert settings.generator_waits == waits
+
+
+def test_a_run_from_a_run_learns_at_once(console: Console, data: Path, tmp_path: Path) -> None:
+    """Its discriminators know what they knew, so nothing has to wait for them."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    words = ["train", "--data", data, "--images", 4, *SHORT]
+    code, _, err = console(*words, "--runs", first)
+    assert code == 0, err
+    more = write_blobs(tmp_path / "more")
+    code, out, err = console(*words, "--data", more, "--runs", second, "--start-from", the_run(first).path)
+    assert code == 0, err
+    assert "Starting at 0 of 4 images" in out
+    settings = TrainingSettings.model_validate_json((the_run(second).path / "settings.json").read_text())
+    assert settings.generator_rate is None
+    assert settings.generator_waits is None
+    assert settings.start_from == read_saved_run(the_run(first)).generator_sha256
+    code, _, err = console(*words, "--runs", second, "--start-from", tmp_path / "more")
+    assert (code, err) == (1, f"Error: {tmp_path / 'more'}: not a run folder (it has no settings.json)\n")
 
 
 @pytest.mark.parametrize("rate", [0, -1e-4])

@@ -44,8 +44,8 @@ def preview_command(
 
 def _checkpoint(source: Path) -> Checkpoint:
     from endotwin.generator.checkpoint import load_checkpoint
-    from training.learning.recording import checkpoint_of_run
     from training.learning.run_folder import RunFolder
+    from training.learning.saved_run import checkpoint_of_run
 
     if not source.is_dir():
         return load_checkpoint(source, require_fid=False)

@@ -25,6 +25,8 @@ from training.learning.recipes.names import DEFAULT_RECIPES, RECIPE_NAMES
 from training.scores.request import COUNT, RECORD_MINIMUM
 
 if TYPE_CHECKING:  # torch takes seconds to import, and no help text needs it
+    from endotwin.generator.checkpoint import Checkpoint
+    from training.learning.saved_run import SavedRun
     from training.learning.settings import TrainingSettings
 
 EPILOG = (
@@ -50,14 +52,17 @@ def train_command(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the checkpoint; default: the preset's.")] = None,
     start_from: Annotated[
-        Path | None, typer.Option(help="Checkpoint whose weights a new run starts from.")
+        Path | None,
+        typer.Option(
+            help="Checkpoint whose weights a new run starts from; or a run: its discriminators go on, too."
+        ),
     ] = None,
     generator_waits: Annotated[
         int | None,
         typer.Option(
             min=0,
             help="Images for which the discriminator alone learns, at first. "
-            f"Default: 0; with --start-from {WAIT_OF_WARM_START:,}.",
+            f"Default: 0; from a checkpoint {WAIT_OF_WARM_START:,}.",
         ),
     ] = None,
     images: Annotated[
@@ -71,7 +76,7 @@ def train_command(
         float | None,
         typer.Option(
             help="Learning rate of the generator, if another. "
-            f"Default: --learning-rate; with --start-from {RATE_OF_WARM_START:g} of it."
+            f"Default: --learning-rate; from a checkpoint {RATE_OF_WARM_START:g} of it."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, crops, latents and augmentation.")] = 0,
@@ -100,7 +105,6 @@ def train_command(
     (statistics.jsonl), sample grids, figures, and at the end NAME.safetensors. Ctrl-C saves and stops.
     """
     from endotwin.generator.architectures import PRESETS
-    from endotwin.generator.checkpoint import load_checkpoint
     from endotwin.samples.grid import draw_grid
     from training.cli.record import record_run
     from training.learning import distributed
@@ -124,7 +128,8 @@ def train_command(
     if record_count != 0 and record_count < RECORD_MINIMUM:
         raise UsageError(f"--record-count: 0, or at least {RECORD_MINIMUM}; got {record_count}")
     device = chosen_device(device)
-    beginning = None if start_from is None else load_checkpoint(start_from, require_fid=False)
+    beginning = None if start_from is None else _beginning(start_from)
+    from_weights_alone = start_from is not None and not start_from.is_dir()
     dataset = load_images(images_from)
     settings = _settings(
         name=name,
@@ -138,9 +143,13 @@ def train_command(
         start_from=None if beginning is None else beginning.generator_sha256,
         # Weights that are good already outrun discriminators that know nothing yet.
         generator_rate=(
-            learning_rate * RATE_OF_WARM_START if beginning and generator_rate is None else generator_rate
+            learning_rate * RATE_OF_WARM_START
+            if from_weights_alone and generator_rate is None
+            else generator_rate
         ),
-        generator_waits=(WAIT_OF_WARM_START if beginning and generator_waits is None else generator_waits)
+        generator_waits=(
+            WAIT_OF_WARM_START if from_weights_alone and generator_waits is None else generator_waits
+        )
         or None,  # none as in the settings of runs from before
     )
     folder = RunFolder.of(runs, settings, dataset.digest)
@@ -181,6 +190,14 @@ def train_command(
             )
     finally:
         distributed.stop()
+
+
+def _beginning(path: Path) -> Checkpoint | SavedRun:
+    from endotwin.generator.checkpoint import load_checkpoint
+    from training.learning.run_folder import RunFolder
+    from training.learning.saved_run import read_saved_run
+
+    return read_saved_run(RunFolder(path)) if path.is_dir() else load_checkpoint(path, require_fid=False)
 
 
 def _settings(**values: object) -> TrainingSettings:

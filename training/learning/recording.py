@@ -12,12 +12,10 @@ from pathlib import Path
 import torch
 
 from endotwin.checkpoint_files import CHECKPOINT_SUFFIX
-from endotwin.generator.architectures import build_generator
 from endotwin.generator.card import Card, Data, FidRecord, Training
 from endotwin.generator.checkpoint import Checkpoint, save_checkpoint
 from endotwin.image_range import IMAGE_SIZE
 from training.learning.recipes.registry import RECIPES
-from training.learning.run_folder import RunError, RunFolder
 from training.learning.trainer import Trainer
 from training.scores.border_displacement import measure_labels
 from training.scores.evaluation import evaluate
@@ -57,52 +55,6 @@ def record(
     card = card.model_copy(update={"fid": fid, "statistics": statistics, "labels": labels})
     save_checkpoint(path, trainer.average, card)
     return RecordedCheckpoint(path, fid)
-
-
-def checkpoint_of_run(folder: RunFolder) -> Checkpoint:
-    """Return the averaged generator of a run as it was saved last, with a card that says only what it is.
-
-    Raises:
-        RunError: the folder is not that of a run, or holds no state yet.
-    """
-    settings = folder.read_settings()
-    state = folder.load_state("cpu")
-    if state is None:
-        raise RunError(f"{folder.path}: nothing was saved yet")
-    generator = build_generator(settings.architecture)
-    try:
-        generator.load_state_dict(state["average"])
-        images, seconds = int(state["images"]), float(state["seconds"])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise RunError(f"{folder.state_path}: not a state of this run ({error})") from error
-    card = Card(
-        name=settings.name,
-        description="a run as it stands",
-        created=_today(),
-        image_size=IMAGE_SIZE,
-        architecture=settings.architecture,
-        data=Data(
-            sources=(),
-            crop_size=IMAGE_SIZE,
-            max_upscale=1.0,
-            image_list_sha256=state["image_list"],
-            split_seed=0,
-            validation_share=0.0,
-            terms="not stated",
-        ),
-        training=Training(
-            recipe=settings.recipe,
-            epochs=0.0,
-            images_seen=images,
-            seconds=seconds,
-            hardware="",
-            torch=torch.__version__,
-            git_revision="",
-            seed=settings.seed,
-        ),
-        fid=None,
-    )
-    return Checkpoint(generator.eval().requires_grad_(False), card, folder.state_path)
 
 
 def _today() -> str:

@@ -20,9 +20,11 @@ from endotwin.image_range import ImageRange
 from training.data.crops import draw_crops_of
 from training.data.split import Dataset
 from training.learning import distributed
+from training.learning.earlier_run import take_over
 from training.learning.recipes.recipe import AnnotatedCrops, Crops, LearningRates
 from training.learning.recipes.registry import RECIPES
 from training.learning.run_folder import RunError, RunFolder
+from training.learning.saved_run import SavedRun
 from training.learning.settings import TrainingSettings
 from training.learning.stop_signals import stop_requested
 from training.learning.warm_start import WarmStartError, start_from
@@ -68,7 +70,7 @@ class Trainer:
         folder: RunFolder,
         device: str,
         *,
-        beginning: Checkpoint | None = None,
+        beginning: Checkpoint | SavedRun | None = None,
         annotated: RealBatches | None = None,
     ) -> None:
         """Start a run, or resume it from the state in its folder.
@@ -78,7 +80,8 @@ class Trainer:
             dataset: what it is trained on.
             folder: its run folder.
             device: cpu, cuda or cuda:N.
-            beginning: the checkpoint of `settings.start_from`; not needed by a run that has a state.
+            beginning: the checkpoint of `settings.start_from`, or the run that has it as its averaged
+                generator, of which the discriminators go on as well; not needed by a run that has a state.
             annotated: crops with expert borders, for a recipe that learns from them.
 
         Raises:
@@ -99,7 +102,8 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.generator: Generator = build_generator(settings.architecture)
         if beginning is not None:
-            start_from(self.generator, beginning)
+            weights = beginning.checkpoint if isinstance(beginning, SavedRun) else beginning
+            start_from(self.generator, weights)
         self.generator.to(self.device).to(memory_format=torch.channels_last)
         self.average: Generator = copy.deepcopy(self.generator).eval().requires_grad_(False)
         autocast = torch.bfloat16 if settings.precision == "bfloat16" else None
@@ -109,6 +113,8 @@ class Trainer:
             LearningRates(settings.generator_rate or settings.learning_rate, settings.learning_rate),
             autocast,
         )
+        if isinstance(beginning, SavedRun):
+            take_over(self.recipe, beginning, settings.architecture)
         self.annotated = annotated
         names = [source.name for source in dataset.sources]
         self._instruments = np.array([names.index(image.source) for image in dataset.training])

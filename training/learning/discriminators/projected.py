@@ -152,6 +152,18 @@ class ProjectedDiscriminator(nn.Module):
         """
         return [self._score(head(x), instruments) for head, x in zip(self.heads, projections, strict=True)]
 
+    def rows_of_scores(self) -> list[str]:
+        """Return the names of the tensors, in `state_dict`, that have a row for each score of a place."""
+        names = []
+        for number, head in enumerate(self.heads):
+            last = len(head) - 1  # type: ignore[arg-type]
+            names += [
+                f"heads.{number}.{last}.{name}"
+                for name, tensor in head[last].state_dict().items()  # type: ignore[index]
+                if not name.endswith("._v")
+            ]
+        return names
+
     def _score(self, maps: Tensor, instruments: Tensor) -> Tensor:
         scores = maps[:, 0]
         if self.instruments:

@@ -43,8 +43,10 @@ class ProjectedRecipe(Recipe):
         device = next(generator.parameters()).device
         self.projector = FeatureProjector().to(device).to(memory_format=torch.channels_last)
         instruments = 0 if isinstance(architecture, DcganArchitecture) else len(architecture.instruments)
-        discriminator = ProjectedDiscriminator(instruments).to(device).to(memory_format=torch.channels_last)
-        super().__init__(generator, discriminator, rates, (0.0, 0.99), autocast)
+        self.projected = (
+            ProjectedDiscriminator(instruments).to(device).to(memory_format=torch.channels_last)
+        )
+        super().__init__(generator, self.projected, rates, (0.0, 0.99), autocast)
         self.spectrum = SpectrumGap(IMAGE_SIZE, instruments).to(device) if instruments else None
 
     def step(
@@ -109,6 +111,13 @@ class ProjectedRecipe(Recipe):
         """See `Recipe.state_dict`; the random projections are part of it."""
         spectrum = {} if self.spectrum is None else {"spectrum": self.spectrum.state_dict()}
         return {**super().state_dict(), "projector": self.projector.state_dict(), **spectrum}
+
+    def rows_of_instruments(self) -> dict[str, dict[str, int]]:
+        """See `Recipe.rows_of_instruments`."""
+        rows = {"discriminator": dict.fromkeys(self.projected.rows_of_scores(), 1)}
+        if self.spectrum is not None:
+            rows["spectrum"] = dict.fromkeys(self.spectrum.state_dict(), 0)
+        return rows
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `Recipe.load_state_dict`."""

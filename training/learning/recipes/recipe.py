@@ -123,6 +123,15 @@ class Recipe(ABC):
             "of_discriminator": self.of_discriminator.state_dict(),
         }
 
+    def rows_of_instruments(self) -> dict[str, dict[str, int]]:
+        """Return which tensors of the state have a row for each instrument.
+
+        Returns:
+            For each part of the state that has any: by name of the tensor, how many rows come before those
+            of the instruments, for all of them.
+        """
+        return {}
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.discriminator.load_state_dict(state["discriminator"])
