@@ -64,6 +64,14 @@ def test_a_seed_is_typed_or_rolled(open_page: Open, shipped: LiveServer) -> None
     expect(gallery.page.locator("#seed")).to_have_attribute("aria-invalid", "true")
 
 
+def test_conditions_without_a_model_get_the_one_that_the_service_chooses(
+    open_page: Open, shipped: LiveServer
+) -> None:
+    gallery = open_page(shipped, "seed=7&count=16&density=1000")
+    gallery.wait_for_images(0)
+    assert np.array_equal(gallery.pixels(0), grey(shipped, "seed=7&density=1000")[0])
+
+
 def test_thousands_of_images_are_a_few_elements(open_page: Open, shipped: LiveServer) -> None:
     gallery = open_page(shipped, "seed=7")
     gallery.wait_for_images(0)
