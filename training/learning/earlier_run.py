@@ -1,7 +1,7 @@
 """Start a run from the state of an earlier one, on images of more instruments.
 
-The discriminators go on with what they know. What a new run gets instead is a generator that is good
-already and discriminators that know nothing, which it outruns (docs/training.md).
+The discriminators go on with what they know. A run that starts from a checkpoint has new ones, which its
+generator, good already, outruns (docs/training.md).
 """
 
 from __future__ import annotations
