@@ -20,7 +20,7 @@ PREFERRED = "compact"
 """The default where a folder holds several checkpoints and no setting names one."""
 
 PREFERRED_LABELLED = "labelled"
-"""The same for labels and conditions, where the default has none. FIDs on different images do not compare."""
+"""The same for labels and conditions, if the default has none: FIDs on different images do not compare."""
 
 
 class ChoiceError(ValueError):
