@@ -39,8 +39,8 @@ def read_saved_run(folder: RunFolder) -> SavedRun:
     Raises:
         RunError: the folder is not that of a run, holds no state, or one of an older version.
     """
-    checkpoint = checkpoint_of_run(folder)
-    state = folder.load_state("cpu") or {}
+    state = _load(folder)
+    checkpoint = _checkpoint(folder, state)
     if not isinstance(state.get("recipe"), dict):
         raise RunError(f"{folder.state_path}: not a state of a run of this version")
     return SavedRun(checkpoint, state["recipe"])
@@ -52,10 +52,19 @@ def checkpoint_of_run(folder: RunFolder) -> Checkpoint:
     Raises:
         RunError: the folder is not that of a run, or holds no state yet.
     """
-    settings = folder.read_settings()
+    return _checkpoint(folder, _load(folder))
+
+
+def _load(folder: RunFolder) -> dict[str, Any]:
+    folder.read_settings()  # a folder that is no run is said to be none, rather than one without a state
     state = folder.load_state("cpu")
     if state is None:
         raise RunError(f"{folder.path}: nothing was saved yet")
+    return state
+
+
+def _checkpoint(folder: RunFolder, state: dict[str, Any]) -> Checkpoint:
+    settings = folder.read_settings()
     generator = build_generator(settings.architecture)
     try:
         generator.load_state_dict(state["average"])
