@@ -108,6 +108,22 @@ def conditions_of(card: Card) -> dict[str, tuple[float, float]]:
     }
 
 
+def labelled_in_order(cards: Mapping[str, Card], default: str) -> list[str]:
+    """Return the labelled models, those first that a request with labels gets before others.
+
+    Args:
+        cards: of all models, by name.
+        default: the model of a request that names none. It comes first if it has labels; then the preferred
+            one, then the others by their recorded FID, unscored ones last.
+    """
+
+    def rank(name: str) -> tuple[bool, bool, float, str]:
+        fid = recorded_fid(cards[name])
+        return name != default, name != PREFERRED_LABELLED, math.inf if fid is None else fid, name
+
+    return sorted((name for name, card in cards.items() if population_of(card) is not None), key=rank)
+
+
 def choose_labelled(
     cards: Mapping[str, Card], wanted: str | None, default: str, labelling: Labelling
 ) -> str:
@@ -115,33 +131,28 @@ def choose_labelled(
 
     Args:
         cards: of all models, by name.
-        wanted: the model that the request names.
-        default: the model of a request that names none. It is taken if it has labels; else the preferred
-            one, else the labelled one with the best recorded FID.
+        wanted: the model that the request names; else the first one of `labelled_in_order` that can do it.
+        default: the model of a request that names none.
         labelling: what the request asks for.
 
     Raises:
         LabellingError: the wanted model has no labels or does not take a condition, or none does.
     """
     field = labelling.field
-    able = [name for name, card in sorted(cards.items()) if population_of(card) is not None]
+    able = labelled_in_order(cards, default)
     if not able:
         raise LabellingError(field, f"{field} takes a labelled model, and there is none here")
     if wanted is not None and wanted not in able:
         raise LabellingError(
-            "model", f"model {wanted} has no labels and takes no conditions; {', '.join(able)} can"
+            "model", f"model {wanted} has no labels and takes no conditions; {', '.join(sorted(able))} can"
         )
 
     if "clarity" in labelling.given:
         able = [name for name in able if takes_clarity(cards[name])]
         if not able or (wanted is not None and wanted not in able):
-            raise LabellingError("clarity", _no_clarity(wanted, able))
+            raise LabellingError("clarity", _no_clarity(wanted, sorted(able)))
 
-    def rank(name: str) -> tuple[bool, bool, float]:
-        fid = recorded_fid(cards[name])
-        return name != default, name != PREFERRED_LABELLED, math.inf if fid is None else fid
-
-    return wanted or min(able, key=rank)
+    return wanted or able[0]
 
 
 def _no_clarity(wanted: str | None, able: Sequence[str]) -> str:

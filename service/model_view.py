@@ -37,6 +37,11 @@ class ModelSummary(BaseModel):
     default: bool = Field(description="whether a request gets it that names no model")
     labels: bool = Field(description="whether its images come with labels, and meet conditions")
     label_names: list[str] = Field(description="the labels; none for a model without")
+    labelled_place: int | None = Field(
+        ge=0,
+        description="a request for labels or conditions that names no model gets the model with the lowest "
+        "place that takes them all; null for a model without labels",
+    )
     conditions: dict[str, Limits] = Field(description="the conditions that it takes, by name")
     switches: list[str] = Field(description="the conditions that it takes and that are true or false")
     population: ImagePopulation | None = Field(
@@ -70,6 +75,7 @@ def view_model(model: Model, models: Models) -> ModelDetails:
 
 
 def _summary(model: Model, models: Models) -> ModelSummary:
+    labelled = models.labelled_in_order
     return ModelSummary(
         name=model.name,
         generator_sha256=model.generator_sha256,
@@ -78,6 +84,7 @@ def _summary(model: Model, models: Models) -> ModelSummary:
         default=model is models.default,
         labels=model.population is not None,
         label_names=[] if model.population is None else list(LABELS),
+        labelled_place=labelled.index(model.name) if model.name in labelled else None,
         conditions={
             name: Limits(least=least, most=most)
             for name, (least, most) in conditions_of(model.card).items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from endotwin.catalogue import choose_labelled, population_of, recorded_fid
+from endotwin.catalogue import choose_labelled, labelled_in_order, population_of, recorded_fid
 from endotwin.generator.card import Card
 from endotwin.generator.sampler import Sampler
 from endotwin.image_range import ImageRange
@@ -68,5 +68,12 @@ class Models:
 
     def labelled(self, wanted: str | None, labelling: Labelling) -> Model:
         """Return the model for a request with labels or conditions; see `choose_labelled`."""
-        cards = {model.name: model.card for model in self}
-        return self._by_name[choose_labelled(cards, wanted, self.default.name, labelling)]
+        return self._by_name[choose_labelled(self._cards(), wanted, self.default.name, labelling)]
+
+    @property
+    def labelled_in_order(self) -> list[str]:
+        """Return the names of the labelled models; see `endotwin.catalogue.labelled_in_order`."""
+        return labelled_in_order(self._cards(), self.default.name)
+
+    def _cards(self) -> dict[str, Card]:
+        return {model.name: model.card for model in self}

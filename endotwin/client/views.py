@@ -32,6 +32,8 @@ class ModelInfo(_View):
         default: whether a call gets it that names no model.
         labels: whether its images come with labels, and meet conditions.
         label_names: the labels.
+        labelled_place: a call for labels or conditions that names no model gets the model with the lowest
+            place that takes them all; None without labels, or from an older service.
         conditions: the least and the greatest value of each condition that it takes, by name.
         switches: the conditions that it takes and that are true or false.
         population: what is drawn where a call sets no condition; None for a model without labels.
@@ -45,6 +47,7 @@ class ModelInfo(_View):
     default: bool
     labels: bool
     label_names: list[str]
+    labelled_place: int | None = None
     conditions: dict[str, Limits]
     switches: list[str]
     population: dict[str, Any] | None

@@ -31,6 +31,7 @@ def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path, labelled_c
                 "default": True,
                 "labels": False,
                 "label_names": [],
+                "labelled_place": None,
                 "conditions": {},
                 "switches": [],
                 "population": None,
@@ -43,6 +44,7 @@ def test_models_are_listed(server: LiveServer, tiny_checkpoint: Path, labelled_c
                 "default": False,
                 "labels": True,
                 "label_names": list(LABELS),
+                "labelled_place": 0,
                 "conditions": {
                     name: {"least": least, "most": most} for name, (least, most) in CONDITION_LIMITS.items()
                 },

@@ -26,8 +26,7 @@ function modelOf(side) {
   const usual = models.find((model) => model.default);
   if (Object.keys(side.conditions).length === 0 || usual.labels) return usual;
   const able = models.filter((model) => model.labels && Object.keys(side.conditions).every((name) => takes(model, name)));
-  const before = ({ name }) => (name === "labelled" ? 0 : 1); // FIDs on different images do not compare
-  return able.sort((one, other) => before(one) - before(other) || (one.fid ?? Infinity) - (other.fid ?? Infinity))[0] ?? usual;
+  return able.sort((one, other) => one.labelled_place - other.labelled_place)[0] ?? usual;
 }
 
 /** Return a side with its name, its model and the labels that its overlays take. */

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_checkpoints import TINY_LABELLED, TINY_WITHOUT_CLARITY, make_card
 
-from endotwin.catalogue import PREFERRED_LABELLED, choose_labelled
+from endotwin.catalogue import PREFERRED_LABELLED, choose_labelled, labelled_in_order
 from endotwin.field_size import STANDARD, FieldSize
 from endotwin.mosaic.labels import Label
 from endotwin.mosaic.parameters import Conditions, Range
@@ -220,6 +220,12 @@ def test_the_labelled_model_of_a_request() -> None:
     assert choose_labelled(cards, "an-unscored", "plain", LABELS_ONLY) == "an-unscored"
     usual = make_card(PREFERRED_LABELLED, 40.0, architecture=TINY_LABELLED)
     assert choose_labelled({**cards, usual.name: usual}, None, "plain", LABELS_ONLY) == usual.name
+    assert labelled_in_order({**cards, usual.name: usual}, "fair") == [
+        "fair",
+        usual.name,
+        "good",
+        "an-unscored",
+    ]
     assert choose_labelled({**cards, usual.name: usual}, None, "fair", LABELS_ONLY) == "fair"
     with pytest.raises(
         LabellingError, match=r"model plain has no labels .*; an-unscored, fair, good"
