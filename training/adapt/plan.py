@@ -9,6 +9,7 @@ from endotwin.generator.card import MeasuredValue
 from endotwin.generator.instruments import MAX_SPACING, MIN_SPACING, Instrument
 from endotwin.generator.labelled import LabelledArchitecture
 from endotwin.mosaic.calibration import reachable_hexagonality
+from endotwin.mosaic.drawing import spacing_of
 from endotwin.mosaic.parameters import (
     CELL_AREAS,
     CLARITY,
@@ -32,8 +33,6 @@ SCALES = (0.1, 4.0)
 
 _LEAST_SEEN = 0.25
 _LARGEST_AREA_SD, _LARGEST_CV_SD, _LARGEST_HEXAGONALITY_SD = 0.5, 0.1, 0.12
-_HEXAGON_HEIGHT = math.sqrt(2.0 / math.sqrt(3.0))
-"""Distance between the centres of neighbouring hexagons over the root of their area."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def make_plan(found: Population, given: GivenValues) -> Plan:
             median=min(max(values["clarity"].value, CLARITY[0]), CLARITY[1]),
             log_sd=min(max(found.clarity_log_sd, 0.1), 0.6),
         ),
-        spacing=_HEXAGON_HEIGHT * math.sqrt(drawn),
+        spacing=spacing_of(drawn),
         interlaced=found.interlaced and scale == 1.0,
         pixel_size=pixel_size,
     )
