@@ -1,4 +1,4 @@
-"""The clarity of what the shipped `labelled` draws: asked for, told, and independent of the cells."""
+"""The clarity of what the shipped labelled models draw: asked for, told, and independent of the cells."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ MOST_WRONG = 0.25
 """Grey levels by which an image may miss its clarity; docs/mosaic.md states it."""
 
 
-@pytest.fixture(scope="module")
-def sampler() -> Sampler:
-    """Return the sampler of the shipped checkpoint."""
-    return Sampler(load_checkpoint(SHIPPED_CHECKPOINTS / "labelled.safetensors"))
+@pytest.fixture(
+    scope="module", params=["labelled", pytest.param("labelled-clinic", marks=pytest.mark.long)]
+)
+def sampler(request: pytest.FixtureRequest) -> Sampler:
+    """Return the sampler of a shipped checkpoint."""
+    return Sampler(load_checkpoint(SHIPPED_CHECKPOINTS / f"{request.param}.safetensors"))
 
 
 def draw_labels(sampler: Sampler, count: int, conditions: Conditions | None = None) -> list[Label]:

@@ -9,6 +9,7 @@ from made_up_images import write_blobs
 from tiny_checkpoints import make_card
 
 from endotwin.generator.card import Source
+from endotwin.generator.checkpoint import read_card
 from endotwin.image_reading import DataError
 from training.data.sources import Sources, parse_folders, read_sources, sources_of_card
 from training.data.split import ImageFolder
@@ -92,6 +93,17 @@ def test_what_ships_was_trained_on_sources_whose_terms_are_stated(name: str) -> 
     sources = read_sources(ROOT / "checkpoints" / f"{name}.toml")
     assert [folder.name for folder in sources.folders] == ["gavet", "cwru"]
     assert all(folder.terms not in {"", "not stated"} for folder in sources.folders)
+
+
+@pytest.mark.parametrize("name", ["compact-clinic", "labelled-clinic"])
+def test_a_variant_with_the_clinic_was_trained_on_all_and_its_card_tells_the_terms(name: str) -> None:
+    sources = read_sources(ROOT / "checkpoints" / f"{name}.toml")
+    card = read_card(ROOT / "checkpoints" / f"{name}.safetensors")
+    assert [folder.name for folder in sources.folders] == ["gavet", "cwru", "strip", "clinic"]
+    assert [source.name for source in card.data.sources] == ["gavet", "cwru", "strip", "clinic"]
+    for folder, source in zip(sources.folders, card.data.sources, strict=True):
+        assert (folder.weight, folder.terms) == (source.weight, source.terms)
+    assert "clinic: not stated" in card.data.terms
 
 
 def test_folders_may_have_a_weight() -> None:
