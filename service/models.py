@@ -48,11 +48,18 @@ class Model:
 
 
 class Models:
-    """All models of a service, and which one a request gets that names none."""
+    """All models of a service, and which one a request gets that names none.
+
+    Attributes:
+        default: the model of a request that names none and asks for no labels.
+        labelled_in_order: names of the labelled models; see `endotwin.catalogue.labelled_in_order`.
+    """
 
     def __init__(self, models: Iterable[Model], default: str) -> None:
         self._by_name = {model.name: model for model in sorted(models, key=lambda model: model.name)}
         self.default = self._by_name[default]
+        self._cards = {name: model.card for name, model in self._by_name.items()}
+        self.labelled_in_order = labelled_in_order(self._cards, default)
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self._by_name.values())
@@ -68,12 +75,4 @@ class Models:
 
     def labelled(self, wanted: str | None, labelling: Labelling) -> Model:
         """Return the model for a request with labels or conditions; see `choose_labelled`."""
-        return self._by_name[choose_labelled(self._cards(), wanted, self.default.name, labelling)]
-
-    @property
-    def labelled_in_order(self) -> list[str]:
-        """Return the names of the labelled models; see `endotwin.catalogue.labelled_in_order`."""
-        return labelled_in_order(self._cards(), self.default.name)
-
-    def _cards(self) -> dict[str, Card]:
-        return {model.name: model.card for model in self}
+        return self._by_name[choose_labelled(self._cards, wanted, self.default.name, labelling)]
