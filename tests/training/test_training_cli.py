@@ -23,7 +23,9 @@ pytest.importorskip(
 from tiny_checkpoints import make_card
 
 from endotwin.generator.architectures import PRESETS
+from endotwin.generator.checkpoint import file_sha256, save_checkpoint
 from training.cli.main import main
+from training.learning.discriminator_file import write_discriminators
 from training.learning.recipes.names import DEFAULT_RECIPES, RECIPE_NAMES
 from training.learning.recipes.registry import RECIPES, default_recipe
 from training.learning.run_folder import RunFolder
@@ -165,6 +167,41 @@ def test_a_run_from_a_run_learns_at_once(console: Console, data: Path, tmp_path:
     assert settings.start_from == read_saved_run(the_run(first)).generator_sha256
     code, _, err = console(*words, "--runs", second, "--start-from", tmp_path / "more")
     assert (code, err) == (1, f"Error: {tmp_path / 'more'}: not a run folder (it has no settings.json)\n")
+
+
+def test_a_run_from_a_checkpoint_and_its_discriminators_learns_at_once(
+    console: Console, data: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    words = ["train", "--data", data, "--images", 4, *SHORT]
+    assert console(*words, "--runs", first)[0] == 0
+    run = read_saved_run(the_run(first))
+    start, discriminators = tmp_path / "tiny.safetensors", tmp_path / "discriminators" / "tiny.safetensors"
+    save_checkpoint(start, run.checkpoint.generator, run.checkpoint.card, unscored=True)
+    write_discriminators(discriminators, run.recipe, run.checkpoint)
+    from_both = ["--start-from", start, "--discriminators", discriminators]
+    code, out, err = console(*words, "--runs", second, *from_both)
+    assert code == 0, err
+    assert "Starting at 0 of 4 images" in out
+    settings = TrainingSettings.model_validate_json((the_run(second).path / "settings.json").read_text())
+    assert (settings.generator_rate, settings.generator_waits) == (None, None)
+    assert settings.start_from == run.generator_sha256
+    assert settings.discriminators == file_sha256(discriminators)
+    for wrong in ([], ["--start-from", the_run(first).path]):
+        code, _, err = console(*words, "--runs", second, *wrong, "--discriminators", discriminators)
+        assert code == 2
+        assert "--discriminators: only with --start-from CHECKPOINT; a run has its own" in err
+    code, _, err = console(*words, "--runs", second, "--start-from", start, "--discriminators", start)
+    assert (code, err) == (1, f"Error: {start}: not a file of discriminators\n")
+
+
+def test_discriminators_do_not_go_where_the_checkpoint_goes(
+    console: Console, data: Path, tmp_path: Path
+) -> None:
+    words = ["record", tmp_path / "run", "--data", data, "-o", tmp_path, "--discriminators", tmp_path]
+    code, _, err = console(*words)
+    assert code == 2
+    assert f"--discriminators {tmp_path}: a folder other than that of the checkpoint" in err
 
 
 @pytest.mark.parametrize("rate", [0, -1e-4])

@@ -57,6 +57,10 @@ def train_command(
             help="Checkpoint whose weights a new run starts from; or a run: its discriminators go on, too."
         ),
     ] = None,
+    discriminators: Annotated[
+        Path | None,
+        typer.Option(help="The discriminators of that checkpoint, which `record --discriminators` wrote."),
+    ] = None,
     generator_waits: Annotated[
         int | None,
         typer.Option(
@@ -77,6 +81,13 @@ def train_command(
         typer.Option(
             help="Learning rate of the generator, if another. "
             f"Default: --learning-rate; from a checkpoint {RATE_OF_WARM_START:g} of it."
+        ),
+    ] = None,
+    augmentation: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the images, 0 to 0.8, that discriminators see turned, zoomed, or with a hole; "
+            "some when they know the images by heart. Default: 0."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, crops, latents and augmentation.")] = 0,
@@ -105,6 +116,7 @@ def train_command(
     (statistics.jsonl), sample grids, figures, and at the end NAME.safetensors. Ctrl-C saves and stops.
     """
     from endotwin.generator.architectures import PRESETS
+    from endotwin.generator.checkpoint import file_sha256
     from endotwin.samples.grid import draw_grid
     from training.cli.record import record_run
     from training.learning import distributed
@@ -128,8 +140,8 @@ def train_command(
     if record_count != 0 and record_count < RECORD_MINIMUM:
         raise UsageError(f"--record-count: 0, or at least {RECORD_MINIMUM}; got {record_count}")
     device = chosen_device(device)
-    beginning = None if start_from is None else _beginning(start_from)
-    from_weights_alone = start_from is not None and not start_from.is_dir()
+    beginning = _beginning(start_from, discriminators)
+    from_weights_alone = start_from is not None and not start_from.is_dir() and discriminators is None
     dataset = load_images(images_from)
     settings = _settings(
         name=name,
@@ -138,6 +150,8 @@ def train_command(
         images=images if epochs is None else max(1, round(epochs * dataset.crops_per_epoch())),
         batch=batch,
         learning_rate=learning_rate,
+        discriminators=None if discriminators is None else file_sha256(discriminators),
+        augmentation=augmentation,
         seed=seed,
         precision=precision,
         start_from=None if beginning is None else beginning.generator_sha256,
@@ -192,12 +206,20 @@ def train_command(
         distributed.stop()
 
 
-def _beginning(path: Path) -> Checkpoint | SavedRun:
+def _beginning(path: Path | None, discriminators: Path | None) -> Checkpoint | SavedRun | None:
     from endotwin.generator.checkpoint import load_checkpoint
+    from training.learning.discriminator_file import with_discriminators
     from training.learning.run_folder import RunFolder
     from training.learning.saved_run import read_saved_run
 
-    return read_saved_run(RunFolder(path)) if path.is_dir() else load_checkpoint(path, require_fid=False)
+    if discriminators is not None and (path is None or path.is_dir()):
+        raise UsageError("--discriminators: only with --start-from CHECKPOINT; a run has its own")
+    if path is None:
+        return None
+    if path.is_dir():
+        return read_saved_run(RunFolder(path))
+    checkpoint = load_checkpoint(path, require_fid=False)
+    return checkpoint if discriminators is None else with_discriminators(checkpoint, discriminators)
 
 
 def _settings(**values: object) -> TrainingSettings:

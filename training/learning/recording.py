@@ -23,9 +23,14 @@ from training.scores.evaluation import evaluate
 
 @dataclass(frozen=True)
 class RecordedCheckpoint:
-    """A checkpoint that was just written."""
+    """A checkpoint that was just written.
 
-    path: Path
+    Attributes:
+        checkpoint: as it is in its file.
+        fid: that was recorded.
+    """
+
+    checkpoint: Checkpoint
     fid: FidRecord
 
 
@@ -54,7 +59,7 @@ def record(
     labels = measure_labels(unscored, seed=seed, device=trainer.device)
     card = card.model_copy(update={"fid": fid, "statistics": statistics, "labels": labels})
     save_checkpoint(path, trainer.average, card)
-    return RecordedCheckpoint(path, fid)
+    return RecordedCheckpoint(Checkpoint(trainer.average, card, path), fid)
 
 
 def _today() -> str:

@@ -47,6 +47,18 @@ class TrainingSettings(BaseModel):
         description="images that are seen before the generator learns, by the discriminator alone",
     )
 
+    discriminators: str | None = Field(
+        default=None, description="sha256 of the file of discriminators that the run starts from"
+    )
+
+    augmentation: float | None = Field(
+        default=None,
+        ge=0,
+        le=0.8,
+        description="share of the images that the discriminators of `projected` and what builds on it see "
+        "turned, as large a share zoomed and rotated, and with a hole",
+    )
+
     def digest(self, image_list: str) -> str:
         """Return eight hexadecimal digits that identify these settings on these images.
 

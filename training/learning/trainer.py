@@ -113,6 +113,7 @@ class Trainer:
             LearningRates(settings.generator_rate or settings.learning_rate, settings.learning_rate),
             autocast,
         )
+        self.recipe.augmentation = settings.augmentation or 0.0
         if isinstance(beginning, SavedRun):
             take_over(self.recipe, beginning, settings.architecture)
         self.annotated = annotated

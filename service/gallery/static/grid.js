@@ -34,7 +34,7 @@ export class Grid {
       this._later();
     }, { passive: true });
     this.list.addEventListener("keydown", (event) => this._press(event));
-    this.list.addEventListener("focus", () => this._select(this._current ?? this.firstInView));
+    this.list.addEventListener("focus", () => this.select(this._current ?? this.firstInView));
     this.list.addEventListener("click", (event) => this._open(event.target.closest("[role=option]")));
     this._watch = new ResizeObserver(() => this._measure());
     this._watch.observe(this.list);
@@ -81,9 +81,17 @@ export class Grid {
     this.list.scrollTop = Math.max(0, row) * this._pitch;
   }
 
-  /** Mark an image as the one that keys move from, and bring it into view. */
-  select(index) {
-    this._select(index);
+  /** Mark an image as the one that keys move from, and bring it into view unless `follow` is false. */
+  select(index, follow = true) {
+    const { start, count } = this._shown;
+    this._current = Math.min(Math.max(index, start), start + count - 1);
+    if (follow) this._bringIntoView();
+    this._render();
+    for (const tile of this._tiles.values()) {
+      tile.node.setAttribute("aria-selected", tile.index === this._current);
+    }
+    const node = this._tiles.get(this._current)?.node;
+    if (node) this.list.setAttribute("aria-activedescendant", node.id);
   }
 
   remove() {
@@ -190,19 +198,11 @@ export class Grid {
     this._listeners.onsample();
   }
 
-  _select(index) {
-    const { start, count } = this._shown;
-    this._current = Math.min(Math.max(index, start), start + count - 1);
-    const top = Math.floor((this._current - start) / this._columns) * this._pitch;
+  _bringIntoView() {
+    const top = Math.floor((this._current - this._shown.start) / this._columns) * this._pitch;
     if (top < this.list.scrollTop) this.list.scrollTop = top;
     const bottom = top + this._pitch - GAP - this.list.clientHeight;
     if (bottom > this.list.scrollTop) this.list.scrollTop = bottom;
-    this._render();
-    for (const tile of this._tiles.values()) {
-      tile.node.setAttribute("aria-selected", tile.index === this._current);
-    }
-    const node = this._tiles.get(this._current)?.node;
-    if (node) this.list.setAttribute("aria-activedescendant", node.id);
   }
 
   _press(event) {
@@ -213,7 +213,7 @@ export class Grid {
       PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity,
     };
     const current = this._current ?? this.firstInView;
-    if (event.key in steps) this._select(current + steps[event.key]);
+    if (event.key in steps) this.select(current + steps[event.key]);
     else if (event.key === "Enter" || event.key === " ") this._listeners.onopen(current);
     else return;
     event.preventDefault();
@@ -222,7 +222,7 @@ export class Grid {
   _open(node) {
     if (node === null) return;
     const index = Number(node.dataset.index);
-    this._select(index);
+    this.select(index);
     this._listeners.onopen(index);
   }
 }

@@ -312,7 +312,9 @@ function show(wanted, before) {
   else histograms?.stop();
   if (wanted.image === null) detail?.hide();
   else if (models !== null) {
-    for (const grid of grids) grid.select(wanted.image);
+    // Who steps from image to image takes the list along; an address says itself where the list is.
+    const stepped = before !== null && before.image !== wanted.image;
+    for (const grid of grids) grid.select(wanted.image, stepped);
     showDetail();
   }
 }

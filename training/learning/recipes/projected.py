@@ -80,9 +80,9 @@ class ProjectedRecipe(Recipe):
             self.projector.learn_scale(real.images)
         with self.precision():
             with torch.no_grad():
-                seen_real = self.projector(augment(real.images, randomness))
+                seen_real = self.projector(augment(real.images, self.augmentation, randomness))
             # The projection is frozen: the fakes' serves the discriminator's and the generator's step.
-            seen_fake = self.projector(augment(fake.images, randomness))
+            seen_fake = self.projector(augment(fake.images, self.augmentation, randomness))
             on_real = self.discriminator(seen_real, real.instruments)
             on_fake = self.discriminator([x.detach() for x in seen_fake], fake.instruments)
             loss_d = discriminator_hinge(on_real, on_fake)
@@ -110,7 +110,7 @@ class ProjectedRecipe(Recipe):
     def state_dict(self) -> dict[str, Any]:
         """See `Recipe.state_dict`; the random projections are part of it."""
         spectrum = {} if self.spectrum is None else {"spectrum": self.spectrum.state_dict()}
-        return {**super().state_dict(), "projector": self.projector.state_dict(), **spectrum}
+        return {**super().state_dict(), "projector": self.projector.own_state(), **spectrum}
 
     def rows_of_instruments(self) -> dict[str, dict[str, int]]:
         """See `Recipe.rows_of_instruments`."""
@@ -122,6 +122,6 @@ class ProjectedRecipe(Recipe):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `Recipe.load_state_dict`."""
         super().load_state_dict(state)
-        self.projector.load_state_dict(state["projector"])
+        self.projector.load_own_state(state["projector"])
         if self.spectrum is not None:
             self.spectrum.load_state_dict(state["spectrum"])

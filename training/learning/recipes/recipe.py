@@ -62,12 +62,14 @@ class Recipe(ABC):
         averages_weights: whether a checkpoint has a running average of the weights, else the last ones.
         generator_waits: whether a step leaves the generator as it is, for a discriminator that knows
             nothing yet.
+        augmentation: share of the images that a discriminator sees turned, zoomed and with a hole.
     """
 
     pretrained = ""
     needs_annotations = False
     averages_weights = True
     generator_waits = False
+    augmentation = 0.0
 
     def __init__(
         self,
