@@ -39,11 +39,18 @@ def average_gradients(optimiser: torch.optim.Optimizer) -> None:
     """Replace each gradient by its mean over all processes; does nothing for a single process."""
     if not dist.is_initialized():
         return
-    for group in optimiser.param_groups:
-        for parameter in group["params"]:
-            if parameter.grad is not None:
-                dist.all_reduce(parameter.grad)
-                parameter.grad /= dist.get_world_size()
+    gradients = [
+        parameter.grad
+        for group in optimiser.param_groups
+        for parameter in group["params"]
+        if parameter.grad is not None
+    ]
+    # All at once: one message instead of one for each of some hundred parameters.
+    together = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(together)
+    together /= dist.get_world_size()
+    for gradient, mean in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
 
 
 def reduce_over_processes(values: Tensor, how: dist.ReduceOp.RedOpType) -> None:

@@ -10,8 +10,8 @@ const SCALES = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
 
 export class Detail {
   /**
-   * @param {{onindex, onscale, onclose, overlays}} listeners `onindex(index)`, `onscale(scale)`, `onclose()`;
-   *   `overlays()` makes the boxes that choose overlays
+   * @param {{onindex, onscale, onclose, overlays, now}} listeners `onindex(index)`, `onscale(scale)`, `onclose()`;
+   *   `overlays()` makes the boxes that choose overlays; `now()` is the state, which may be ahead of what is shown
    */
   constructor(listeners) {
     this._listeners = listeners;
@@ -87,14 +87,15 @@ export class Detail {
   }
 
   _step(by) {
-    const { index, start, count } = this._what;
-    if (index + by >= start && index + by < start + count) this._listeners.onindex(index + by);
+    const { image, start, count } = this._listeners.now();
+    if (image + by >= start && image + by < start + count) this._listeners.onindex(image + by);
   }
 
   _scale(by) {
-    const at = SCALES.findIndex((scale) => scale >= this._what.scale);
+    const { pixels } = this._listeners.now();
+    const at = SCALES.findIndex((scale) => scale >= pixels);
     const scale = SCALES[Math.min(Math.max(at + by, 0), SCALES.length - 1)];
-    if (scale !== this._what.scale) this._listeners.onscale(scale);
+    if (scale !== pixels) this._listeners.onscale(scale);
   }
 }
 

@@ -138,6 +138,7 @@ const showDetail = () => withPart(async () => {
     onscale: (pixels) => state.update({ pixels }),
     onclose: () => state.current().image !== null && state.update({ image: null }),
     overlays: makeOverlayBoxes,
+    now: state.current,
   });
   const { image, start, count, seed, pixels, overlay, view } = state.current();
   if (image === null || view !== "images") return;

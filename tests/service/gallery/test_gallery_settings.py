@@ -145,9 +145,9 @@ def test_an_address_with_an_image_alone_leads_to_its_place(open_page: Open, ship
     gallery = open_page(shipped, "seed=11&count=5000&image=4321")
     expect(gallery.page.locator("dialog h2")).to_have_text("Image 4321 of seed 11")
     gallery.wait_for_images(4321)
-    for image in range(4320, 4300, -1):
+    for _ in range(20):  # faster than the dialog follows
         gallery.page.keyboard.press("PageUp")
-        gallery.wait_for_state(image=str(image))
+    gallery.wait_for_state(image="4301")
     gallery.wait_until(lambda: int(gallery.state()["at"]) <= 4301, "the list to follow")
 
 
