@@ -92,8 +92,8 @@ def make_card(trainer: Trainer) -> Card:
         training=Training(
             recipe=settings.recipe,
             epochs=round(trainer.epochs(), 2),
-            images_seen=trainer.images,
-            seconds=round(trainer.seconds, 1),
+            images_seen=trainer.before[0] + trainer.images,
+            seconds=round(trainer.before[1] + trainer.seconds, 1),
             hardware=describe_hardware(trainer.device, trainer.processes),
             torch=torch.__version__,
             git_revision=git_revision(),

@@ -68,7 +68,9 @@ def _checkpoint(folder: RunFolder, state: dict[str, Any]) -> Checkpoint:
     generator = build_generator(settings.architecture)
     try:
         generator.load_state_dict(state["average"])
-        images, seconds = int(state["images"]), float(state["seconds"])
+        before_images, before_seconds = state.get("before", (0, 0.0))
+        images = int(before_images) + int(state["images"])
+        seconds = float(before_seconds) + float(state["seconds"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise RunError(f"{folder.state_path}: not a state of this run ({error})") from error
     card = Card(

@@ -61,7 +61,13 @@ class ReportIntervals:
 
 
 class Trainer:
-    """A generator in training, the running average of its weights, and a recipe."""
+    """A generator in training, the running average of its weights, and a recipe.
+
+    Attributes:
+        images: seen in this run.
+        seconds: of training in this run.
+        before: images and seconds of the run that this one started from.
+    """
 
     def __init__(
         self,
@@ -121,6 +127,10 @@ class Trainer:
         self._instruments = np.array([names.index(image.source) for image in dataset.training])
         self.images = 0
         self.seconds = 0.0
+        self.before = (0, 0.0)
+        if isinstance(beginning, SavedRun):
+            earlier = beginning.checkpoint.card.training
+            self.before = (earlier.images_seen, earlier.seconds)
         state = folder.load_state(self.device)
         if state is not None:
             self._restore(state)
@@ -215,8 +225,8 @@ class Trainer:
         return np.concatenate(images)[:count]
 
     def epochs(self) -> float:
-        """Return images seen in units of the crops that tile the training images once."""
-        return self.images / self.dataset.crops_per_epoch()
+        """Return images seen, the run before included, over the crops that tile the training images."""
+        return (self.before[0] + self.images) / self.dataset.crops_per_epoch()
 
     def save(self) -> None:
         """Save the resumable state."""
@@ -228,6 +238,7 @@ class Trainer:
                 "image_list": self.dataset.digest,
                 "images": self.images,
                 "seconds": self.seconds,
+                "before": self.before,
                 "generator": self.generator.state_dict(),
                 "average": self.average.state_dict(),
                 "recipe": self.recipe.state_dict(),
@@ -238,6 +249,7 @@ class Trainer:
         try:
             self.images = state["images"]
             self.seconds = state["seconds"]
+            self.before = state.get("before", self.before)  # runs from before it have none
             self.generator.load_state_dict(state["generator"])
             self.average.load_state_dict(state["average"])
             self.recipe.load_state_dict(state["recipe"])
@@ -279,7 +291,8 @@ class Trainer:
     @torch.no_grad()
     def _average_weights(self) -> None:
         # A short half-life at first, so that the random start is forgotten (Karras et al. 2020).
-        half_life = min(self.settings.average_half_life, 0.05 * (self.images + self.settings.batch))
+        seen = self.before[0] + self.images + self.settings.batch
+        half_life = min(self.settings.average_half_life, 0.05 * seen)
         averaged = self.recipe.averages_weights and half_life > 0
         keep = 0.5 ** (self.settings.batch / half_life) if averaged else 0.0
         for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):

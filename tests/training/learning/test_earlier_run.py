@@ -20,6 +20,7 @@ from endotwin.generator.instruments import Instrument
 from training.data.split import Dataset
 from training.learning.discriminators.projected import ProjectedDiscriminator
 from training.learning.recipes.projected import ProjectedRecipe
+from training.learning.recording import make_card
 from training.learning.run_folder import RunError, RunFolder
 from training.learning.saved_run import SavedRun, read_saved_run
 from training.learning.trainer import Trainer
@@ -129,6 +130,34 @@ def test_optimisers_keep_what_they_know_of_tensors_of_the_same_shape(
         assert 0 < kept < len(new.param_groups[0]["params"])
     assert run.recipe.of_generator.param_groups[0]["lr"] == RATE
     assert two.recipe.of_generator.param_groups[0]["lr"] != RATE
+
+
+def test_images_and_time_of_the_earlier_run_count(
+    dataset: Dataset, two: Trainer, earlier: SavedRun, tmp_path: Path
+) -> None:
+    run = follow(dataset, tmp_path, earlier, "a", "b", "c")
+    assert (run.images, run.before) == (0, (3 * BATCH, two.seconds))
+    run.train(BATCH, REPORTING)
+    again = follow(dataset, tmp_path, earlier, "a", "b", "c")
+    assert (again.images, again.before) == (BATCH, run.before)
+    run.folder.write_text("settings.json", run.settings.model_dump_json())
+    for card in (make_card(again), read_saved_run(run.folder).checkpoint.card):
+        assert card.training.images_seen == 4 * BATCH
+        assert card.training.seconds == pytest.approx(run.before[1] + run.seconds, abs=0.1)
+    assert again.epochs() == 4 * BATCH / dataset.crops_per_epoch()
+
+
+def test_the_average_is_as_long_as_after_all_images(
+    dataset: Dataset, earlier: SavedRun, tmp_path: Path
+) -> None:
+    run = follow(dataset, tmp_path, earlier, "a", "b")
+    start_weights = [parameter.clone() for parameter in run.average.parameters()]
+    run.train(BATCH, REPORTING)
+    keep = 0.5 ** (BATCH / (0.05 * 4 * BATCH))
+    for begun, now, mean in zip(
+        start_weights, run.generator.parameters(), run.average.parameters(), strict=True
+    ):
+        torch.testing.assert_close(mean, now + keep * (begun - now))
 
 
 def test_it_trains_and_resumes_without_the_earlier_run(
