@@ -16,13 +16,14 @@ import tiny_run
 from tiny_run import BATCH, REPORTING, start
 
 from endotwin.generator.card_file import CheckpointError
-from endotwin.generator.checkpoint import Checkpoint
+from endotwin.generator.checkpoint import Checkpoint, load_checkpoint
 from training.data.split import Dataset
 from training.learning.discriminator_file import with_discriminators, write_discriminators
 from training.learning.recording import make_card
 from training.learning.trainer import Trainer
 from training.learning.warm_start import WarmStartError
 
+SHIPPED = Path(__file__).parents[3] / "checkpoints"
 KINDS = ("dcgan", "mosaic", "labelled")
 
 
@@ -116,3 +117,18 @@ def test_an_altered_file_is_refused(runs: dict[str, Trainer], tmp_path: Path) ->
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match="altered or damaged"):
         with_discriminators(checkpoint_of(runs["dcgan"]), path)
+
+
+def test_those_that_ship_fit_their_checkpoint(dataset: Dataset, tmp_path: Path) -> None:
+    files = sorted((SHIPPED / "discriminators").iterdir())
+    assert [path.name for path in files] == ["compact.safetensors"]
+    for path in files:
+        checkpoint = load_checkpoint(SHIPPED / path.name)
+        start(
+            "mosaic",
+            dataset,
+            tmp_path,
+            with_discriminators(checkpoint, path),
+            start_from=checkpoint.generator_sha256,
+            architecture=checkpoint.card.architecture,
+        )
