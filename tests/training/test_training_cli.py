@@ -195,6 +195,14 @@ def test_a_run_from_a_checkpoint_and_its_discriminators_learns_at_once(
     assert (code, err) == (1, f"Error: {start}: not a file of discriminators\n")
 
 
+def test_the_published_recipe_does_not_augment(console: Console, data: Path, tmp_path: Path) -> None:
+    words = ["--preset", "paper-512", "--recipe", "paper", "--augmentation", 0.3]
+    code, _, err = console("train", "--data", data, "--runs", tmp_path / "runs", *words)
+    assert code == 2
+    assert "--augmentation: the recipe `paper` shows its discriminator all images as they are" in err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_discriminators_do_not_go_where_the_checkpoint_goes(
     console: Console, data: Path, tmp_path: Path
 ) -> None:

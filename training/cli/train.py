@@ -87,7 +87,7 @@ def train_command(
         float | None,
         typer.Option(
             help="Share of the images, 0 to 0.8, that discriminators see turned, zoomed, or with a hole; "
-            "some when they know the images by heart. Default: 0."
+            "some when they have memorised the images. Default: 0."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, crops, latents and augmentation.")] = 0,
@@ -231,6 +231,10 @@ def _settings(**values: object) -> TrainingSettings:
         first = error.errors()[0]
         where = "-".join(str(part) for part in first["loc"]).replace("_", "-")
         raise UsageError(f"--{where}: {first['msg']}") from error
+    if settings.augmentation is not None and settings.recipe == "paper":
+        raise UsageError(
+            "--augmentation: the recipe `paper` shows its discriminator all images as they are"
+        )
     if settings.generator_waits is not None and settings.generator_waits >= settings.images:
         raise UsageError(
             f"--images {settings.images}: the generator would wait for all of them; ask for more than "

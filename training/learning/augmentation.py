@@ -2,12 +2,12 @@
 
 The shifts are those of Zhao et al., "Differentiable augmentation for data-efficient GAN training" (NeurIPS
 2020), turns, zooms and rotations those of Karras et al., "Training generative adversarial networks with
-limited data" (NeurIPS 2020). A discriminator that sees some fifty images often enough knows them by heart,
-and then has nothing more to teach; it knows them less well if they never look quite the same.
+limited data" (NeurIPS 2020). A discriminator that sees some fifty images often enough memorises them, and
+then has nothing more to teach; that takes longer if they never look quite the same.
 
-A discriminator that knows little yet learns more slowly from images in such disguise, so they are for one
-that knows much. They leave a share of the images as they are: what befalls all would befall the generated
-images unseen, such as light from any side instead of from one.
+A discriminator that knows little yet learns more slowly from images altered like this, so turns, zooms and
+holes are for one that knows much. They leave a share of the images as they are: what is done to all would
+go unseen in generated images, such as light from any side instead of from one.
 """
 
 from __future__ import annotations
