@@ -77,6 +77,28 @@ def read_card_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
+def read_card_and_tensors(
+    path: Path, key: str, kind: type[_Card], foreign: str
+) -> tuple[_Card, dict[str, Tensor]]:
+    """Return the card and the weights of a file of one kind.
+
+    Args:
+        path: of the file.
+        key: of the card in the header.
+        kind: of the card.
+        foreign: what the file is if it has no such card, for the message.
+
+    Raises:
+        CheckpointError: the file is missing, truncated, foreign, altered, or its card is not valid.
+    """
+    header, tensors = read_card_file(path)
+    if key not in header:
+        raise CheckpointError(f"{path}: {foreign}")
+    card = parse_card(path, header[key], kind)
+    check_digest(path, key, header, tensors)
+    return card, tensors
+
+
 def parse_card(path: Path, text: str, kind: type[_Card]) -> _Card:
     """Read the text of a card.
 

@@ -12,9 +12,7 @@ from torch import nn
 
 from endotwin.generator.card_file import (
     CheckpointError,
-    check_digest,
-    parse_card,
-    read_card_file,
+    read_card_and_tensors,
     write_card_file,
 )
 from endotwin.generator.checkpoint import SEGMENTER_KEY
@@ -94,11 +92,8 @@ def load_segmenter(path: Path = SHIPPED) -> Segmenter:
     Raises:
         CheckpointError: the file cannot be used, and why.
     """
-    header, tensors = read_card_file(path)
-    if SEGMENTER_KEY not in header:
-        raise CheckpointError(f"{path}: a safetensors file, but not a segmenter's: it has no card of one")
-    card = parse_card(path, header[SEGMENTER_KEY], SegmenterCard)
-    check_digest(path, SEGMENTER_KEY, header, tensors)
+    foreign = "a safetensors file, but not a segmenter's: it has no card of one"
+    card, tensors = read_card_and_tensors(path, SEGMENTER_KEY, SegmenterCard, foreign)
     network = new_segmenter(0)
     expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
     if {name: tensor.shape for name, tensor in tensors.items()} != expected:

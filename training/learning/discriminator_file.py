@@ -14,9 +14,7 @@ from torch import Tensor
 from endotwin.generator.card_file import (
     CheckpointError,
     Record,
-    check_digest,
-    parse_card,
-    read_card_file,
+    read_card_and_tensors,
     write_card_file,
 )
 from endotwin.generator.checkpoint import Checkpoint
@@ -70,11 +68,8 @@ def with_discriminators(checkpoint: Checkpoint, path: Path) -> SavedRun:
     Raises:
         CheckpointError: the file is none of discriminators, damaged, or belongs to another checkpoint.
     """
-    header, tensors = read_card_file(path)
-    if _CARD_KEY not in header:
-        raise CheckpointError(f"{path}: not a file of discriminators")
-    card = parse_card(path, header[_CARD_KEY], DiscriminatorCard)
-    check_digest(path, _CARD_KEY, header, tensors)
+    foreign = "not a file of discriminators"
+    card, tensors = read_card_and_tensors(path, _CARD_KEY, DiscriminatorCard, foreign)
     if card.generator_sha256 != checkpoint.generator_sha256:
         raise CheckpointError(f"{path}: the discriminators of another checkpoint than {checkpoint.path}")
     return SavedRun(checkpoint, _by_part(tensors))

@@ -92,7 +92,7 @@ def make_card(trainer: Trainer) -> Card:
         training=Training(
             recipe=settings.recipe,
             epochs=round(trainer.epochs(), 2),
-            images_seen=trainer.before[0] + trainer.images,
+            images_seen=trainer.images_in_all,
             seconds=round(trainer.before[1] + trainer.seconds, 1),
             hardware=describe_hardware(trainer.device, trainer.processes),
             torch=torch.__version__,

@@ -224,9 +224,14 @@ class Trainer:
                 )
         return np.concatenate(images)[:count]
 
+    @property
+    def images_in_all(self) -> int:
+        """Images seen, those of the run before included."""
+        return self.before[0] + self.images
+
     def epochs(self) -> float:
-        """Return images seen, the run before included, over the crops that tile the training images."""
-        return (self.before[0] + self.images) / self.dataset.crops_per_epoch()
+        """Return images seen in all over the crops that tile the training images."""
+        return self.images_in_all / self.dataset.crops_per_epoch()
 
     def save(self) -> None:
         """Save the resumable state."""
@@ -291,7 +296,7 @@ class Trainer:
     @torch.no_grad()
     def _average_weights(self) -> None:
         # A short half-life at first, so that the random start is forgotten (Karras et al. 2020).
-        seen = self.before[0] + self.images + self.settings.batch
+        seen = self.images_in_all + self.settings.batch
         half_life = min(self.settings.average_half_life, 0.05 * seen)
         averaged = self.recipe.averages_weights and half_life > 0
         keep = 0.5 ** (self.settings.batch / half_life) if averaged else 0.0
