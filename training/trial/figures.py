@@ -72,7 +72,9 @@ def plot_scores(report: TrialReport, path: Path) -> None:
 
 
 def plot_curve(report: TrialReport, path: Path) -> bool:
-    """Draw F1 by the number of annotated images, alone and after synthetic ones, into a PNG.
+    """Draw F1 and density error by the number of annotated images, alone and after synthetic, into a PNG.
+
+    F1 begins at the tenth below the lowest interval, since all that differs lies near 1.
 
     Returns:
         Whether there is anything to draw: two numbers of images at least.
@@ -86,19 +88,26 @@ def plot_curve(report: TrialReport, path: Path) -> bool:
     if len({arm.count for arms in lines.values() for arm in arms}) < 3:
         return False
     sets = list(dict.fromkeys(summary.test_set for summary in report.summaries))
-    figure = Figure(figsize=(1.0 + 2.6 * len(sets), 3.4), layout="constrained")
+    figure = Figure(figsize=(1.0 + 2.6 * len(sets), 5.4), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
-        for k, (label, arms) in enumerate(lines.items()):
-            ordered = sorted(arms, key=lambda arm: arm.count)
-            numbers = [_number(report, name, arm.label, "f1") for arm in ordered]
-            counts = np.log1p([arm.count for arm in ordered])
-            _draw_intervals(axes, counts, numbers, "o-", f"C{k}", label)
-        ticks = sorted({arm.count for arms in lines.values() for arm in arms})
+    rows = figure.subplots(2, len(sets), sharex=True, sharey="row", squeeze=False)
+    ticks = sorted({arm.count for arms in lines.values() for arm in arms})
+    for row, measure in zip(rows, ("f1", "density_error"), strict=True):
+        for axes, name in zip(row, sets, strict=True):
+            for k, (label, arms) in enumerate(lines.items()):
+                ordered = sorted(arms, key=lambda arm: arm.count)
+                numbers = [_number(report, name, arm.label, measure) for arm in ordered]
+                counts = np.log1p([arm.count for arm in ordered])
+                _draw_intervals(axes, counts, numbers, "o-", f"C{k}", label)
+            axes.grid(alpha=0.25)
+    for axes, name in zip(rows[0], sets, strict=True):
+        axes.set_title(name)
+    for axes in rows[1]:
         axes.set_xticks(np.log1p(ticks), [str(count) for count in ticks])
-        axes.set(title=name, xlabel="annotated images", ylim=(0, 1))
-        axes.grid(alpha=0.25)
-    figure.axes[0].set_ylabel("cells found, F1")
+        axes.set_xlabel("annotated images")
+    lowest = min(axes.dataLim.y0 for axes in rows[0])
+    rows[0, 0].set(ylabel="cells found, F1", ylim=(min(0.9, np.floor(10 * lowest) / 10), 1.0))
+    rows[1, 0].set(ylabel="density error (mean)", ylim=(0, None))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", fontsize=8, ncols=3)
     _save(figure, path)
     return True
