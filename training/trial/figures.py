@@ -85,19 +85,20 @@ def plot_curve(report: TrialReport, path: Path) -> bool:
             lines.setdefault("real only", []).append(arm)
         elif arm.source is not None:
             lines.setdefault(f"synthetic {arm.source} first", []).append(arm)
-    if len({arm.count for arms in lines.values() for arm in arms}) < 3:
+    ticks = sorted({arm.count for arms in lines.values() for arm in arms})
+    if len(ticks) < 3:
         return False
+    for arms in lines.values():
+        arms.sort(key=lambda arm: arm.count)
     sets = list(dict.fromkeys(summary.test_set for summary in report.summaries))
     figure = Figure(figsize=(1.0 + 2.6 * len(sets), 5.4), layout="constrained")
     FigureCanvasAgg(figure)
     rows = figure.subplots(2, len(sets), sharex=True, sharey="row", squeeze=False)
-    ticks = sorted({arm.count for arms in lines.values() for arm in arms})
     for row, measure in zip(rows, ("f1", "density_error"), strict=True):
         for axes, name in zip(row, sets, strict=True):
             for k, (label, arms) in enumerate(lines.items()):
-                ordered = sorted(arms, key=lambda arm: arm.count)
-                numbers = [_number(report, name, arm.label, measure) for arm in ordered]
-                counts = np.log1p([arm.count for arm in ordered])
+                numbers = [_number(report, name, arm.label, measure) for arm in arms]
+                counts = np.log1p([arm.count for arm in arms])
                 _draw_intervals(axes, counts, numbers, "o-", f"C{k}", label)
             axes.grid(alpha=0.25)
     for axes, name in zip(rows[0], sets, strict=True):
@@ -108,7 +109,8 @@ def plot_curve(report: TrialReport, path: Path) -> bool:
     lowest = min(axes.dataLim.y0 for axes in rows[0])
     rows[0, 0].set(ylabel="cells found, F1", ylim=(min(0.9, np.floor(10 * lowest) / 10), 1.0))
     rows[1, 0].set(ylabel="density error (mean)", ylim=(0, None))
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", fontsize=8, ncols=3)
+    # Every set has an F1, not every one a density.
+    figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper center", fontsize=8, ncols=3)
     _save(figure, path)
     return True
 

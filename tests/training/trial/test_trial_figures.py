@@ -65,6 +65,10 @@ def test_a_curve_shows_f1_and_density_error_by_the_number_of_images(drawn: list[
     assert [label.get_text() for label in density.get_xticklabels()] == ["0", "1", "39"]
     real, synthetic = (list(container[0].get_ydata()) for container in f1.containers)
     assert (real, synthetic) == ([0.81, 0.93], [0.92])
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == [
+        "real only",
+        "synthetic a first",
+    ]
 
 
 def test_two_numbers_of_images_make_no_curve(drawn: list[Figure]) -> None:
